@@ -1,0 +1,139 @@
+package limit_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"extdisco/limit"
+)
+
+func TestParseRate(t *testing.T) {
+	tests := []struct {
+		in   string
+		want limit.Rate
+	}{
+		{"10/s", limit.Rate{Events: 10, Per: time.Second}},
+		{"60/m", limit.Rate{Events: 60, Per: time.Minute}},
+		{"1000/h", limit.Rate{Events: 1000, Per: time.Hour}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.in, func(t *testing.T) {
+			got, err := limit.ParseRate(tt.in)
+			if err != nil || got != tt.want {
+				t.Errorf("ParseRate = %v, %v; want %v", got, err, tt.want)
+			}
+			if got.String() != tt.in {
+				t.Errorf("String = %q", got.String())
+			}
+		})
+	}
+	for _, in := range []string{"", "10", "/s", "0/s", "-1/s", "1.5/s", "10/", "10/d", "10 /s", "10/s ", "99999999999/s", "9999999999999999999999/s"} {
+		t.Run("bad "+in, func(t *testing.T) {
+			if r, err := limit.ParseRate(in); err == nil {
+				t.Errorf("ParseRate(%q) = %v", in, r)
+			}
+		})
+	}
+}
+
+func allowed(l *limit.Limiter, key string, at time.Time, times int) (n int) {
+	for range times {
+		if l.Allow([]byte(key), at) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestLimiterPerKey(t *testing.T) {
+	start := time.Unix(1_800_000_000, 0)
+	l := limit.New(limit.Rate{Events: 10, Per: time.Minute}, limit.Rate{}, start)
+	steps := []struct {
+		name  string
+		key   string
+		after time.Duration
+		times int
+		want  int
+	}{
+		{"whole allowance at once", "a", 0, 15, 10},
+		{"other key has its own", "b", 0, 15, 10},
+		{"nothing before the interval", "a", 5999 * time.Millisecond, 1, 0},
+		{"one after the interval", "a", 6 * time.Second, 2, 1},
+		{"two after two more", "a", 18 * time.Second, 3, 2},
+		{"all of it back", "a", 10 * time.Minute, 15, 10},
+	}
+	for _, s := range steps {
+		if got := allowed(l, s.key, start.Add(s.after), s.times); got != s.want {
+			t.Errorf("%s: %d allowed, want %d", s.name, got, s.want)
+		}
+	}
+}
+
+func TestLimiterTotal(t *testing.T) {
+	start := time.Unix(1_800_000_000, 0)
+	l := limit.New(limit.Rate{Events: 2, Per: time.Minute}, limit.Rate{Events: 3, Per: time.Second}, start)
+	if n := allowed(l, "a", start, 5); n != 2 {
+		t.Errorf("a: %d allowed, want 2", n)
+	}
+	if n := allowed(l, "b", start, 5); n != 1 {
+		t.Errorf("b: %d allowed, want the 1 that is left of the total", n)
+	}
+	if n := allowed(l, "b", start.Add(time.Second), 5); n != 1 {
+		t.Errorf("b: %d allowed later, want 1: what the total refused does not count for the key", n)
+	}
+}
+
+func TestLimiterWithoutLimits(t *testing.T) {
+	start := time.Unix(1_800_000_000, 0)
+	if n := allowed(limit.New(limit.Rate{}, limit.Rate{}, start), "a", start, 100_000); n != 100_000 {
+		t.Errorf("%d of 100000 allowed", n)
+	}
+}
+
+func TestLimiterMillionKeys(t *testing.T) {
+	start := time.Unix(1_800_000_000, 0)
+	l := limit.New(limit.Rate{Events: 3, Per: time.Minute}, limit.Rate{}, start)
+	if n := allowed(l, "steady", start, 3); n != 3 {
+		t.Fatal(n)
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	refused := 0
+	key := make([]byte, 0, 64)
+	for i := range 1_000_000 {
+		key = fmt.Appendf(key[:0], "%d@guest.example.org", i)
+		if !l.Allow(key, start.Add(time.Duration(i)*time.Microsecond)) {
+			refused++
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if refused != 0 {
+		t.Errorf("%d addresses were refused their first answer", refused)
+	}
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 1<<20 {
+		t.Errorf("a million keys took %d bytes", grown)
+	}
+}
+
+func TestLimiterAllocatesNothing(t *testing.T) {
+	start := time.Unix(1_800_000_000, 0)
+	l := limit.New(limit.Rate{Events: 60, Per: time.Minute}, limit.Rate{Events: 1000, Per: time.Second}, start)
+	key := []byte("juliet@example.org")
+	if n := testing.AllocsPerRun(100, func() { l.Allow(key, start) }); n != 0 {
+		t.Errorf("%v allocations per question", n)
+	}
+}
+
+func BenchmarkAllow(b *testing.B) {
+	start := time.Unix(1_800_000_000, 0)
+	l := limit.New(limit.Rate{Events: 60, Per: time.Minute}, limit.Rate{Events: 1000, Per: time.Second}, start)
+	key := []byte("juliet@example.org")
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Allow(key, start)
+	}
+}

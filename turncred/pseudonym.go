@@ -1,0 +1,47 @@
+package turncred
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"sync"
+
+	"extdisco/secret"
+)
+
+// pseudonymBytes of the keyed hash are kept: 64 bits, so that two users of one
+// server practically never share a pseudonym, and with it a quota.
+const pseudonymBytes = 8
+
+// Pseudonyms turns requesters into pseudonyms: stable for a requester as long as
+// the key stays, and telling nothing of the requester to those without the key.
+// It is safe for concurrent use.
+type Pseudonyms struct {
+	mu  sync.Mutex
+	mac hash.Hash
+	sum [sha256.Size]byte
+}
+
+// NewPseudonyms returns the pseudonyms under key.
+func NewPseudonyms(key secret.Secret) *Pseudonyms {
+	return &Pseudonyms{mac: hmac.New(sha256.New, []byte(key.Reveal()))}
+}
+
+// DerivePseudonymKey returns the key that is used where none is configured. It
+// does not let anybody who knows it compute the shared secret.
+func DerivePseudonymKey(sharedSecret secret.Secret) secret.Secret {
+	mac := hmac.New(sha256.New, []byte(sharedSecret.Reveal()))
+	mac.Write([]byte("extdisco pseudonym key"))
+	return secret.New(string(mac.Sum(nil)))
+}
+
+// Append appends the pseudonym of requester to dst: 16 lower-case hexadecimal
+// digits, the first 64 bits of HMAC-SHA256(key, requester).
+func (p *Pseudonyms) Append(dst, requester []byte) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mac.Reset()
+	p.mac.Write(requester)
+	return hex.AppendEncode(dst, p.mac.Sum(p.sum[:0])[:pseudonymBytes])
+}

@@ -1,0 +1,75 @@
+package turncred
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
+	"hash"
+	"strconv"
+	"sync"
+	"time"
+
+	"extdisco/secret"
+)
+
+// SharedSecret issues credentials that a TURN server accepts which has the same
+// shared secret (coturn: static-auth-secret). It is safe for concurrent use.
+type SharedSecret struct {
+	ttl        time.Duration
+	pseudonyms *Pseudonyms
+
+	mu  sync.Mutex
+	mac hash.Hash // keyed once: building an HMAC costs three times its use
+	sum [sha1.Size]byte
+}
+
+// NewSharedSecret returns an issuer whose credentials live for ttl. Its
+// pseudonyms are derived from pseudonymKey, or from the shared secret where
+// pseudonymKey is empty.
+func NewSharedSecret(sharedSecret, pseudonymKey secret.Secret, ttl time.Duration) *SharedSecret {
+	if pseudonymKey.IsEmpty() {
+		pseudonymKey = DerivePseudonymKey(sharedSecret)
+	}
+	return &SharedSecret{
+		ttl:        ttl,
+		pseudonyms: NewPseudonyms(pseudonymKey),
+		mac:        hmac.New(sha1.New, []byte(sharedSecret.Reveal())),
+	}
+}
+
+// Issue fills c with a credential for the requester, whose bare JID or other
+// stable name is given, valid for the issuer's TTL from now. c's slices are
+// reused.
+func (s *SharedSecret) Issue(c *Credential, requester []byte, now time.Time) {
+	expires := ExpiresAfter(now, s.ttl)
+	c.Username = strconv.AppendInt(c.Username[:0], expires, 10)
+	c.Username = append(c.Username, ':')
+	c.Username = s.pseudonyms.Append(c.Username, requester)
+	c.Password = s.AppendPassword(c.Password[:0], c.Username)
+	c.Expires = time.Unix(expires, 0).UTC()
+}
+
+// IssueTo fills c as [SharedSecret.Issue] does, but with the user part given
+// instead of a pseudonym, and with a TTL of its own. It refuses a user part that
+// coturn would refuse; see [CheckUser].
+func (s *SharedSecret) IssueTo(c *Credential, user string, now time.Time, ttl time.Duration) error {
+	if err := CheckUser(user); err != nil {
+		return err
+	}
+	expires := ExpiresAfter(now, ttl)
+	c.Username = fmt.Appendf(c.Username[:0], "%d:%s", expires, user)
+	c.Password = s.AppendPassword(c.Password[:0], c.Username)
+	c.Expires = time.Unix(expires, 0).UTC()
+	return nil
+}
+
+// AppendPassword appends the password that goes with username,
+// base64(HMAC-SHA1(shared secret, username)), to dst.
+func (s *SharedSecret) AppendPassword(dst, username []byte) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mac.Reset()
+	s.mac.Write(username)
+	return base64.StdEncoding.AppendEncode(dst, s.mac.Sum(s.sum[:0]))
+}
