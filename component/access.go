@@ -1,0 +1,29 @@
+package component
+
+import "strings"
+
+// Access is a list of who is served: domains, with everybody at them, and bare
+// JIDs. It does not change once made.
+type Access struct {
+	domains map[string]bool
+	bare    map[string]bool
+}
+
+// NewAccess returns the list of the entries, each a domain or a bare JID in the
+// form in which the server writes addresses.
+func NewAccess(entries []string) *Access {
+	a := &Access{domains: map[string]bool{}, bare: map[string]bool{}}
+	for _, e := range entries {
+		if strings.Contains(e, "@") {
+			a.bare[e] = true
+		} else {
+			a.domains[e] = true
+		}
+	}
+	return a
+}
+
+// Allows reports whether the requester, named by its bare JID, is on the list.
+func (a *Access) Allows(requester []byte) bool {
+	return a.bare[string(requester)] || a.domains[domainOf(string(requester))]
+}

@@ -1,0 +1,144 @@
+// Package component connects a program to an XMPP server as an external
+// component (XEP-0114: Jabber Component Protocol), and answers the IQs that
+// arrive there: requests that users send to the component's own address, and
+// requests that they send to their server, which the server forwards (XEP-0355:
+// Namespace Delegation).
+//
+// A [Component] keeps the link to the server up: it connects, proves that it
+// knows the handshake secret, answers, notices when the server falls silent, and
+// connects again with growing pauses. What it answers is given by a [Handler]
+// for each namespace; service discovery (XEP-0030), ping (XEP-0199) and software
+// version (XEP-0092) it answers by itself.
+//
+// Whatever one stanza holds, it costs at most that stanza: the stream is cut
+// into stanzas within limits, each is answered on its own, and addresses are
+// echoed without being parsed. Only the handshake is left to
+// mellium.im/xmpp/component, whose stream and mux give up the whole stream for
+// one odd stanza.
+package component
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"mellium.im/xmpp/jid"
+
+	"extdisco/secret"
+)
+
+const (
+	nsAccept  = "jabber:component:accept"
+	nsClient  = "jabber:client"
+	nsStream  = "http://etherx.jabber.org/streams"
+	nsStanzas = "urn:ietf:params:xml:ns:xmpp-stanzas"
+	nsForward = "urn:xmpp:forward:0"
+	nsPing    = "urn:xmpp:ping"
+	nsVersion = "jabber:iq:version"
+	nsInfo    = "http://jabber.org/protocol/disco#info"
+)
+
+// Handler answers IQs of type get in one namespace.
+type Handler interface {
+	// AppendReply appends the payload of the result to dst. An error is sent
+	// to the requester: a [mellium.im/xmpp/stanza.Error] as it is, any other
+	// as internal-server-error. It must not block: the link waits for it.
+	AppendReply(dst []byte, r *Request) ([]byte, error)
+}
+
+// Request is one IQ of type get.
+type Request struct {
+	Requester []byte          // bare JID of who asks
+	Payload   xml.TokenReader // the element in the Handler's namespace
+	Now       time.Time       // when it was read
+}
+
+// Namespace is a namespace that a component answers in.
+type Namespace struct {
+	NS      string
+	Handler Handler
+}
+
+// Gate decides who is answered. It is asked for requests to Handlers, not for
+// discovery, ping and version.
+type Gate interface {
+	// Admit returns nil, or the error to send to the requester, which is named
+	// by its bare JID.
+	Admit(requester []byte, now time.Time) error
+}
+
+// Config says what a component is and where it connects.
+type Config struct {
+	JID        string        // the component's address, a domain
+	Server     string        // host:port where the server accepts components
+	Secret     secret.Secret // handshake secret
+	Hosts      []string      // domains of the server that are trusted to forward requests
+	Namespaces []Namespace   // in the order in which they are advertised
+	Gate       Gate
+	Name       string // of the program, for service discovery and software version
+	Version    string
+	Log        *slog.Logger
+
+	// Dial connects to the server. Nil means TCP to Server.
+	Dial func(context.Context) (net.Conn, error)
+}
+
+// Component is an XMPP component. Make one with [New] and run it with
+// [Component.Run].
+type Component struct {
+	cfg   Config
+	jid   jid.JID
+	hosts map[string]bool
+	disco disco
+}
+
+// New returns a component that is not connected yet.
+func New(cfg Config) (*Component, error) {
+	address, err := ParseJID(cfg.JID)
+	if err != nil {
+		return nil, err
+	}
+	if len(cfg.Hosts) == 0 {
+		return nil, errors.New("component: no host is trusted to forward requests")
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = dialer(cfg.Server)
+	}
+	cfg.JID = address.String() // as the server writes it: some end the stream for a from in capitals
+	c := &Component{cfg: cfg, jid: address, hosts: map[string]bool{}, disco: newDisco(cfg)}
+	for _, h := range cfg.Hosts {
+		c.hosts[h] = true
+	}
+	return c, nil
+}
+
+// ParseJID reads the address of a component: a domain, without local part and
+// resource.
+func ParseJID(s string) (jid.JID, error) {
+	if strings.ContainsAny(s, "@/") {
+		return jid.JID{}, fmt.Errorf("%q is not the address of a component; it is a domain, without @ and /", s)
+	}
+	if strings.Contains(s, "_") {
+		return jid.JID{}, fmt.Errorf("%q has an underscore, which is not allowed in the domain of an address; choose a name without it, here and in the XMPP server's configuration", s)
+	}
+	address, err := jid.Parse(s)
+	if err != nil {
+		return jid.JID{}, fmt.Errorf("%q is not a domain: %w", s, err)
+	}
+	return address, nil
+}
+
+// dialer returns a function that connects over TCP and lets the system find out
+// within half a minute that the other machine is gone.
+func dialer(server string) func(context.Context) (net.Conn, error) {
+	d := net.Dialer{
+		Timeout:         handshakeTimeout,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
+	}
+	return func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", server) }
+}

@@ -1,0 +1,61 @@
+package component
+
+import (
+	"encoding/xml"
+	"strings"
+
+	"mellium.im/xmpp/stanza"
+
+	"extdisco/xmltext"
+)
+
+// disco holds the answers of service discovery (XEP-0030), which never change.
+type disco struct {
+	info    string            // for the component itself
+	nested  map[string]string // by node, for the server that delegates (XEP-0355 §4.6)
+	version string            // XEP-0092
+}
+
+func newDisco(cfg Config) disco {
+	var info strings.Builder
+	info.WriteString("<query xmlns='" + nsInfo + "'><identity category='component' type='generic' name='")
+	info.Write(xmltext.AppendAttr(nil, cfg.Name))
+	info.WriteString("'/>")
+	nested := map[string]string{}
+	for _, n := range cfg.Namespaces {
+		feature := "<feature var='" + string(xmltext.AppendAttr(nil, n.NS)) + "'/>"
+		info.WriteString(feature)
+		for _, delegation := range delegationNamespaces {
+			// The server merges what it gets into its own discovery: the
+			// feature belongs there, an identity of ours does not.
+			addNested(nested, delegation+"::"+n.NS, feature)
+			addNested(nested, delegation+":bare:"+n.NS, "")
+		}
+	}
+	for _, ns := range []string{nsInfo, nsPing, nsVersion} {
+		info.WriteString("<feature var='" + ns + "'/>")
+	}
+	info.WriteString("</query>")
+	version := "<query xmlns='" + nsVersion + "'><name>" + string(xmltext.AppendAttr(nil, cfg.Name)) +
+		"</name><version>" + string(xmltext.AppendAttr(nil, cfg.Version)) + "</version></query>"
+	return disco{info: info.String(), nested: nested, version: version}
+}
+
+// addNested echoes the node: Prosody objects to an answer without it.
+func addNested(nested map[string]string, node, features string) {
+	escaped := string(xmltext.AppendAttr(nil, node))
+	nested[node] = "<query xmlns='" + nsInfo + "' node='" + escaped + "'>" + features + "</query>"
+}
+
+// appendInfo answers a query of disco#info.
+func (d disco) appendInfo(dst []byte, query xml.StartElement) ([]byte, error) {
+	node := attr(query, "node")
+	if text(node) == "" {
+		return append(dst, d.info...), nil
+	}
+	answer, known := d.nested[*node]
+	if !known {
+		return dst, stanza.Error{Type: stanza.Cancel, Condition: stanza.ItemNotFound}
+	}
+	return append(dst, answer...), nil
+}

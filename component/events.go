@@ -1,0 +1,58 @@
+package component
+
+import (
+	"log/slog"
+	"strings"
+)
+
+// linkEvents is what one link has seen and told. What strangers can cause is
+// told at most once a link, so that nobody can fill the log.
+type linkEvents struct {
+	log   *slog.Logger
+	hosts []string
+
+	pingTarget      string // a host of the server that is known to be there
+	toldUntrusted   bool
+	toldDirect      bool
+	toldDelegated   bool
+	toldDelegations map[string]bool
+}
+
+// heardFrom notes that a trusted host lives on this server.
+func (e *linkEvents) heardFrom(host string) { e.pingTarget = host }
+
+// answered tells the first answer on each route: the sign that it works.
+func (e *linkEvents) answered(delegated bool) {
+	switch {
+	case delegated && !e.toldDelegated:
+		e.toldDelegated = true
+		e.log.Info("answered the first forwarded request on this connection")
+	case !delegated && !e.toldDirect:
+		e.toldDirect = true
+		e.log.Info("answered the first direct request on this connection")
+	}
+}
+
+func (e *linkEvents) delegates(host, namespaces string) {
+	line := host + " " + namespaces
+	if e.toldDelegations[line] || len(e.toldDelegations) > 2*len(e.hosts)+8 {
+		return
+	}
+	if e.toldDelegations == nil {
+		e.toldDelegations = map[string]bool{}
+	}
+	e.toldDelegations[line] = true
+	e.log.Info("the server forwards requests to us", "host", host, "namespaces", namespaces)
+}
+
+// untrustedDelegation warns once, and of an address that can be a server only:
+// an administrator forgets a host more often than somebody forges a request.
+func (e *linkEvents) untrustedDelegation(from string) {
+	if e.toldUntrusted || strings.ContainsAny(from, "@/") {
+		e.log.Debug("refused a forwarded request from an address that is not trusted", "from", from)
+		return
+	}
+	e.toldUntrusted = true
+	e.log.Warn("refused a forwarded request, since its host is not trusted; if it is a host of your server, add it to component.hosts",
+		"from", from, "component.hosts", strings.Join(e.hosts, " "))
+}

@@ -1,0 +1,134 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mellium.im/xmpp/stream"
+)
+
+func TestBackoff(t *testing.T) {
+	t.Run("doubles up to the longest pause", func(t *testing.T) {
+		var b backoff
+		for want := firstPause; want < 4*longestPause; want *= 2 {
+			checkPause(t, b.next(false), min(want, longestPause))
+		}
+	})
+	t.Run("begins higher when refused", func(t *testing.T) {
+		var b backoff
+		checkPause(t, b.next(true), firstRefusedPause)
+		checkPause(t, b.next(true), 2*firstRefusedPause)
+	})
+	t.Run("rises when refused later", func(t *testing.T) {
+		var b backoff
+		checkPause(t, b.next(false), firstPause)
+		checkPause(t, b.next(true), firstRefusedPause)
+		checkPause(t, b.next(false), 2*firstRefusedPause)
+	})
+	t.Run("begins again", func(t *testing.T) {
+		var b backoff
+		for range 10 {
+			b.next(true)
+		}
+		b.reset()
+		checkPause(t, b.next(false), firstPause)
+	})
+	t.Run("is not the same for all", func(t *testing.T) {
+		seen := map[time.Duration]bool{}
+		for range 100 {
+			seen[new(backoff).next(false)] = true
+		}
+		if len(seen) < 50 {
+			t.Errorf("%d different pauses of 100", len(seen))
+		}
+	})
+}
+
+func checkPause(t *testing.T, got, longest time.Duration) {
+	t.Helper()
+	if got < longest/2 || got > longest {
+		t.Errorf("a pause of %v, want one of %v to %v", got, longest/2, longest)
+	}
+}
+
+func TestDiagnose(t *testing.T) {
+	inHandshake := func(err error) error { return &handshakeError{err: err, received: true} }
+	before := func(err error) error { return &handshakeError{err: err} }
+	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
+	withText := stream.Error{Err: "host-unknown"}
+	withText.Text = append(withText.Text, struct{ Lang, Value string }{Value: "no \"such\" host\n" + strings.Repeat("x", 1000)})
+	tests := []struct {
+		name    string
+		err     error
+		refused bool
+		problem string
+		cure    []string
+	}{
+		{"connection refused", dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), false, "nothing accepts connections", []string{"start the XMPP server", "component.server", "component_ports", "ejabberd_service"}},
+		{"name not found", dial(&net.DNSError{Err: "no such host", Name: "xmpp.test", IsNotFound: true}), false, "cannot be resolved", []string{"component.server", "resolver"}},
+		{"dial time-out", dial(context.DeadlineExceeded), false, "does not respond", []string{"firewalls", "component.server"}},
+		{"no route", dial(os.NewSyscallError("connect", syscall.EHOSTUNREACH)), false, "no connection", []string{"component.server"}},
+		{"something else", errors.New("something else"), false, "no connection", []string{"component.server"}},
+		{"write time-out", os.ErrDeadlineExceeded, false, "does not respond", []string{"alive"}},
+		{"closed", errServerClosed, false, "closed the connection", []string{"restarted", "log"}},
+		{"connection reset", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, false, "closed the connection", []string{"log"}},
+		{"broken pipe", &net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.EPIPE)}, false, "closed the connection", []string{"log"}},
+		{"silent", errSilent, false, "fell silent", []string{"alive", "network"}},
+		{"DTD", errDTD, false, "not XMPP", []string{"log"}},
+		{"handshake time-out with nothing", before(os.ErrDeadlineExceeded), false, "said nothing", []string{"5347", "component.server"}},
+		{"handshake time-out", inHandshake(os.ErrDeadlineExceeded), false, "did not finish the handshake", []string{"log"}},
+		{"handshake closed with nothing", before(io.EOF), false, "closed during the handshake", []string{"being started", "5347"}},
+		{"handshake closed", inHandshake(errors.New("XML syntax error on line 1: unexpected EOF")), true, "closed during the handshake", []string{"5347"}},
+		{"handshake reset", inHandshake(os.NewSyscallError("read", syscall.ECONNRESET)), true, "closed during the handshake", []string{"5347"}},
+		{"handshake with garbage", inHandshake(errors.New("XML syntax error")), true, "not an XMPP server", []string{"5347", "5222", "5269"}},
+		{"handshake too long", inHandshake(errHandshakeTooLong), true, "not an XMPP server", []string{"5347"}},
+		{"not authorized", inHandshake(stream.NotAuthorized), true, "refused the handshake secret of turn.meet.test", []string{"component.secret", "component.secret_file", "component_secret below Component \"turn.meet.test\"", "ejabberd", "host is missing"}},
+		{"host unknown", inHandshake(stream.HostUnknown), true, "knows no component turn.meet.test", []string{"Component \"turn.meet.test\"", "component.jid"}},
+		{"host unknown with text", inHandshake(withText), true, `no \"such\" host\nxxx`, nil},
+		{"conflict in the handshake", inHandshake(stream.Conflict), true, "another connection for turn.meet.test", []string{"stop the other", `component_conflict_resolve = "kick_old"`}},
+		{"conflict later", stream.Conflict, true, "another connection for turn.meet.test", []string{"kick_old"}},
+		{"system shutdown", stream.SystemShutdown, false, "shutting down", []string{"restarted"}},
+		{"reset", fmt.Errorf("read: %w", stream.Reset), false, "shutting down", nil},
+		{"invalid namespace", inHandshake(stream.InvalidNamespace), true, "did not understand us", []string{"5347"}},
+		{"not well-formed later", stream.NotWellFormed, false, "ended the stream: not-well-formed", []string{"see its log"}},
+		{"invalid from later", stream.InvalidFrom, false, "ended the stream: invalid-from", []string{"see its log"}},
+		{"policy violation in the handshake", inHandshake(stream.PolicyViolation), true, "ended the stream: policy-violation", []string{"see its log"}},
+	}
+	c := newResponder(t, new(TestHandler)).c
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := c.diagnose(tt.err)
+			if f.refused != tt.refused || !strings.Contains(f.problem, tt.problem) {
+				t.Errorf("%+v", f)
+			}
+			if len(f.problem) > 500 || strings.ContainsAny(f.problem, "\n\r") {
+				t.Errorf("problem %q", f.problem)
+			}
+			for _, part := range append(tt.cure, " ") {
+				if !strings.Contains(f.cure, part) {
+					t.Errorf("cure %q lacks %q", f.cure, part)
+				}
+			}
+		})
+	}
+}
+
+func TestNoFaultTellsTheHandshakeSecret(t *testing.T) {
+	log, lines := LogLines(slog.LevelDebug)
+	c := responderOf(t, ConfigFor(new(TestHandler), log)).c
+	for _, err := range []error{stream.NotAuthorized, &handshakeError{err: stream.NotAuthorized}, errServerClosed} {
+		c.report(c.diagnose(err), false, err, time.Second)
+	}
+	if got := strings.Join(lines(), "\n"); strings.Contains(got, TestSecret) || len(lines()) != 3 {
+		t.Errorf("logged %s", got)
+	}
+}

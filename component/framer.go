@@ -1,0 +1,256 @@
+package component
+
+import (
+	"bytes"
+	"errors"
+)
+
+// frameKind says what the framer found.
+type frameKind int
+
+const (
+	frameIncomplete frameKind = iota // more bytes are needed
+	frameStanza                      // a whole element below the stream
+	frameOversize                    // the beginning of an element that is too large; the rest is skipped
+	frameStreamEnd                   // the end tag of the stream
+)
+
+const (
+	framerBuffer = 64 << 10
+	// markupLead is how many bytes tell a comment from CDATA from a DTD.
+	markupLead = len("<![CDATA[")
+)
+
+// errDTD ends the stream: XMPP has no DTDs (RFC 6120 §11.1), and one cannot be
+// skipped without understanding it.
+var errDTD = errors.New("the server sent a document type declaration")
+
+// framer cuts the bytes of a stream into the elements below the stream's root:
+// the stanzas. It knows just enough XML to find where an element ends (tags,
+// quoted values, comments, CDATA, processing instructions) and leaves it to the
+// parser of the frame whether it is well-formed. Every byte is looked at once,
+// also when a large stanza comes in many small pieces.
+//
+// What is not inside an element (blanks, comments, processing instructions) is
+// passed over.
+type framer struct {
+	limit int // bytes of the largest stanza
+
+	buf      []byte // what was read and is still needed
+	begin    int    // in buf: where the current element or markup begins
+	pos      int    // in buf: up to where it was scanned
+	markup   int    // in buf: where the current markup began; negative once dropped
+	state    scanState
+	depth    int // of elements that are open below the stream
+	skipping bool
+}
+
+type scanState int
+
+const (
+	inText scanState = iota
+	inLead           // behind "<", not yet known of what
+	inStartTag
+	inSingleQuotes
+	inDoubleQuotes
+	inEndTag
+	inComment
+	inCDATA
+	inProcInst
+)
+
+// space returns room to read into. Frames returned before become invalid.
+func (f *framer) space() []byte {
+	f.compact()
+	if len(f.buf) == cap(f.buf) {
+		grown := make([]byte, len(f.buf), max(framerBuffer, 2*cap(f.buf)))
+		copy(grown, f.buf)
+		f.buf = grown
+	}
+	return f.buf[len(f.buf):cap(f.buf)]
+}
+
+// added tells the framer that n bytes were read into the space.
+func (f *framer) added(n int) { f.buf = f.buf[:len(f.buf)+n] }
+
+// compact drops the bytes that are not needed any more, and a buffer that grew
+// for one large stanza.
+func (f *framer) compact() {
+	drop := f.begin
+	if f.skipping {
+		// The end of a comment, CDATA or instruction may be cut in two.
+		drop = max(0, f.pos-2)
+	}
+	if drop == 0 {
+		return
+	}
+	rest := f.buf[drop:]
+	f.begin, f.pos, f.markup = max(0, f.begin-drop), f.pos-drop, f.markup-drop
+	if cap(f.buf) > framerBuffer && len(rest) < framerBuffer/2 {
+		f.buf = append(make([]byte, 0, framerBuffer), rest...)
+		return
+	}
+	f.buf = f.buf[:copy(f.buf, rest)]
+}
+
+// next returns the next frame in what was read. The bytes are valid until the
+// next call of space.
+func (f *framer) next() (frameKind, []byte, error) {
+	for f.pos < len(f.buf) {
+		undecided := f.state == inLead
+		kind, frame, err := f.step()
+		if kind != frameIncomplete || err != nil {
+			return kind, frame, err
+		}
+		if undecided && f.state == inLead {
+			break // more bytes are needed to tell what the markup is
+		}
+	}
+	if f.pos-f.begin > f.limit && !f.skipping {
+		f.skipping = true
+		if f.depth > 0 || f.state == inStartTag || f.state == inSingleQuotes || f.state == inDoubleQuotes {
+			return frameOversize, f.buf[f.begin:f.pos], nil
+		}
+	}
+	return frameIncomplete, nil, nil
+}
+
+// step scans up to the next change of state.
+func (f *framer) step() (frameKind, []byte, error) {
+	switch f.state {
+	case inText:
+		f.scanText()
+	case inLead:
+		return frameIncomplete, nil, f.scanLead()
+	case inStartTag:
+		return f.scanStartTag()
+	case inSingleQuotes:
+		f.scanTo("'", inStartTag)
+	case inDoubleQuotes:
+		f.scanTo(`"`, inStartTag)
+	case inEndTag:
+		if f.scanTo(">", inText) {
+			f.depth--
+			if f.depth < 0 {
+				return frameStreamEnd, nil, nil
+			}
+			return f.closed()
+		}
+	case inComment:
+		f.scanTo("-->", inText)
+	case inCDATA:
+		f.scanTo("]]>", inText)
+	case inProcInst:
+		f.scanTo("?>", inText)
+	}
+	return frameIncomplete, nil, nil
+}
+
+func (f *framer) scanText() {
+	i := bytes.IndexByte(f.buf[f.pos:], '<')
+	if i < 0 {
+		f.pos = len(f.buf)
+	} else {
+		f.pos += i
+		f.markup, f.state = f.pos, inLead
+	}
+	if f.depth == 0 {
+		f.begin, f.skipping = f.pos, false
+	}
+}
+
+// scanLead decides what the markup is and moves behind its first characters.
+func (f *framer) scanLead() error {
+	lead := f.buf[f.markup:]
+	enter := func(state scanState, prefix string) {
+		f.state, f.pos = state, f.markup+len(prefix)
+	}
+	if len(lead) < 2 {
+		return nil
+	}
+	switch {
+	case lead[1] == '/':
+		enter(inEndTag, "</")
+	case lead[1] == '?':
+		enter(inProcInst, "<?")
+	case lead[1] != '!':
+		enter(inStartTag, "<")
+	case bytes.HasPrefix(lead, []byte("<!--")):
+		enter(inComment, "<!--")
+	case bytes.HasPrefix(lead, []byte("<![CDATA[")):
+		enter(inCDATA, "<![CDATA[")
+	case len(lead) >= markupLead:
+		return errDTD
+	}
+	return nil
+}
+
+func (f *framer) scanStartTag() (frameKind, []byte, error) {
+	i := bytes.IndexAny(f.buf[f.pos:], `>'"`)
+	if i < 0 {
+		f.pos = len(f.buf)
+		return frameIncomplete, nil, nil
+	}
+	f.pos += i + 1
+	switch f.buf[f.pos-1] {
+	case '\'':
+		f.state = inSingleQuotes
+	case '"':
+		f.state = inDoubleQuotes
+	default:
+		f.state = inText
+		if f.pos >= 2 && f.buf[f.pos-2] == '/' {
+			return f.closed()
+		}
+		f.depth++
+	}
+	return frameIncomplete, nil, nil
+}
+
+// closed is called when an element has ended.
+func (f *framer) closed() (frameKind, []byte, error) {
+	if f.depth > 0 {
+		return frameIncomplete, nil, nil
+	}
+	frame := f.buf[f.begin:f.pos]
+	f.begin = f.pos
+	if f.skipping {
+		f.skipping = false
+		return frameIncomplete, nil, nil
+	}
+	if len(frame) > f.limit {
+		return frameOversize, frame, nil
+	}
+	return frameStanza, frame, nil
+}
+
+// scanTo moves behind the next end and into state, and reports whether end was
+// there. Everything before pos was scanned before, but for the part of end that
+// may have come already.
+func (f *framer) scanTo(end string, state scanState) bool {
+	from := f.pos
+	if len(end) > 1 {
+		from = max(f.pos-(len(end)-1), f.contentStart())
+	}
+	i := bytes.Index(f.buf[from:], []byte(end))
+	if i < 0 {
+		f.pos = len(f.buf)
+		return false
+	}
+	f.pos = from + i + len(end)
+	f.state = state
+	return true
+}
+
+// contentStart returns where the inside of the current comment, CDATA section
+// or processing instruction begins, so that "<!-->" is not taken for a whole
+// comment.
+func (f *framer) contentStart() int {
+	switch f.state {
+	case inComment:
+		return max(0, f.markup+len("<!--"))
+	case inCDATA:
+		return max(0, f.markup+len("<![CDATA["))
+	}
+	return max(0, f.markup+len("<?"))
+}

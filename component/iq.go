@@ -1,0 +1,172 @@
+package component
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"mellium.im/xmpp/stanza"
+)
+
+// responder answers stanzas. It belongs to one link and is used by one goroutine.
+type responder struct {
+	c      *Component
+	events linkEvents
+}
+
+// respond appends the answer to one frame to dst, if it is one to answer: every
+// IQ of type get or set gets exactly one reply, everything else gets none. When
+// the frame was too large, truncated is true and frame is its beginning.
+func (r *responder) respond(dst, frame []byte, truncated bool, now time.Time) (reply []byte) {
+	mark := len(dst)
+	doc := parse(frame)
+	root := doc.start(0)
+	defer func() {
+		if p := recover(); p != nil {
+			r.c.cfg.Log.Error("a stanza made extdisco panic; please report this", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			reply = r.refuse(dst[:mark], doc, stanzaError(stanza.Wait, stanza.InternalServerError, ""))
+		}
+	}()
+	if root.Name.Space != nsAccept && root.Name.Space != nsClient {
+		return dst
+	}
+	switch root.Name.Local {
+	case "iq":
+		if iqType := text(attr(root, "type")); iqType == "result" || iqType == "error" {
+			return dst
+		}
+	case "message":
+		r.readAdvert(doc)
+		return dst
+	default:
+		return dst
+	}
+	switch {
+	case truncated:
+		return r.refuse(dst, doc, tooLarge())
+	case doc.err != nil:
+		r.c.cfg.Log.Debug("refused a stanza", "from", sender(doc), "err", doc.err)
+		var syntax *xml.SyntaxError
+		if errors.As(doc.err, &syntax) {
+			return r.refuse(dst, doc, badRequest("the stanza is not well-formed"))
+		}
+		return r.refuse(dst, doc, badRequest(doc.err.Error()))
+	}
+	return r.answer(dst, doc, now)
+}
+
+// sender returns who sent a stanza, as far as the server says so. Unlike the
+// address that a reply goes to it is never guessed: it is what is trusted.
+func sender(doc document) string { return text(attr(doc.start(0), "from")) }
+
+// outer returns the addresses of the stanza's own start tag, with what is
+// missing filled in: from and to of a reply must never be missing, or the server
+// ends the stream.
+func (r *responder) outer(doc document) address {
+	a := addressOf(doc.start(0))
+	if text(a.from) == "" { // RFC 6120 §8.1.2.1: then it comes from the server itself
+		a.from = &r.c.cfg.Hosts[0]
+	}
+	if text(a.to) == "" {
+		a.to = &r.c.cfg.JID
+	}
+	return a
+}
+
+// refuse answers an IQ whose content was not looked at.
+func (r *responder) refuse(dst []byte, doc document, err error) []byte {
+	env := envelope{outer: r.outer(doc)}
+	if delegation, inner, ok := r.forwardedIQ(doc); ok {
+		env.delegation, env.inner = delegation, addressOf(doc.start(inner))
+	}
+	return env.appendReply(dst, func(dst []byte) ([]byte, error) { return dst, err })
+}
+
+// answer answers a well-formed IQ.
+func (r *responder) answer(dst []byte, doc document, now time.Time) []byte {
+	env := envelope{outer: r.outer(doc)}
+	children, hasText := doc.children(0)
+	if text(attr(doc.start(0), "type")) == "set" && len(children) == 1 && isDelegation(doc.start(children[0]).Name) {
+		return r.answerDelegated(dst, doc, env, now)
+	}
+	return env.appendReply(dst, func(dst []byte) ([]byte, error) {
+		if to := *env.outer.to; !equalFold(to, r.c.cfg.JID) {
+			return dst, serviceUnavailable() // a user or resource of ours: there are none
+		}
+		if err := checkIQ(doc, 0, children, hasText); err != nil {
+			return dst, err
+		}
+		return r.appendPayload(dst, doc, 0, children[0], sender(doc), now)
+	})
+}
+
+// checkIQ refuses an IQ of an unknown type and one without exactly one payload.
+// RFC 6120 §8.2.3.
+func checkIQ(doc document, iq int, children []int, hasText bool) error {
+	switch text(attr(doc.start(iq), "type")) {
+	case "get", "set":
+	default:
+		return badRequest("the type of the IQ is none of get, set, result and error")
+	}
+	if len(children) != 1 || hasText {
+		return badRequest("an IQ of this type holds exactly one element")
+	}
+	return nil
+}
+
+// appendPayload answers the payload of the IQ at index iq.
+func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, from string, now time.Time) ([]byte, error) {
+	start := doc.start(payload)
+	if text(attr(doc.start(iq), "type")) != "get" {
+		return dst, serviceUnavailable()
+	}
+	if iq == 0 { // these are about the component; a server does not delegate them
+		switch start.Name {
+		case xml.Name{Space: nsInfo, Local: "query"}:
+			return r.c.disco.appendInfo(dst, start)
+		case xml.Name{Space: nsPing, Local: "ping"}:
+			return dst, nil
+		case xml.Name{Space: nsVersion, Local: "query"}:
+			return append(dst, r.c.disco.version...), nil
+		}
+	}
+	for _, n := range r.c.cfg.Namespaces {
+		if n.NS != start.Name.Space {
+			continue
+		}
+		requester := []byte(bareJID(from))
+		if err := r.c.cfg.Gate.Admit(requester, now); err != nil {
+			return dst, err
+		}
+		dst, err := n.Handler.AppendReply(dst, &Request{Requester: requester, Payload: doc.reader(payload), Now: now})
+		if err == nil {
+			r.events.answered(iq != 0)
+		} else if !errors.As(err, new(stanza.Error)) {
+			r.c.cfg.Log.Error("a request could not be answered", "namespace", n.NS, "err", err)
+		}
+		return dst, err
+	}
+	return dst, serviceUnavailable()
+}
+
+// equalFold compares domains as ASCII without regard to case.
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}

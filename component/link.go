@@ -1,0 +1,240 @@
+package component
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"mellium.im/xmpp/stream"
+)
+
+const (
+	// maxStanza is the largest stanza that is taken in, above the 512 KiB that
+	// Prosody lets a component send and receive.
+	maxStanza = 1 << 20
+	// flushAt is how many bytes of replies are gathered before they are sent
+	// although more requests wait.
+	flushAt = 48 << 10
+	// silence is how long the server may send nothing before it is pinged, and
+	// how long it then has to send anything.
+	silence      = 25 * time.Second
+	writeTimeout = 10 * time.Second
+
+	// On shutdown what arrives is answered until nothing came for drainQuiet,
+	// at most for drainMost; then our closing tag is sent and the server has
+	// closeWait to close too.
+	drainQuiet = 50 * time.Millisecond
+	drainMost  = 500 * time.Millisecond
+	closeWait  = 2 * time.Second
+)
+
+var (
+	errServerClosed = errors.New("the server closed the stream")
+	errSilent       = fmt.Errorf("the server sent nothing for %v, not even an answer to a ping", 2*silence)
+)
+
+// link is one connection to the server, after the handshake. One goroutine
+// reads, answers and writes: while a write blocks nothing is read, so that a slow
+// server holds us back instead of making us grow.
+type link struct {
+	c      *Component
+	conn   net.Conn
+	framer framer
+	responder
+	out []byte
+
+	leaving chan struct{} // closed once ctx has ended and leaveBy is set
+	leaveBy time.Time
+}
+
+func newLink(c *Component, conn net.Conn, unread []byte) *link {
+	l := &link{
+		c:       c,
+		conn:    conn,
+		framer:  framer{limit: maxStanza},
+		leaving: make(chan struct{}),
+		responder: responder{c: c, events: linkEvents{
+			log: c.cfg.Log, hosts: c.cfg.Hosts, pingTarget: c.cfg.Hosts[0],
+		}},
+	}
+	l.framer.added(copy(l.framer.space(), unread))
+	return l
+}
+
+// serve answers until the link fails or ctx ends. It returns nil only when ctx
+// has ended and the stream was closed.
+func (l *link) serve(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, l.leave)
+	defer stop()
+	pinged := false
+	for {
+		if err := l.answerBuffered(ctx, time.Now()); err != nil {
+			return err
+		}
+		err := l.read(ctx, silence)
+		switch {
+		case ctx.Err() != nil:
+			<-l.leaving // or it would cut a deadline of the shutdown short
+			return l.shutDown(ctx)
+		case err == nil:
+			pinged = false
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return err
+		case pinged:
+			return errSilent
+		default:
+			pinged = true
+			l.out = l.appendPing(l.out)
+		}
+	}
+}
+
+// leave wakes the reader and sets when all is over, also for a write that
+// blocks. It runs beside serve as soon as ctx has ended.
+func (l *link) leave() {
+	l.leaveBy = time.Now().Add(drainMost + closeWait)
+	_ = l.conn.SetReadDeadline(time.Unix(1, 0))
+	_ = l.conn.SetWriteDeadline(l.leaveBy)
+	close(l.leaving)
+}
+
+// read waits for bytes, at most for the timeout or until ctx ends.
+func (l *link) read(ctx context.Context, timeout time.Duration) error {
+	if err := l.conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		// The wake-up may have come before the deadline above.
+		return os.ErrDeadlineExceeded
+	}
+	n, err := l.conn.Read(l.framer.space())
+	l.framer.added(n)
+	switch {
+	case n > 0:
+		return nil
+	case errors.Is(err, io.EOF):
+		return errServerClosed
+	}
+	return err
+}
+
+// answerBuffered answers every whole stanza that was read and sends the replies.
+func (l *link) answerBuffered(ctx context.Context, now time.Time) error {
+	for {
+		kind, frame, err := l.framer.next()
+		if err != nil {
+			return err
+		}
+		switch kind {
+		case frameIncomplete:
+			return l.flush(ctx)
+		case frameStreamEnd:
+			if err := l.flush(ctx); err != nil {
+				return err
+			}
+			return errServerClosed
+		}
+		if err := streamError(frame); err != nil {
+			return err
+		}
+		l.out = l.respond(l.out, frame, kind == frameOversize, now)
+		if len(l.out) >= flushAt {
+			if err := l.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// flush sends what was gathered.
+func (l *link) flush(ctx context.Context) error {
+	if len(l.out) == 0 {
+		return nil
+	}
+	if err := l.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		// leave may have set its deadline before the one above.
+		<-l.leaving
+		if err := l.conn.SetWriteDeadline(l.leaveBy); err != nil {
+			return err
+		}
+	}
+	_, err := l.conn.Write(l.out)
+	if cap(l.out) > 4*flushAt {
+		l.out = nil // grown for one odd reply
+	}
+	l.out = l.out[:0]
+	return err
+}
+
+// appendPing asks a host of the server for a sign of life. XEP-0199 §4.3.
+func (l *link) appendPing(dst []byte) []byte {
+	id := "ping-" + rand.Text()
+	dst = appendIQ(dst, "", "get", address{from: &l.events.pingTarget, to: &l.c.cfg.JID, id: &id})
+	return append(dst, "<ping xmlns='"+nsPing+"'/></iq>"...)
+}
+
+// shutDown answers what is still arriving, closes the stream and waits for the
+// server to do the same.
+func (l *link) shutDown(ctx context.Context) error {
+	for end := l.leaveBy.Add(-closeWait); time.Now().Before(end); {
+		if err := l.answerBuffered(ctx, time.Now()); err != nil {
+			return ignoreClosed(err)
+		}
+		if err := l.read(context.Background(), drainQuiet); err != nil {
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				return ignoreClosed(err)
+			}
+			break
+		}
+	}
+	if err := l.answerBuffered(ctx, time.Now()); err != nil {
+		return ignoreClosed(err)
+	}
+	l.out = append(l.out, "</stream:stream>"...)
+	if err := l.flush(ctx); err != nil {
+		return err
+	}
+	if err := l.conn.SetReadDeadline(l.leaveBy); err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, l.conn) // however it ends, it has ended
+	return nil
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, errServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// streamError returns the error that the server sends before it ends the stream,
+// or nil if the frame is a stanza. RFC 6120 §4.9.
+func streamError(frame []byte) error {
+	start := frame[:min(len(frame), 64)]
+	if !bytes.HasPrefix(start, []byte("<stream:error")) && !bytes.Contains(start, []byte(nsStream)) {
+		return nil
+	}
+	d := xml.NewDecoder(bytes.NewReader(frame))
+	d.DefaultSpace = nsAccept
+	token, err := d.Token()
+	root, ok := token.(xml.StartElement)
+	if err != nil || !ok || root.Name.Local != "error" || root.Name.Space != "stream" && root.Name.Space != nsStream {
+		return nil
+	}
+	var e stream.Error
+	if err := d.DecodeElement(&e, &root); err != nil {
+		return errors.New("the server ended the stream with an error that could not be read")
+	}
+	return e
+}

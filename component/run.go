@@ -1,0 +1,70 @@
+package component
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Run keeps the link to the server up until ctx ends. Then it answers what was
+// read, closes the stream and returns, within three seconds. It runs in the
+// calling goroutine.
+//
+// A link that fails is never a reason to return. Each change of what is wrong is
+// logged once, with what to do about it; the same again is logged at level debug.
+func (c *Component) Run(ctx context.Context) {
+	var pauses backoff
+	var last fault
+	for ctx.Err() == nil {
+		connected, err := c.runLink(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if connected >= stableAfter {
+			pauses.reset()
+		}
+		if connected > 0 {
+			last = fault{}
+		}
+		now := c.diagnose(err)
+		pause := pauses.next(now.refused)
+		c.report(now, now == last, err, pause)
+		last = now
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// runLink connects and serves once. It returns for how long the link held.
+func (c *Component) runLink(ctx context.Context) (connected time.Duration, err error) {
+	conn, err := c.cfg.Dial(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	unread, err := handshake(ctx, conn, c.jid, c.cfg.Secret)
+	if err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	c.cfg.Log.Info("connected to the XMPP server", "server", c.cfg.Server, "jid", c.cfg.JID)
+	err = newLink(c, conn, unread).serve(ctx)
+	if ctx.Err() != nil {
+		c.cfg.Log.Info("disconnected from the XMPP server", "server", c.cfg.Server)
+	}
+	return max(time.Since(start), 1), err
+}
+
+func (c *Component) report(f fault, known bool, err error, pause time.Duration) {
+	level := slog.LevelWarn
+	switch {
+	case known:
+		level = slog.LevelDebug
+	case f.refused:
+		level = slog.LevelError
+	}
+	c.cfg.Log.Log(context.Background(), level, f.problem, "do", f.cure,
+		"server", c.cfg.Server, "retry_in", pause.Round(time.Millisecond).String(), "err", err)
+}

@@ -1,0 +1,215 @@
+package xep0215
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"mellium.im/xmpp/stanza"
+
+	"extdisco/xmltext"
+)
+
+// Credential is what a client presents to a service. A [Handler] reuses the
+// slices from reply to reply.
+type Credential struct {
+	Username []byte
+	Password []byte
+	Expires  time.Time // whole seconds, UTC; zero when the credential does not expire
+}
+
+// Issuer gives requesters the credential for a group of services.
+type Issuer interface {
+	// Issue fills c for the requester, named by its bare JID. c comes empty, but
+	// with slices to append to. With an error, or without both username and
+	// password, the services that need the credential are left out of the answer.
+	// Issue is called from several goroutines at once.
+	Issue(c *Credential, requester []byte, now time.Time) error
+}
+
+// Offer is what a [Handler] answers from.
+type Offer interface {
+	// Groups returns what can be offered at now, in the order of the answer.
+	// Nothing at all means that nothing can be offered at present, and is
+	// answered with an error. The Handler does not keep the slice.
+	Groups(now time.Time) []*Group
+}
+
+// Group is services that share one credential. It does not change once made.
+type Group struct {
+	issuer  Issuer
+	entries []groupEntry
+}
+
+type groupEntry struct {
+	key        Key
+	restricted bool
+	xml        []byte // the service element, up to where the credential goes
+}
+
+// NewGroup returns a group of services. Services that need credentials, see
+// [NeedsCredentials], get them from issuer; with a nil issuer they are left out
+// of every answer. Of the services, Type, Host, Port, Transport and Name are used.
+func NewGroup(issuer Issuer, services ...Service) *Group {
+	g := &Group{issuer: issuer}
+	for _, s := range services {
+		restricted := NeedsCredentials(s.Type)
+		if restricted && issuer == nil {
+			continue
+		}
+		g.entries = append(g.entries, groupEntry{key: s.Key(), restricted: restricted, xml: appendService(nil, s)})
+	}
+	return g
+}
+
+func appendService(dst []byte, s Service) []byte {
+	dst = append(dst, "<service type='"...)
+	dst = xmltext.AppendAttr(dst, s.Type)
+	dst = append(dst, "' host='"...)
+	dst = xmltext.AppendAttr(dst, s.Host)
+	if s.Port != 0 {
+		dst = append(dst, "' port='"...)
+		dst = strconv.AppendUint(dst, uint64(s.Port), 10)
+	}
+	if s.Transport != "" {
+		dst = append(dst, "' transport='"...)
+		dst = xmltext.AppendAttr(dst, s.Transport)
+	}
+	if s.Name != "" {
+		dst = append(dst, "' name='"...)
+		dst = xmltext.AppendAttr(dst, s.Name)
+	}
+	return append(dst, '\'')
+}
+
+// Handler answers requests from an [Offer]. It is safe for concurrent use.
+type Handler struct {
+	offer   Offer
+	scratch sync.Pool // of *scratch
+}
+
+// scratch is what one reply needs besides the bytes of the reply.
+type scratch struct {
+	credential Credential
+	attrs      []byte // the credential as XML attributes
+	offered    int    // services on offer
+	selected   int    // of these, the ones that the request selects
+	sent       int    // of these, the ones in the reply
+}
+
+// NewHandler returns a Handler that answers from offer.
+func NewHandler(offer Offer) *Handler {
+	return &Handler{offer: offer, scratch: sync.Pool{New: func() any { return new(scratch) }}}
+}
+
+// AppendReply appends the payload of the result for the request to dst: the
+// services or credentials element in the namespace of the request. The
+// requester is named by its bare JID. Every error is a [stanza.Error], and dst is
+// then returned as it was:
+//
+//   - cancel/item-not-found: credentials were asked for something that is not on
+//     offer or needs none. XEP-0215 §3.3
+//   - wait/remote-server-timeout: nothing can be offered at present. An empty
+//     list would say that there is nothing, and clients would forget what they
+//     have.
+func (h *Handler) AppendReply(dst []byte, r Request, requester []byte, now time.Time) ([]byte, error) {
+	sc := h.scratch.Get().(*scratch)
+	defer h.scratch.Put(sc)
+
+	sc.offered, sc.selected, sc.sent = 0, 0, 0
+	reply := appendRoot(dst, r)
+	for _, g := range h.offer.Groups(now) {
+		reply = sc.appendGroup(reply, g, r, requester, now)
+	}
+	switch {
+	case sc.offered == 0, sc.selected > 0 && sc.sent == 0:
+		return dst, unavailable()
+	case sc.selected == 0 && len(r.Credentials) > 0:
+		return dst, notFound()
+	}
+	reply = append(reply, "</"...)
+	reply = append(reply, r.element()...)
+	return append(reply, '>'), nil
+}
+
+// appendGroup appends the services of the group that the request selects. Those
+// for which there is no credential are left out.
+func (sc *scratch) appendGroup(dst []byte, g *Group, r Request, requester []byte, now time.Time) []byte {
+	sc.offered += len(g.entries)
+	asked, given := false, false
+	for _, e := range g.entries {
+		if !r.Selects(e.key, e.restricted) {
+			continue
+		}
+		sc.selected++
+		if e.restricted && !asked {
+			asked, given = true, sc.issue(g.issuer, requester, now)
+		}
+		if e.restricted && !given {
+			continue
+		}
+		sc.sent++
+		dst = append(dst, e.xml...)
+		if e.restricted {
+			dst = append(dst, sc.attrs...)
+		}
+		dst = append(dst, "/>"...)
+	}
+	return dst
+}
+
+// issue renders the credential of a group as attributes. A TURN service must
+// never be sent without both username and password: browsers refuse the whole
+// list then.
+func (sc *scratch) issue(issuer Issuer, requester []byte, now time.Time) bool {
+	c := &sc.credential
+	c.Username, c.Password, c.Expires = c.Username[:0], c.Password[:0], time.Time{} // nothing of another requester's
+	if err := issuer.Issue(c, requester, now); err != nil || len(c.Username) == 0 || len(c.Password) == 0 {
+		return false
+	}
+	a := append(sc.attrs[:0], " restricted='1'"...)
+	if !c.Expires.IsZero() {
+		a = append(a, " expires='"...)
+		a = append(c.Expires.UTC().AppendFormat(a, expiresFormat), '\'')
+	}
+	a = append(a, " username='"...)
+	a = xmltext.AppendAttr(a, c.Username)
+	a = append(a, "' password='"...)
+	a = xmltext.AppendAttr(a, c.Password)
+	sc.attrs = append(a, '\'')
+	return true
+}
+
+func appendRoot(dst []byte, r Request) []byte {
+	dst = append(dst, '<')
+	dst = append(dst, r.element()...)
+	dst = append(dst, " xmlns='"...)
+	dst = append(dst, r.namespace()...)
+	if r.Type != "" && len(r.Credentials) == 0 { // XEP-0215 §3.2 echoes the type
+		dst = append(dst, "' type='"...)
+		dst = xmltext.AppendAttr(dst, r.Type)
+	}
+	return append(dst, "'>"...)
+}
+
+func (r Request) element() string {
+	if len(r.Credentials) > 0 {
+		return "credentials"
+	}
+	return "services"
+}
+
+func (r Request) namespace() string {
+	if r.NS == "" {
+		return NS
+	}
+	return r.NS
+}
+
+func unavailable() stanza.Error {
+	return stanza.Error{Type: stanza.Wait, Condition: stanza.RemoteServerTimeout, Text: english("no service can be offered at present")}
+}
+
+func notFound() stanza.Error {
+	return stanza.Error{Type: stanza.Cancel, Condition: stanza.ItemNotFound, Text: english("no service of ours that has credentials matches")}
+}
