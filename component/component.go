@@ -51,6 +51,16 @@ type Handler interface {
 	AppendReply(dst []byte, r *Request) ([]byte, error)
 }
 
+// Preparer is a Handler that may need time before it can answer, for instance to
+// ask somebody else.
+type Preparer interface {
+	// Prepare returns nil when AppendReply can answer the request now, and
+	// otherwise a channel that is closed when it can. It must not block.
+	// AppendReply is called in any case: also when the channel stays open for
+	// too long, or too many requests wait already.
+	Prepare(r *Request) <-chan struct{}
+}
+
 // Request is one IQ of type get.
 type Request struct {
 	Requester []byte          // bare JID of who asks

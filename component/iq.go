@@ -14,7 +14,16 @@ import (
 type responder struct {
 	c      *Component
 	events linkEvents
+	// last is set while a stanza is answered that was deferred before: it was
+	// admitted then, and is answered now with what there is.
+	last bool
+	// wait is set when a stanza was not answered, since its Handler is not
+	// ready; see [Preparer].
+	wait <-chan struct{}
 }
+
+// errDeferred is the reason why no reply was made yet.
+var errDeferred = errors.New("the reply is deferred")
 
 // respond appends the answer to one frame to dst, if it is one to answer: every
 // IQ of type get or set gets exactly one reply, everything else gets none. When
@@ -136,11 +145,12 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 		if n.NS != start.Name.Space {
 			continue
 		}
-		requester := []byte(bareJID(from))
-		if err := r.c.cfg.Gate.Admit(requester, now); err != nil {
+		request := &Request{Requester: []byte(bareJID(from)), Payload: doc.reader(payload), Now: now}
+		if err := r.admit(n.Handler, request); err != nil {
 			return dst, err
 		}
-		dst, err := n.Handler.AppendReply(dst, &Request{Requester: requester, Payload: doc.reader(payload), Now: now})
+		request.Payload = doc.reader(payload)
+		dst, err := n.Handler.AppendReply(dst, request)
 		if err == nil {
 			r.events.answered(iq != 0)
 		} else if !errors.As(err, new(stanza.Error)) {
@@ -149,6 +159,22 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 		return dst, err
 	}
 	return dst, serviceUnavailable()
+}
+
+// admit asks the gate, and the Handler whether it is ready.
+func (r *responder) admit(h Handler, request *Request) error {
+	if r.last {
+		return nil
+	}
+	if err := r.c.cfg.Gate.Admit(request.Requester, request.Now); err != nil {
+		return err
+	}
+	if p, ok := h.(Preparer); ok {
+		if r.wait = p.Prepare(request); r.wait != nil {
+			return errDeferred
+		}
+	}
+	return nil
 }
 
 // equalFold compares domains as ASCII without regard to case.

@@ -48,7 +48,8 @@ type link struct {
 	conn   net.Conn
 	framer framer
 	responder
-	out []byte
+	out      []byte
+	deferred deferred
 
 	leaving chan struct{} // closed once ctx has ended and leaveBy is set
 	leaveBy time.Time
@@ -65,6 +66,8 @@ func newLink(c *Component, conn net.Conn, unread []byte) *link {
 		}},
 	}
 	l.framer.added(copy(l.framer.space(), unread))
+	l.deferred.wake = func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }
+	l.deferred.ended = make(chan struct{})
 	return l
 }
 
@@ -73,24 +76,27 @@ func newLink(c *Component, conn net.Conn, unread []byte) *link {
 func (l *link) serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, l.leave)
 	defer stop()
-	pinged := false
+	defer l.deferred.end()
+	pinged, quiet := false, time.Now() // since when the server is silent, or was pinged
 	for {
+		l.answerDeferred(time.Now())
 		if err := l.answerBuffered(ctx, time.Now()); err != nil {
 			return err
 		}
-		err := l.read(ctx, silence)
+		err := l.read(ctx, silence-time.Since(quiet))
 		switch {
 		case ctx.Err() != nil:
 			<-l.leaving // or it would cut a deadline of the shutdown short
 			return l.shutDown(ctx)
 		case err == nil:
-			pinged = false
+			pinged, quiet = false, time.Now()
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
+		case time.Since(quiet) < silence: // woken for a deferred reply
 		case pinged:
 			return errSilent
 		default:
-			pinged = true
+			pinged, quiet = true, time.Now()
 			l.out = l.appendPing(l.out)
 		}
 	}
@@ -110,7 +116,7 @@ func (l *link) read(ctx context.Context, timeout time.Duration) error {
 	if err := l.conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || l.deferred.ready() {
 		// The wake-up may have come before the deadline above.
 		return os.ErrDeadlineExceeded
 	}
@@ -144,7 +150,7 @@ func (l *link) answerBuffered(ctx context.Context, now time.Time) error {
 		if err := streamError(frame); err != nil {
 			return err
 		}
-		l.out = l.respond(l.out, frame, kind == frameOversize, now)
+		l.respondOrDefer(frame, kind == frameOversize, now)
 		if len(l.out) >= flushAt {
 			if err := l.flush(ctx); err != nil {
 				return err
@@ -186,6 +192,8 @@ func (l *link) appendPing(dst []byte) []byte {
 // shutDown answers what is still arriving, closes the stream and waits for the
 // server to do the same.
 func (l *link) shutDown(ctx context.Context) error {
+	l.deferred.end()
+	l.answerDeferred(time.Now())
 	for end := l.leaveBy.Add(-closeWait); time.Now().Before(end); {
 		if err := l.answerBuffered(ctx, time.Now()); err != nil {
 			return ignoreClosed(err)
@@ -197,6 +205,8 @@ func (l *link) shutDown(ctx context.Context) error {
 			break
 		}
 	}
+	l.deferred.end() // of what came meanwhile
+	l.answerDeferred(time.Now())
 	if err := l.answerBuffered(ctx, time.Now()); err != nil {
 		return ignoreClosed(err)
 	}

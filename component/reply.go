@@ -70,10 +70,13 @@ func appendAttr(dst []byte, name string, value *string) []byte {
 }
 
 // appendReply appends a whole reply: a result with what payload appends, or the
-// error that it returns.
+// error that it returns. It appends nothing for errDeferred.
 func (e *envelope) appendReply(dst []byte, payload func([]byte) ([]byte, error)) []byte {
 	fits := func(reply []byte) bool { return len(reply)-len(dst) <= maxReply }
 	reply, err := payload(e.appendOpen(dst, "result"))
+	if err == errDeferred {
+		return dst
+	}
 	if err == nil {
 		if reply = e.appendClose(reply); fits(reply) {
 			return reply

@@ -145,7 +145,7 @@ func inBubble(t *testing.T, test func(r *running), change ...func(*running, *com
 		}()
 		test(r)
 		r.leaves()
-		time.Sleep(time.Minute) // for the goroutines of a server to notice
+		<-time.After(time.Minute) // for the goroutines of a server to notice
 	})
 }
 

@@ -1,0 +1,101 @@
+package component
+
+import (
+	"bytes"
+	"sync"
+	"time"
+)
+
+const (
+	// maxDeferred is how many requests may wait for their Handler at once; the
+	// next one is answered with what there is.
+	maxDeferred = 256
+	// deferredFor is how long a request waits at most, well below the half
+	// minute after which servers give up.
+	deferredFor = 15 * time.Second
+)
+
+// deferred keeps the stanzas whose Handler was not ready. Each waits in a
+// goroutine of its own, and comes back to the link's goroutine, which alone
+// answers and writes.
+type deferred struct {
+	wake    func()        // interrupts the link's reading
+	ended   chan struct{} // closed when nothing waits any longer
+	endOnce sync.Once
+	waiters sync.WaitGroup
+
+	mu      sync.Mutex
+	waiting int
+	frames  [][]byte // whose wait is over
+}
+
+// add takes a stanza that waits for the channel, unless too many do.
+func (d *deferred) add(frame []byte, wait <-chan struct{}) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.waiting >= maxDeferred {
+		return false
+	}
+	d.waiting++
+	frame = bytes.Clone(frame)
+	d.waiters.Go(func() {
+		timeout := time.NewTimer(deferredFor)
+		defer timeout.Stop()
+		select {
+		case <-wait:
+		case <-timeout.C:
+		case <-d.ended:
+		}
+		d.mu.Lock()
+		d.frames = append(d.frames, frame)
+		d.mu.Unlock()
+		d.wake()
+	})
+	return true
+}
+
+// ready reports whether a stanza can be answered.
+func (d *deferred) ready() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.frames) > 0
+}
+
+// take returns the stanzas whose wait is over.
+func (d *deferred) take() [][]byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	frames := d.frames
+	d.frames, d.waiting = nil, d.waiting-len(frames)
+	return frames
+}
+
+// end lets no stanza wait any longer.
+func (d *deferred) end() {
+	d.endOnce.Do(func() { close(d.ended) })
+	d.waiters.Wait()
+}
+
+// respondOrDefer answers a stanza now, or later if its Handler is not ready.
+func (l *link) respondOrDefer(frame []byte, truncated bool, now time.Time) {
+	l.out = l.respond(l.out, frame, truncated, now)
+	wait := l.wait
+	l.wait = nil
+	if wait != nil && !l.deferred.add(frame, wait) {
+		l.respondLast(frame, now)
+	}
+}
+
+// answerDeferred answers the stanzas whose wait is over.
+func (l *link) answerDeferred(now time.Time) {
+	for _, frame := range l.deferred.take() {
+		l.respondLast(frame, now)
+	}
+}
+
+// respondLast answers a stanza that was deferred with what there is.
+func (l *link) respondLast(frame []byte, now time.Time) {
+	l.last = true
+	l.out = l.respond(l.out, frame, false, now)
+	l.last = false
+}
