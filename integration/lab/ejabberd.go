@@ -71,7 +71,7 @@ func writeEjabberdFiles(dir string, settings *xmppSettings) error {
 	if err := writeConfig(filepath.Join(dir, "setup.script"), "ejabberd.script.tmpl", settings); err != nil {
 		return err
 	}
-	return writeConfig(filepath.Join(dir, "ejabberd.yml"), "ejabberd.yml.tmpl", settings)
+	return settings.writeConfig(filepath.Join(dir, "ejabberd.yml"), "ejabberd.yml.tmpl")
 }
 
 // ejabberdLibraries finds the folder of the installed Erlang applications,

@@ -27,7 +27,7 @@ func StartProsody(ctx context.Context, cfg XMPPConfig) (*XMPPServer, error) {
 		return nil, fmt.Errorf("lab: %w", err)
 	}
 	config := filepath.Join(cfg.Dir, "prosody.cfg.lua")
-	if err := writeConfig(config, "prosody.cfg.lua.tmpl", settings); err != nil {
+	if err := settings.writeConfig(config, "prosody.cfg.lua.tmpl"); err != nil {
 		return nil, err
 	}
 	if err := addProsodyUsers(ctx, cfg, config); err != nil {

@@ -48,6 +48,11 @@ type XMPPConfig struct {
 	HTTP     bool   // Prosody: WebSocket at /xmpp-websocket and BOSH at /http-bind, for all hosts
 	LogLevel string // default "debug" for Prosody and "info" for ejabberd
 	Extra    string // raw configuration lines at the top level
+
+	// Template, when set, is the whole configuration file in place of the
+	// lab's own, in the form of package text/template and with the fields of
+	// xmppSettings.
+	Template string
 }
 
 // XMPPServer is a running, or stopped, Prosody or ejabberd.
@@ -116,10 +121,26 @@ func (s *xmppSettings) server() *XMPPServer {
 	return server
 }
 
+// writeConfig writes the configuration file of the server.
+func (s *xmppSettings) writeConfig(file, name string) error {
+	if s.Template == "" {
+		return writeConfig(file, name, s)
+	}
+	t, err := template.New("configuration").Funcs(template.FuncMap{"quote": quote}).Parse(s.Template)
+	if err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	return writeTemplate(file, t, s)
+}
+
 // writeConfig fills the template of the given name into a file.
 func writeConfig(file, name string, data any) error {
+	return writeTemplate(file, templates.Lookup(name), data)
+}
+
+func writeTemplate(file string, t *template.Template, data any) error {
 	var text strings.Builder
-	if err := templates.ExecuteTemplate(&text, name, data); err != nil {
+	if err := t.Execute(&text, data); err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
 	if err := os.WriteFile(file, []byte(text.String()), 0o644); err != nil {

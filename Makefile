@@ -1,0 +1,48 @@
+GO ?= go
+# Linters, at versions that are known to work with each other.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.8.0
+# How long each fuzz target runs.
+FUZZTIME ?= 1m
+
+.PHONY: all build demo test unit integration lint fuzz clean
+
+all: build
+
+build:
+	$(GO) build -trimpath -o extdisco .
+
+# Shows extdisco at work between a real Prosody and a real coturn.
+demo:
+	@contrib/install-needed demo
+	@$(GO) run ./integration/demo
+
+# Everything: the packages under the race detector, then the real servers.
+test: unit integration
+
+unit:
+	$(GO) vet -tags integration ./...
+	$(GO) test -race ./...
+
+integration: integration/clients/node_modules
+	$(GO) test -tags integration -timeout 8m ./integration/...
+
+integration/clients/node_modules: integration/clients/package-lock.json
+	contrib/install-needed test
+	cd integration/clients && npm ci --no-audit --no-fund --silent
+	touch $@
+
+lint:
+	@test -z "$$(gofmt -s -l .)" || { echo "gofmt -s would change:"; gofmt -s -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags integration ./...
+	$(GO) mod tidy -diff
+	$(GO) run $(STATICCHECK) -tags integration ./...
+	contrib/vulncheck $(GO) $(GOVULNCHECK)
+
+# Each fuzz target for a minute. What they find is kept in testdata/fuzz.
+fuzz:
+	contrib/fuzz $(GO) $(FUZZTIME)
+
+clean:
+	rm -rf extdisco integration/clients/node_modules

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// wantLine is the first line of a broken file: its fault, with FILE for its name.
+var wantLine = regexp.MustCompile(`^# want: (.*)\n`)
+
+// brokenFiles returns the files of testdata/config/broken, each of which has one
+// fault, and the faults.
+func brokenFiles(t *testing.T) map[string]string {
+	t.Helper()
+	wants := map[string]string{}
+	for _, file := range configFiles(t, "broken") {
+		m := wantLine.FindStringSubmatch(readFile(t, file))
+		if m == nil {
+			t.Fatalf("%s does not begin with # want: …", file)
+		}
+		wants[file] = m[1]
+	}
+	return wants
+}
+
+func configFiles(t testing.TB, folder string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata/config", folder, "*.toml"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files in", folder, err)
+	}
+	return files
+}
+
+func readFile(t testing.TB, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+func testName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".toml") }
+
+func TestBrokenConfigs(t *testing.T) {
+	for file, want := range brokenFiles(t) {
+		t.Run(testName(file), func(t *testing.T) {
+			_, err := loadConfig(file, testTime)
+			if err == nil {
+				t.Fatalf("is accepted, want %s", want)
+			}
+			wantEqual(t, "fault", strings.ReplaceAll(err.Error(), file, "FILE"), want)
+		})
+	}
+}
+
+// TestBrokenConfigsFromWindows checks that a byte order mark and the line ends of
+// Windows do not shift the line numbers.
+func TestBrokenConfigsFromWindows(t *testing.T) {
+	for file, want := range brokenFiles(t) {
+		if strings.HasPrefix(testName(file), "syntax-") {
+			continue // the TOML library tells of the character that it met
+		}
+		t.Run(testName(file), func(t *testing.T) {
+			content := "\ufeff" + strings.ReplaceAll(readFile(t, file), "\n", "\r\n")
+			_, err := parseConfig(file, []byte(content), testTime)
+			if err == nil {
+				t.Fatalf("is accepted, want %s", want)
+			}
+			wantEqual(t, "fault", strings.ReplaceAll(err.Error(), file, "FILE"), want)
+		})
+	}
+}
+
+// TestEveryFaultHasABrokenConfig reads the source: what it can say about a
+// configuration must be said about one of testdata/config/broken.
+func TestEveryFaultHasABrokenConfig(t *testing.T) {
+	var wants []string
+	for _, want := range brokenFiles(t) {
+		wants = append(wants, want)
+	}
+	for _, file := range []string{"config.go", "configtable.go", "configice.go", "xep0215/uri.go"} {
+		for _, m := range faultMessages(t, file) {
+			t.Run(fmt.Sprintf("%s:%d", filepath.Base(file), m.line), func(t *testing.T) {
+				if !slices.ContainsFunc(wants, m.pattern.MatchString) {
+					t.Errorf("no broken file for %s", m.pattern)
+				}
+			})
+		}
+	}
+}
+
+// verb is a verb of package fmt.
+var verb = regexp.MustCompile(`%(\[\d\])?[.\d]*[a-z]`)
+
+type faultMessage struct {
+	line    int
+	pattern *regexp.Regexp
+}
+
+// notFaults are messages about files that could not be found or read.
+var notFaults = []string{"cannot look at", "no configuration", "cannot read the configuration"}
+
+// faultMessages finds the format strings of faults and errors in a source file.
+func faultMessages(t *testing.T, file string) []faultMessage {
+	t.Helper()
+	fset := token.NewFileSet()
+	parsed, err := parser.ParseFile(fset, file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var messages []faultMessage
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		call, isCall := n.(*ast.CallExpr)
+		if !isCall || !slices.Contains([]string{"fault", "missing", "Errorf", "New"}, calledName(call)) {
+			return true
+		}
+		format := constantText(call.Args)
+		if len(format) < 8 || slices.ContainsFunc(notFaults, func(s string) bool { return strings.HasPrefix(format, s) }) {
+			return true
+		}
+		var parts []string
+		for _, part := range verb.Split(format, -1) {
+			parts = append(parts, regexp.QuoteMeta(part))
+		}
+		messages = append(messages, faultMessage{fset.Position(call.Pos()).Line, regexp.MustCompile(strings.Join(parts, ".*"))})
+		return true
+	})
+	if len(messages) == 0 {
+		t.Fatal("no messages in", file)
+	}
+	return messages
+}
+
+func calledName(call *ast.CallExpr) string {
+	switch f := call.Fun.(type) {
+	case *ast.SelectorExpr:
+		return f.Sel.Name
+	case *ast.Ident:
+		return f.Name
+	}
+	return ""
+}
+
+// constantText returns the longest text among the arguments of a call.
+func constantText(args []ast.Expr) string {
+	longest := ""
+	for _, arg := range args {
+		text := ""
+		ast.Inspect(arg, func(n ast.Node) bool {
+			if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+				if s, err := strconv.Unquote(literal.Value); err == nil {
+					text += s
+				}
+			}
+			return true
+		})
+		if len(text) > len(longest) {
+			longest = text
+		}
+	}
+	return longest
+}
+
+func TestAllFaultsAreReportedInOrder(t *testing.T) {
+	file := writeConfig(t, `verbose = true
+
+[component]
+server = "127.0.0.1"
+jid = "turn@example.org"
+secret_flie = "component.secret"
+
+[[ice_server]]
+urls = [
+  "turn:turn.example.org:0",
+  "turn:turn.example.org",
+  "turn:turn.example.org",
+]
+secret_file = "nowhere.secret"
+ttl = "1d"
+
+[[ice_server]]
+ttl = 5
+
+[access]
+allow = ["*"]
+
+[limits]
+total = "1/d"
+
+[log]
+level = "loud"
+`)
+	_, err := loadConfig(file, testTime)
+	if err == nil {
+		t.Fatal("is accepted")
+	}
+	var places []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fields := strings.SplitN(strings.TrimPrefix(line, file+":"), ": ", 3)
+		places = append(places, fields[0]+" "+fields[1])
+	}
+	wantEqual(t, "faults", strings.Join(places, "\n"), `1 verbose
+3 component.secret_file
+4 component.server
+5 component.jid
+6 component.secret_flie
+10 ice_server[0].urls[0]
+12 ice_server[0].urls[2]
+14 ice_server[0].secret_file
+15 ice_server[0].ttl
+17 ice_server[1].urls
+18 ice_server[1].ttl
+18 ice_server[1].ttl
+21 access.allow[0]
+24 limits.total
+27 log.level`)
+}
+
+func TestGoodConfigs(t *testing.T) {
+	for _, file := range configFiles(t, "good") {
+		want := readFile(t, strings.TrimSuffix(file, ".toml")+".txt")
+		content := readFile(t, file)
+		variants := map[string]string{
+			"as it is":             content,
+			"with byte order mark": "\ufeff" + content,
+			"with CRLF":            strings.ReplaceAll(content, "\n", "\r\n"),
+			"without last newline": strings.TrimSuffix(content, "\n"),
+		}
+		for name, content := range variants {
+			t.Run(testName(file)+" "+name, func(t *testing.T) {
+				cfg, err := parseConfig(file, []byte(content), testTime)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantEqual(t, "values", strings.ReplaceAll(describe(cfg), `\r\n`, `\n`), want)
+			})
+		}
+	}
+}
+
+// describe writes down all that a configuration says, secrets too.
+func describe(cfg *config) string {
+	var b strings.Builder
+	rate := func(events int, text string) string {
+		if events == 0 {
+			return "none"
+		}
+		return text
+	}
+	c := cfg.component
+	fmt.Fprintf(&b, "jid %s\nserver %s\nhandshake secret %q\nhosts %s\nallow %s\n",
+		c.jid, c.server, c.secret.Reveal(), strings.Join(c.hosts, " "), strings.Join(cfg.allow, " "))
+	fmt.Fprintf(&b, "per_jid %s\ntotal %s\nlevel %v\nformat %s\n", rate(cfg.limits.perJID.Events, cfg.limits.perJID.String()),
+		rate(cfg.limits.total.Events, cfg.limits.total.String()), cfg.log.level, cfg.log.format)
+	for _, s := range cfg.iceServers {
+		fmt.Fprintf(&b, "ice_server\n")
+		for _, service := range s.services {
+			fmt.Fprintf(&b, "  %s over %s\n", service.URI(), service.Transport)
+		}
+		if !s.sharedSecret.IsEmpty() {
+			fmt.Fprintf(&b, "  shared secret %q, pseudonym key %q, ttl %v\n", s.sharedSecret.Reveal(), s.pseudonymKey.Reveal(), s.ttl)
+		}
+		if s.username != "" {
+			fmt.Fprintf(&b, "  username %q, password %q\n", s.username, s.password.Reveal())
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// commentedOut is a line of the example that is configuration once the "# " is
+// taken away.
+var commentedOut = regexp.MustCompile(`(?m)^# ((?:\w+ *= |\[\[).*)$`)
+
+// exampleConfig returns config.toml.example as it stands, and with every key
+// activated.
+func exampleConfig(t *testing.T) (asItStands, activated string) {
+	t.Helper()
+	asItStands = readFile(t, "config.toml.example")
+	activated = commentedOut.ReplaceAllString(asItStands, "$1")
+	if activated == asItStands {
+		t.Fatal("nothing in the example is commented out")
+	}
+	return asItStands, activated
+}
+
+func TestExampleConfig(t *testing.T) {
+	asItStands, activated := exampleConfig(t)
+	plain := mustLoad(t, writeConfig(t, asItStands))
+	full := mustLoad(t, writeConfig(t, activated))
+
+	if len(plain.warnings) > 0 {
+		t.Errorf("the example is warned about: %s", plain.warnings)
+	}
+	if len(plain.iceServers) != 1 || len(full.iceServers) != 3 {
+		t.Fatalf("%d servers, and %d when activated", len(plain.iceServers), len(full.iceServers))
+	}
+	if full.iceServers[0].pseudonymKey.Reveal() != testPseudonymKey || full.iceServers[2].password.Reveal() != testPassword {
+		t.Error("a secret file of the example was not read")
+	}
+	if !slices.Equal(full.allow, []string{"meet.example.org", "guest.meet.example.org"}) {
+		t.Errorf("allow = %q", full.allow)
+	}
+}
+
+// TestExampleConfigTellsDefaults activates what is commented out with its
+// default, and nothing may change.
+func TestExampleConfigTellsDefaults(t *testing.T) {
+	asItStands, activated := exampleConfig(t)
+	plain := mustLoad(t, writeConfig(t, asItStands))
+	full := mustLoad(t, writeConfig(t, activated))
+	if !full.component.equal(plain.component) {
+		t.Errorf("component = %+v, and %+v by default", full.component, plain.component)
+	}
+	if full.limits != plain.limits {
+		t.Errorf("limits = %+v, and %+v by default", full.limits, plain.limits)
+	}
+	if full.log != plain.log {
+		t.Errorf("log = %+v, and %+v by default", full.log, plain.log)
+	}
+	if full.iceServers[0].ttl != plain.iceServers[0].ttl {
+		t.Errorf("ttl = %v, and %v by default", full.iceServers[0].ttl, plain.iceServers[0].ttl)
+	}
+}
+
+var knownKeys = regexp.MustCompile(`unknown key; known (?:in \[+([a-z_]+)\]+|at the top): (.*)`)
+
+// loaderKeys returns the keys that the loader knows, by section, from what it
+// says about one that it does not know. The section "" has the sections.
+func loaderKeys(t *testing.T) map[string][]string {
+	t.Helper()
+	const unknownEverywhere = "x = 1\n[component]\nx = 1\n[access]\nx = 1\n[[ice_server]]\nx = 1\n[limits]\nx = 1\n[log]\nx = 1\n"
+	_, err := parseConfig("config.toml", []byte(unknownEverywhere), testTime)
+	if err == nil {
+		t.Fatal("unknown keys are accepted")
+	}
+	known := map[string][]string{}
+	for _, m := range knownKeys.FindAllStringSubmatch(err.Error(), -1) {
+		known[m[1]] = strings.Split(m[2], ", ")
+	}
+	return known
+}
+
+func TestExampleConfigNamesEveryKey(t *testing.T) {
+	_, activated := exampleConfig(t)
+	named := map[string][]string{}
+	section := ""
+	for line := range strings.SplitSeq(activated, "\n") {
+		if m := regexp.MustCompile(`^\[+(\w+)\]+$`).FindStringSubmatch(line); m != nil {
+			section = m[1]
+			named[""] = append(named[""], section)
+		} else if m := regexp.MustCompile(`^(\w+) *= `).FindStringSubmatch(line); m != nil {
+			named[section] = append(named[section], m[1])
+		}
+	}
+	known := loaderKeys(t)
+	if len(known) != len(known[""])+1 {
+		t.Errorf("there are the sections %q, and keys are known of %d: teach loaderKeys the new one", known[""], len(known)-1)
+	}
+	for section, keys := range known {
+		for _, key := range keys {
+			t.Run(section+" "+key, func(t *testing.T) {
+				// The example says of all secrets at once that NAME works too.
+				isSecret := slices.Contains(keys, key+"_file")
+				if !slices.Contains(named[section], key) && (!isSecret || !slices.Contains(named[section], key+"_file")) {
+					t.Errorf("config.toml.example does not name %s in [%s]", key, section)
+				}
+			})
+		}
+	}
+}
+
+func TestExampleConfigSaysWhereFilesAreRead(t *testing.T) {
+	asItStands, _ := exampleConfig(t)
+	file := writeConfig(t, asItStands)
+	t.Chdir(t.TempDir()) // relative names are taken from the folder of the file
+	if cfg := mustLoad(t, file); cfg.component.secret.Reveal() != testHandshake {
+		t.Error("the handshake secret is another")
+	}
+	absolute := strings.ReplaceAll(asItStands, `"component.secret"`, `"`+filepath.Join(filepath.Dir(file), "component.secret")+`"`)
+	absolute = strings.ReplaceAll(absolute, `"turn.secret"`, `"`+filepath.Join(filepath.Dir(file), "turn.secret")+`"`)
+	writeFile(t, "other.toml", absolute)
+	if cfg := mustLoad(t, "other.toml"); cfg.component.secret.Reveal() != testHandshake {
+		t.Error("the handshake secret from an absolute name is another")
+	}
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"extdisco/component"
+	"extdisco/xep0215"
+)
+
+// daemon answers requests according to the offer in force.
+type daemon struct {
+	log     *slog.Logger
+	offer   atomic.Pointer[offer]
+	refused refusalLog
+}
+
+func newDaemon(cfg *config, log *slog.Logger, now time.Time) *daemon {
+	d := &daemon{log: log, refused: refusalLog{log: log}}
+	d.offer.Store(newOffer(cfg, nil, now))
+	return d
+}
+
+// reload puts the offer of cfg in force. Requests that are being answered are
+// answered from the one before.
+func (d *daemon) reload(cfg *config, now time.Time) {
+	d.offer.Store(newOffer(cfg, d.offer.Load(), now))
+}
+
+// Admit implements [component.Gate].
+func (d *daemon) Admit(requester []byte, now time.Time) error {
+	o := d.offer.Load()
+	if !o.access.Allows(requester) {
+		d.refused.add(requester, now)
+		return errNotAllowed
+	}
+	if !o.limiter.Allow(requester, now) {
+		d.log.Debug("refused a request over the limit", "requester", string(requester))
+		return errTooMany
+	}
+	return nil
+}
+
+// Groups implements [xep0215.Offer].
+func (d *daemon) Groups(time.Time) []*xep0215.Group { return d.offer.Load().groups }
+
+// component returns the component that cfg describes.
+func (d *daemon) component(cfg componentConfig) (*component.Component, error) {
+	handler := extdiscoHandler{xep0215.NewHandler(d)}
+	return component.New(component.Config{
+		JID: cfg.jid, Server: cfg.server, Secret: cfg.secret, Hosts: cfg.hosts,
+		Namespaces: []component.Namespace{{NS: xep0215.NS, Handler: handler}, {NS: xep0215.NS1, Handler: handler}},
+		Gate:       d, Name: "extdisco", Version: programVersion(), Log: d.log,
+	})
+}
+
+// extdiscoHandler makes a [component.Handler] of the handler of XEP-0215, which
+// knows nothing of components.
+type extdiscoHandler struct{ *xep0215.Handler }
+
+// AppendReply implements [component.Handler].
+func (h extdiscoHandler) AppendReply(dst []byte, r *component.Request) ([]byte, error) {
+	request, err := xep0215.ParseRequest(r.Payload)
+	if err != nil {
+		return dst, err
+	}
+	return h.Handler.AppendReply(dst, request, r.Requester, r.Now)
+}
+
+// refusalLog tells of requesters that are not served, at most once a minute: an
+// administrator who forgot a domain must find out, and a stranger must not fill
+// the log.
+type refusalLog struct {
+	log *slog.Logger
+
+	mu    sync.Mutex
+	next  time.Time
+	count int
+}
+
+const refusalLogInterval = time.Minute
+
+func (r *refusalLog) add(requester []byte, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count++
+	if now.Before(r.next) {
+		return
+	}
+	domain := string(requester)
+	if _, after, found := strings.Cut(domain, "@"); found {
+		domain = after
+	}
+	r.log.Info("refused requesters that are not in access.allow; if they are yours, add their domain to it",
+		"last_domain", domain, "refused", r.count)
+	r.next, r.count = now.Add(refusalLogInterval), 0
+}
+
+// link is a running component.
+type link struct {
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// startLink runs the component until stopped.
+func startLink(c *component.Component) *link {
+	ctx, stop := context.WithCancel(context.Background())
+	l := &link{stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(l.done)
+		c.Run(ctx)
+	}()
+	return l
+}
+
+// close ends the component politely and waits for it.
+func (l *link) close() {
+	l.stop()
+	<-l.done
+}

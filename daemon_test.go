@@ -1,0 +1,306 @@
+package main
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"mellium.im/xmpp/stanza"
+
+	"extdisco/component"
+	"extdisco/xep0215"
+)
+
+// newTestDaemon returns a daemon for the configuration, and its log.
+func newTestDaemon(t *testing.T, content string) (*daemon, *logBuffer) {
+	t.Helper()
+	log := newLogBuffer()
+	return newDaemon(mustLoad(t, writeConfig(t, content)), newTestLog(log), testTime), log
+}
+
+const accessConfig = minimalConfig + `
+[access]
+allow = ["example.org", "guest.example.org", "alice@example.net"]
+`
+
+func TestAdmitAccess(t *testing.T) {
+	tests := []struct {
+		name, requester string
+		want            error
+	}{
+		{"user of an allowed domain", "juliet@example.org", nil},
+		{"user of another allowed domain", "5f9f079f@guest.example.org", nil},
+		{"allowed domain itself", "example.org", nil},
+		{"allowed bare JID", "alice@example.net", nil},
+		{"another user there", "bob@example.net", errNotAllowed},
+		{"domain of an allowed bare JID", "example.net", errNotAllowed},
+		{"outsider", "mallory@example.com", errNotAllowed},
+		{"domain that ends like an allowed one", "mallory@notexample.org", errNotAllowed},
+		{"domain below an allowed one", "mallory@sub.example.org", errNotAllowed},
+		{"domain that begins like an allowed one", "mallory@example.org.example.com", errNotAllowed},
+		{"allowed domain before a second @", "mallory@example.org@example.com", errNotAllowed},
+		{"nobody", "", errNotAllowed},
+	}
+	d, _ := newTestDaemon(t, accessConfig)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := d.Admit([]byte(tt.requester), testTime); !sameError(err, tt.want) {
+				t.Errorf("Admit(%q) = %v, want %v", tt.requester, err, tt.want)
+			}
+		})
+	}
+}
+
+func sameError(got, want error) bool {
+	if got == nil || want == nil {
+		return got == want
+	}
+	var g, w stanza.Error
+	return errors.As(got, &g) && errors.As(want, &w) && g.Type == w.Type && g.Condition == w.Condition
+}
+
+func TestAdmitLimits(t *testing.T) {
+	d, _ := newTestDaemon(t, accessConfig+"[limits]\nper_jid = \"2/m\"\ntotal = \"5/m\"\n")
+	steps := []struct {
+		name, requester string
+		after           time.Duration
+		want            error
+	}{
+		{"first", "juliet@example.org", 0, nil},
+		{"second", "juliet@example.org", 0, nil},
+		{"third is over the limit of the JID", "juliet@example.org", 0, errTooMany},
+		{"an outsider is told so and counts for nothing", "mallory@example.com", 0, errNotAllowed},
+		{"another JID has its own", "romeo@example.org", 0, nil},
+		{"and its second", "romeo@example.org", 0, nil},
+		{"the last of all", "nurse@example.org", 0, nil},
+		{"over the total", "tybalt@example.org", 0, errTooMany},
+		{"one got free", "tybalt@example.org", 13 * time.Second, nil},
+		{"all got free", "juliet@example.org", 2 * time.Minute, nil},
+	}
+	for _, tt := range steps { // in this order
+		if err := d.Admit([]byte(tt.requester), testTime.Add(tt.after)); !sameError(err, tt.want) {
+			t.Fatalf("%s: Admit(%s) = %v, want %v", tt.name, tt.requester, err, tt.want)
+		}
+	}
+}
+
+func TestAdmitErrorsSayWhatIsWrong(t *testing.T) {
+	for want, err := range map[string]stanza.Error{"auth/forbidden": errNotAllowed, "wait/resource-constraint": errTooMany} {
+		t.Run(want, func(t *testing.T) {
+			if got := string(err.Type) + "/" + string(err.Condition); got != want || err.Text["en"] == "" {
+				t.Errorf("%s %q", got, err.Text["en"])
+			}
+		})
+	}
+}
+
+func TestReloadAndTheLimiter(t *testing.T) {
+	const limits = "[limits]\nper_jid = \"1/h\"\n"
+	tests := []struct {
+		name, changed string
+		keeps         bool
+	}{
+		{"nothing changed", accessConfig + limits, true},
+		{"something else changed", strings.Replace(accessConfig, `"guest.example.org", `, "", 1) + limits, true},
+		{"the same said in other words", accessConfig + limits + "total = \"none\"\n", true},
+		{"per_jid changed", accessConfig + "[limits]\nper_jid = \"1/m\"\n", false},
+		{"total changed", accessConfig + limits + "total = \"100/s\"\n", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d, _ := newTestDaemon(t, accessConfig+limits)
+			if err := d.Admit([]byte("juliet@example.org"), testTime); err != nil {
+				t.Fatal(err)
+			}
+			d.reload(mustLoad(t, writeConfig(t, tt.changed)), testTime)
+			err := d.Admit([]byte("juliet@example.org"), testTime)
+			if refused := err != nil; refused != tt.keeps {
+				t.Errorf("after the reload: %v", err)
+			}
+		})
+	}
+}
+
+func TestReloadChangesAccess(t *testing.T) {
+	d, _ := newTestDaemon(t, accessConfig)
+	d.reload(mustLoad(t, writeConfig(t, strings.Replace(accessConfig, `"example.org"`, `"example.com"`, 1))), testTime)
+	if err := d.Admit([]byte("juliet@example.org"), testTime); !sameError(err, errNotAllowed) {
+		t.Errorf("who is not served any more: %v", err)
+	}
+	if err := d.Admit([]byte("mallory@example.com"), testTime); err != nil {
+		t.Errorf("who is served now: %v", err)
+	}
+}
+
+func TestRefusalLog(t *testing.T) {
+	d, log := newTestDaemon(t, accessConfig)
+	told := func(domain, count string) string {
+		return `level=INFO msg="refused requesters that are not in access.allow; if they are yours, add their domain to it" last_domain=` + domain +
+			" refused=" + count + "\n"
+	}
+	want := ""
+	for _, step := range []struct {
+		requester string
+		after     time.Duration
+		told      string
+	}{
+		{"a@one.example.com", 0, told("one.example.com", "1")},
+		{"b@two.example.com", time.Second, ""},
+		{"three.example.com", 59 * time.Second, ""},
+		{"d@four.example.com", time.Minute, told("four.example.com", "3")},
+		{"e@five.example.com", 2*time.Minute - time.Nanosecond, ""},
+		{"f@six.example.com", time.Hour, told("six.example.com", "2")},
+		{"g@seven.example.com x=\n", 2 * time.Hour, told(`"seven.example.com x=\n"`, "1")},
+	} {
+		if err := d.Admit([]byte(step.requester), testTime.Add(step.after)); err == nil {
+			t.Errorf("%s is served", step.requester)
+		}
+		want += step.told
+		wantEqual(t, "log after "+step.requester, log.String(), want)
+	}
+}
+
+// requestTokens returns the tokens of an XML element, as a component hands them
+// over.
+func requestTokens(t *testing.T, payload string) xml.TokenReader {
+	t.Helper()
+	return xml.NewDecoder(strings.NewReader(payload))
+}
+
+// ask returns the reply of the daemon's handler to a payload.
+func ask(t *testing.T, d *daemon, payload, requester string) (string, error) {
+	t.Helper()
+	reply, err := extdiscoHandler{xep0215.NewHandler(d)}.AppendReply([]byte("before"),
+		&component.Request{Requester: []byte(requester), Payload: requestTokens(t, payload), Now: testTime})
+	after, intact := strings.CutPrefix(string(reply), "before")
+	if !intact || err != nil && after != "" {
+		t.Errorf("what was gathered before became %q", reply)
+	}
+	return after, err
+}
+
+// parseServices reads a reply as a client does.
+func parseServices(t *testing.T, reply string) []xep0215.Service {
+	t.Helper()
+	var list struct {
+		Services []xep0215.Service `xml:"service"`
+	}
+	if err := xml.Unmarshal([]byte(reply), &list); err != nil && !errors.Is(err, io.EOF) {
+		t.Fatalf("%v in %s", err, reply)
+	}
+	return list.Services
+}
+
+const fourServers = `[component]
+jid = "turn.example.org"
+secret_file = "component.secret"
+[[ice_server]]
+urls = ["stun:stun.example.org"]
+[[ice_server]]
+urls = ["turn:one.example.org", "turns:one.example.org"]
+secret_file = "turn.secret"
+ttl = "36h"
+[[ice_server]]
+urls = ["turn:two.example.org"]
+secret = "` + testSharedTwo + `"
+pseudonym_key_file = "pseudonym.key"
+[[ice_server]]
+urls = ["stun:static.example.org", "turn:static.example.org"]
+username = "alice"
+password_file = "static.password"
+`
+
+func TestServicesGetTheirOwnCredentials(t *testing.T) {
+	d, _ := newTestDaemon(t, fourServers)
+	reply, err := ask(t, d, "<services xmlns='urn:xmpp:extdisco:2'/>", "juliet@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	services := parseServices(t, reply)
+	var uris []string
+	users := map[string]string{}
+	for _, s := range services {
+		uris = append(uris, s.URI())
+		var secretOf string
+		switch {
+		case s.Type == "stun":
+			if s.Restricted || s.Username != "" || s.Password != "" {
+				t.Errorf("credentials for STUN: %+v", s)
+			}
+			continue
+		case s.Host == "static.example.org":
+			if s.Username != "alice" || s.Password != testPassword || !s.Expires.IsZero() || !s.Restricted {
+				t.Errorf("fixed account: %+v", s)
+			}
+			continue
+		case s.Host == "one.example.org":
+			secretOf = testSharedSecret
+			if s.Expires != testTime.Add(36*time.Hour) {
+				t.Errorf("expires %v", s.Expires)
+			}
+		default:
+			secretOf = testSharedTwo
+			if s.Expires != testTime.Add(24*time.Hour) {
+				t.Errorf("expires %v", s.Expires)
+			}
+		}
+		if s.Password != wantPassword(secretOf, s.Username) || !s.Restricted {
+			t.Errorf("%s has another server's credential", s.URI())
+		}
+		_, users[s.Host], _ = strings.Cut(s.Username, ":")
+	}
+	wantEqual(t, "order", strings.Join(uris, "\n"), `stun:stun.example.org:3478
+turn:one.example.org:3478?transport=udp
+turns:one.example.org:5349?transport=tcp
+turn:two.example.org:3478?transport=udp
+stun:static.example.org:3478
+turn:static.example.org:3478?transport=udp`)
+	if users["one.example.org"] == users["two.example.org"] {
+		t.Error("the pseudonym does not depend on its key")
+	}
+	if strings.Contains(reply, "juliet") {
+		t.Errorf("the requester's name is in %s", reply)
+	}
+}
+
+func TestHandler(t *testing.T) {
+	d, _ := newTestDaemon(t, fourServers)
+	tests := []struct{ name, payload, wantRoot, wantServices, wantErr string }{
+		{"version 1", "<services xmlns='urn:xmpp:extdisco:1'/>", "<services xmlns='urn:xmpp:extdisco:1'>",
+			"stun stun.example.org, turn one.example.org, turns one.example.org, turn two.example.org, stun static.example.org, turn static.example.org", ""},
+		{"one type", "<services xmlns='urn:xmpp:extdisco:2' type='turns'/>", "<services xmlns='urn:xmpp:extdisco:2' type='turns'>", "turns one.example.org", ""},
+		{"unknown type", "<services xmlns='urn:xmpp:extdisco:2' type='ftp'/>", "<services xmlns='urn:xmpp:extdisco:2' type='ftp'>", "", ""},
+		{"credentials", "<credentials xmlns='urn:xmpp:extdisco:2'><service host='ONE.example.org.' type='turn'/></credentials>",
+			"<credentials xmlns='urn:xmpp:extdisco:2'>", "turn one.example.org", ""},
+		{"credentials for STUN", "<credentials xmlns='urn:xmpp:extdisco:2'><service host='stun.example.org' type='stun'/></credentials>", "", "", "cancel/item-not-found"},
+		{"credentials for nothing", "<credentials xmlns='urn:xmpp:extdisco:2'/>", "", "", "modify/bad-request"},
+		{"another element", "<other xmlns='urn:xmpp:extdisco:2'/>", "", "", "cancel/service-unavailable"},
+		{"empty type", "<services xmlns='urn:xmpp:extdisco:2' type=''/>", "", "", "modify/bad-request"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			reply, err := ask(t, d, tt.payload, "juliet@example.org")
+			if tt.wantErr != "" {
+				var e stanza.Error
+				if !errors.As(err, &e) || string(e.Type)+"/"+string(e.Condition) != tt.wantErr {
+					t.Errorf("error %v, want %s", err, tt.wantErr)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, s := range parseServices(t, reply) {
+				got = append(got, s.Type+" "+s.Host)
+			}
+			wantEqual(t, "services", strings.Join(got, ", "), tt.wantServices)
+			if !strings.HasPrefix(reply, tt.wantRoot) {
+				t.Errorf("%s does not begin with %s", reply, tt.wantRoot)
+			}
+		})
+	}
+}

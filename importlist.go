@@ -1,0 +1,190 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"extdisco/secret"
+	"extdisco/xep0215"
+	"extdisco/xmltext"
+)
+
+// importCredential is what a TURN server needs: a shared secret, a fixed
+// account, or nothing.
+type importCredential struct {
+	sharedSecret secret.Secret
+	ttl          time.Duration // of a shared secret
+	username     string
+	password     secret.Secret
+	where        string // where the secret or password stands in what is imported
+	missing      string // why there is none
+}
+
+// key is equal for credentials that belong into one table.
+func (c importCredential) key() string {
+	return strconv.Quote(c.sharedSecret.Reveal()) + c.ttl.String() + strconv.Quote(c.username) + strconv.Quote(c.password.Reveal())
+}
+
+// fault says why the configuration cannot hold the credential.
+func (c importCredential) fault() error {
+	account := c.username != "" || !c.password.IsEmpty()
+	switch {
+	case !c.sharedSecret.IsEmpty():
+		if !xmltext.IsValid(c.sharedSecret.Reveal()) {
+			return errors.New("its shared secret holds characters that are no text")
+		}
+	case c.missing != "":
+		return errors.New(c.missing)
+	case !account:
+		return errors.New("it comes without credentials, and a TURN server is of no use without")
+	case c.password.IsEmpty():
+		return errors.New("it has a username and no password")
+	case strings.TrimSpace(c.username) == "":
+		return errors.New("it has a password and no username")
+	}
+	for _, value := range []string{c.username, c.password.Reveal()} {
+		if !xmltext.IsValid(value) || len(value) > maxCredential {
+			return fmt.Errorf("its username or password holds characters that XML cannot carry, or more than %d bytes", maxCredential)
+		}
+	}
+	return nil
+}
+
+// importedServer is an [[ice_server]] to be printed.
+type importedServer struct {
+	credential importCredential
+	uris       []string
+	hosts      []string // of the uris, in lower case
+}
+
+// importList gathers what an import finds.
+type importList struct {
+	servers []*importedServer
+	notes   []string // what was left out or changed, and why; one line each
+
+	byCredential map[string]*importedServer
+	known        map[xep0215.Key]int // the lines of the services
+}
+
+func newImportList() *importList {
+	return &importList{byCredential: map[string]*importedServer{}, known: map[xep0215.Key]int{}}
+}
+
+// note adds a note. No secret may be in it. What it quotes may hold anything.
+func (l *importList) note(line int, format string, args ...any) {
+	text := fmt.Sprintf("line %d: ", line) + fmt.Sprintf(format, args...)
+	l.notes = append(l.notes, strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\ufffd")))
+}
+
+// add adds the service that an ICE URI names.
+func (l *importList) add(line int, uri string, c importCredential) {
+	shown := showURI(uri)
+	uri, change, err := repairURI(uri)
+	if err != nil {
+		l.note(line, "%q is left out: %v", shown, err)
+		return
+	}
+	s, err := xep0215.ParseURI(uri)
+	if err != nil {
+		l.note(line, "%q is left out: it %v", shown, err)
+		return
+	}
+	uri = s.URI()
+	if !s.Restricted {
+		c = importCredential{}
+	} else if err := c.fault(); err != nil {
+		l.note(line, "%s is left out: %v", uri, err)
+		return
+	}
+	if first, twice := l.known[s.Key()]; twice {
+		l.note(line, "%s is left out: it is in line %d already", uri, first)
+		return
+	}
+	l.known[s.Key()] = line
+	if change != "" {
+		l.note(line, "%s: %s", uri, change)
+	}
+	if s.Port == 53 {
+		l.note(line, "%s is kept, but browsers refuse port 53; take it out unless other clients use it", uri)
+	}
+	l.server(c).add(s)
+}
+
+// server returns the table for a credential.
+func (l *importList) server(c importCredential) *importedServer {
+	server, known := l.byCredential[c.key()]
+	if !known {
+		server = &importedServer{credential: c}
+		l.byCredential[c.key()] = server
+		l.servers = append(l.servers, server)
+	}
+	return server
+}
+
+func (s *importedServer) add(service xep0215.Service) {
+	s.uris = append(s.uris, service.URI())
+	s.hosts = append(s.hosts, xep0215.CanonicalHost(service.Host))
+}
+
+// showURI returns a URI without what stands before an @ and may be a password.
+func showURI(uri string) string {
+	if _, host, found := strings.Cut(uri, "@"); found {
+		return "…@" + host
+	}
+	return uri
+}
+
+// repairURI mends what is common in the URIs of web pages and harmless, and says
+// what it did.
+func repairURI(uri string) (repaired, change string, err error) {
+	scheme, rest, _ := strings.Cut(strings.TrimSpace(uri), ":")
+	scheme = strings.ToLower(scheme)
+	if bare, slashes := strings.CutPrefix(rest, "//"); slashes {
+		rest, change = bare, "the // behind the scheme is gone"
+	}
+	only := map[string]string{xep0215.TypeSTUN: xep0215.TransportUDP, xep0215.TypeSTUNS: xep0215.TransportTCP}[scheme]
+	address, query, _ := strings.Cut(rest, "?")
+	switch name, transport, _ := strings.Cut(strings.ToLower(query), "="); {
+	case only == "" || name != "transport":
+	case transport == only:
+		rest, change = address, "the ?transport is gone, a "+scheme+" URI takes none"
+	default:
+		return "", "", fmt.Errorf("%s is offered over %s only", scheme, only)
+	}
+	return scheme + ":" + rest, change, nil
+}
+
+// mintedUsername is the username of a time-limited credential: its expiry, and
+// behind a colon anything.
+var mintedUsername = regexp.MustCompile(`^([0-9]{10})(?::|$)`)
+
+// warning says why an account will not do for long, or "".
+func (s *importedServer) warning() string {
+	if s.credential.username == "" || !s.credential.sharedSecret.IsEmpty() {
+		return ""
+	}
+	if found := mintedUsername.FindStringSubmatch(s.credential.username); found != nil {
+		seconds, _ := strconv.ParseInt(found[1], 10, 64) // ten digits
+		return "Careful: this account was made for a limited time and expires on " + time.Unix(seconds, 0).UTC().Format(time.RFC3339) +
+			". Use the TURN server's shared secret instead: secret_file."
+	}
+	for _, host := range s.hosts {
+		switch {
+		case strings.HasSuffix(host, ".cloudflare.com"):
+			return `Careful: Cloudflare's accounts expire after 48 hours at most. Have extdisco ask for them instead: provider = "cloudflare".`
+		case strings.HasSuffix(host, ".twilio.com"):
+			return `Careful: Twilio's accounts expire after 24 hours at most. Have extdisco ask for them instead: provider = "twilio".`
+		}
+	}
+	return ""
+}

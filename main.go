@@ -1,0 +1,136 @@
+// Command extdisco gives the users of an XMPP server STUN and TURN addresses and
+// credentials of their own, by External Service Discovery (XEP-0215). It
+// connects to the server as a component (XEP-0114) and keeps the TURN shared
+// secret to itself.
+//
+// Results go to standard output, everything else to standard error. The exit
+// status is 0 when all is well, 1 when something failed, and 2 when the command
+// was called wrongly.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit statuses.
+const (
+	statusOK     = 0
+	statusFailed = 1
+	statusUsage  = 2
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// commandLine is the grammar of the command. A field of type …Command is a
+// subcommand, and its method Run runs it.
+type commandLine struct {
+	Config    string `help:"Configuration file. Default: config.toml, then /etc/extdisco/config.toml." placeholder:"FILE"`
+	LogLevel  string `help:"Log from this level on: debug, info, warn or error, instead of the configuration's." enum:",debug,info,warn,error" default:"" placeholder:"LEVEL"`
+	LogFormat string `help:"Log as text or json, instead of as the configuration says." enum:",text,json" default:"" placeholder:"FORMAT"`
+
+	Serve      serveCommand      `cmd:"" help:"Run the component. SIGTERM answers what was asked and leaves, SIGHUP reads the configuration again."`
+	Check      checkCommand      `cmd:"" help:"Read the configuration and report every fault. Touches no network."`
+	Credential credentialCommand `cmd:"" help:"Print a credential for each TURN server, and the line that tries it."`
+	Query      queryCommand      `cmd:"" help:"Ask as an XMPP client would, and print the services that the answer names."`
+	Import     importCommand     `cmd:"" help:"Print the [[ice_server]] tables for a web page's iceServers or Prosody's external_services."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+}
+
+const description = `Gives the users of an XMPP server STUN and TURN addresses with credentials that expire (XEP-0215).
+
+A start: write config.toml, then run "extdisco check", "extdisco serve" and, from another terminal, "extdisco query DOMAIN".`
+
+// environment is what a subcommand works with besides its own flags.
+type environment struct {
+	configFile string
+	logLevel   string
+	logFormat  string
+	stdin      io.Reader
+	stdout     io.Writer
+	stderr     io.Writer
+}
+
+// parserExit is how kong's own exits (--help) leave the parser.
+type parserExit int
+
+// run runs the command and returns its exit status.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
+	defer func() {
+		if p := recover(); p != nil {
+			exit, ok := p.(parserExit)
+			if !ok {
+				panic(p)
+			}
+			status = int(exit)
+		}
+	}()
+	var cli commandLine
+	parser := kong.Must(&cli, kong.Name("extdisco"), kong.Description(description),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(parserExit(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		usage(stderr, err)
+		return statusUsage
+	}
+	env := &environment{
+		configFile: cli.Config, logLevel: cli.LogLevel, logFormat: cli.LogFormat,
+		stdin: stdin, stdout: stdout, stderr: stderr,
+	}
+	return exitStatus(stderr, ctx.Run(env))
+}
+
+// usageError is a call that the grammar allows and that still makes no sense.
+type usageError struct{ message string }
+
+func (e usageError) Error() string { return e.message }
+
+func usage(stderr io.Writer, err error) {
+	fmt.Fprintf(stderr, "extdisco: %v\nusage: extdisco COMMAND [flags]; extdisco --help and extdisco COMMAND --help say more\n", err)
+}
+
+// exitStatus prints an error and turns it into the exit status.
+func exitStatus(stderr io.Writer, err error) int {
+	var wrongUse usageError
+	switch {
+	case err == nil:
+		return statusOK
+	case errors.As(err, &wrongUse):
+		usage(stderr, err)
+		return statusUsage
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(stderr, "extdisco: "+line)
+	}
+	return statusFailed
+}
+
+// logger returns the logger that the configuration and the command line ask for,
+// and its level, which may be changed.
+func (e *environment) logger(cfg logConfig) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(e.level(cfg))
+	options := &slog.HandlerOptions{Level: level}
+	if e.logFormat == "json" || e.logFormat == "" && cfg.format == "json" {
+		return slog.New(slog.NewJSONHandler(e.stderr, options)), level
+	}
+	return slog.New(slog.NewTextHandler(e.stderr, options)), level
+}
+
+// level returns the level of the command line, else of the configuration.
+func (e *environment) level(cfg logConfig) slog.Level {
+	level := cfg.level
+	if e.logLevel != "" {
+		_ = level.UnmarshalText([]byte(e.logLevel)) // the grammar lets known levels through only
+	}
+	return level
+}

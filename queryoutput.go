@@ -1,0 +1,214 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"mellium.im/xmpp/stanza"
+
+	"extdisco/xep0215"
+)
+
+// printAnswers prints the answers as tables, each with what is wrong with it.
+func printAnswers(w io.Writer, to string, answers []answer, now time.Time) error {
+	for i, a := range answers {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		took := a.took.Round(100 * time.Microsecond)
+		switch {
+		case errors.As(a.err, new(stanza.Error)):
+			fmt.Fprintf(w, "%s refused %s in %v: %s\n", to, a.namespace, took, explain(a.err))
+		case a.err != nil:
+			fmt.Fprintf(w, "%s did not answer %s: %s\n", to, a.namespace, explain(a.err))
+		case len(a.services) == 0:
+			fmt.Fprintf(w, "%s answered %s with an empty list in %v\n", to, a.namespace, took)
+		default:
+			fmt.Fprintf(w, "%s answered %s in %v, services: %d\n", to, a.namespace, took, len(a.services))
+		}
+		if err := printServices(w, a.services, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printServices(w io.Writer, services []xep0215.Service, now time.Time) error {
+	if len(services) == 0 {
+		return nil
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "TYPE\tHOST\tPORT\tTRANSPORT\tUSERNAME\tPASSWORD\tEXPIRES")
+	for _, s := range services {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", orDash(s.Type), orDash(s.Host), port(s), orDash(s.Transport),
+			orDash(s.Username), orDash(s.Password), expiry(s, now))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, s := range services {
+		for _, problem := range problems(s, now) {
+			fmt.Fprintf(w, "! %s %s: %s\n", orDash(s.Type), orDash(s.Host), problem)
+		}
+	}
+	return nil
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func port(s xep0215.Service) string {
+	if s.Port == 0 {
+		return "-"
+	}
+	return strconv.Itoa(int(s.Port))
+}
+
+func expiry(s xep0215.Service, now time.Time) string {
+	if s.Expires.IsZero() {
+		return "-"
+	}
+	return fmt.Sprintf("%s (%v)", s.Expires.Format(time.RFC3339), s.Expires.Sub(now).Round(time.Second))
+}
+
+// problems says why clients could not use a service.
+func problems(s xep0215.Service, now time.Time) []string {
+	var out []string
+	if xep0215.NeedsCredentials(s.Type) && (s.Username == "" || s.Password == "") {
+		out = append(out, "has no username or password; browsers refuse the whole list for it")
+	}
+	if s.Host == "" {
+		out = append(out, "names no host")
+	}
+	if s.Port == 0 {
+		out = append(out, "names no port; several clients drop it")
+	}
+	if s.Transport == "" {
+		out = append(out, "names no transport; several clients drop it")
+	}
+	if (s.Type == xep0215.TypeTURNS || s.Type == xep0215.TypeSTUNS) && s.Transport == xep0215.TransportUDP {
+		out = append(out, "is TLS over udp, which clients cannot use")
+	}
+	if !s.Expires.IsZero() && !s.Expires.After(now) {
+		out = append(out, "has expired; is a clock wrong?")
+	}
+	return out
+}
+
+// serviceJSON is a service as query --json prints it.
+type serviceJSON struct {
+	Type       string     `json:"type"`
+	Host       string     `json:"host"`
+	Port       uint16     `json:"port,omitempty"`
+	Transport  string     `json:"transport,omitempty"`
+	Restricted bool       `json:"restricted"`
+	Username   string     `json:"username,omitempty"`
+	Password   string     `json:"password,omitempty"`
+	Expires    *time.Time `json:"expires,omitempty"`
+	Name       string     `json:"name,omitempty"`
+	URI        string     `json:"uri,omitempty"`
+}
+
+type errorJSON struct {
+	Type      string `json:"type,omitempty"`
+	Condition string `json:"condition,omitempty"`
+	Text      string `json:"text"`
+}
+
+type answerJSON struct {
+	Namespace    string        `json:"namespace"`
+	Services     []serviceJSON `json:"services,omitzero"` // empty and there for an empty list
+	Error        *errorJSON    `json:"error,omitempty"`
+	Milliseconds float64       `json:"milliseconds"`
+}
+
+func printAnswersJSON(w io.Writer, to string, answers []answer) error {
+	document := struct {
+		Asked   string       `json:"asked"`
+		Answers []answerJSON `json:"answers"`
+	}{Asked: to}
+	for _, a := range answers {
+		out := answerJSON{Namespace: a.namespace, Milliseconds: float64(a.took.Microseconds()) / 1000}
+		if a.err == nil {
+			out.Services = []serviceJSON{}
+		} else {
+			out.Error = &errorJSON{Text: explain(a.err)}
+			var e stanza.Error
+			if errors.As(a.err, &e) {
+				out.Error.Type, out.Error.Condition = string(e.Type), string(e.Condition)
+			}
+		}
+		for _, s := range a.services {
+			out.Services = append(out.Services, newServiceJSON(s))
+		}
+		document.Answers = append(document.Answers, out)
+	}
+	return printJSON(w, document)
+}
+
+func newServiceJSON(s xep0215.Service) serviceJSON {
+	out := serviceJSON{Type: s.Type, Host: s.Host, Port: s.Port, Transport: s.Transport, Restricted: s.Restricted,
+		Username: s.Username, Password: s.Password, Name: s.Name, URI: s.URI()}
+	if !s.Expires.IsZero() {
+		out.Expires = &s.Expires
+	}
+	return out
+}
+
+// rtcIceServer is the dictionary of that name in the WebRTC specification
+// (§4.2.4).
+type rtcIceServer struct {
+	URLs       []string `json:"urls"`
+	Username   string   `json:"username,omitempty"`
+	Credential string   `json:"credential,omitempty"`
+}
+
+// printRTC prints the services of the first answer that has any, those with the
+// same credential together. What a browser would refuse is left out.
+func printRTC(w io.Writer, answers []answer) error {
+	servers := []rtcIceServer{}
+	for _, a := range answers {
+		if len(a.services) > 0 {
+			servers = rtcIceServers(a.services)
+			break
+		}
+	}
+	return printJSON(w, servers)
+}
+
+func rtcIceServers(services []xep0215.Service) []rtcIceServer {
+	var servers []rtcIceServer
+	for _, s := range services {
+		uri := s.URI()
+		if _, err := xep0215.ParseURI(uri); err != nil {
+			continue
+		}
+		if !xep0215.NeedsCredentials(s.Type) {
+			s.Username, s.Password = "", ""
+		} else if s.Username == "" || s.Password == "" {
+			continue
+		}
+		if n := len(servers); n > 0 && servers[n-1].Username == s.Username && servers[n-1].Credential == s.Password {
+			servers[n-1].URLs = append(servers[n-1].URLs, uri)
+			continue
+		}
+		servers = append(servers, rtcIceServer{URLs: []string{uri}, Username: s.Username, Credential: s.Password})
+	}
+	return servers
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// wantNoSecrets checks that none of the secrets is in the text, also not in hex
+// or base64.
+func wantNoSecrets(t *testing.T, where, text string, secrets ...string) {
+	t.Helper()
+	for _, s := range secrets {
+		if s == "" {
+			t.Fatal("the test looks for nothing")
+		}
+		for form, hidden := range map[string]string{
+			"itself":    s,
+			"in hex":    hex.EncodeToString([]byte(s)),
+			"in base64": strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "="),
+		} {
+			if strings.Contains(text, hidden) {
+				t.Errorf("%s shows the secret %q %s:\n%s", where, s, form, text)
+			}
+		}
+	}
+}
+
+var configuredSecrets = []string{testHandshake, testSharedSecret, testSharedTwo, testPassword, testPseudonymKey}
+
+// secretServers has every kind of secret, in the file and beside it.
+const secretServers = `[[ice_server]]
+urls = ["turn:one.example.org"]
+secret = "` + testSharedSecret + `"
+pseudonym_key = "` + testPseudonymKey + `"
+[[ice_server]]
+urls = ["turn:two.example.org"]
+secret_file = "two.secret"
+pseudonym_key_file = "pseudonym.key"
+[[ice_server]]
+urls = ["turn:static.example.org"]
+username = "alice"
+password = "` + testPassword + `"
+[limits]
+total = "20/h"
+`
+
+var passwordAttr = regexp.MustCompile(`password='([^']*)'`)
+
+// TestServeShowsNoSecrets lets everything happen that may happen to a running
+// component, and looks through its log.
+func TestServeShowsNoSecrets(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		t.Run(format, func(t *testing.T) {
+			server := startServer(t)
+			content := server.serverConfig(secretServers)
+			content = strings.Replace(content, `secret_file = "component.secret"`, `secret = "`+testHandshake+`"`, 1)
+			s := startServing(t, "x = 1", environment{})
+			if err := <-s.ended; err == nil {
+				t.Fatal("a broken configuration is accepted")
+			}
+			s = startServing(t, strings.ReplaceAll(content, "two.secret", "turn.secret"), environment{logLevel: "debug", logFormat: format})
+			writeFile(t, filepath.Join(filepath.Dir(s.file), "two.secret"), testSharedTwo+"\n")
+
+			if _, accepted := server.accept("the server has another secret"); accepted {
+				t.Fatal("a wrong handshake is accepted")
+			}
+			s.log.waitFor(t, "refused the handshake secret", 1)
+			s.reload(strings.Replace(content, "jid =", "hosts = [\"example.org\", \"example.net\"]\njid =", 1), "connecting again")
+			stream := s.connect(server, testHandshake)
+			minted := provoke(t, stream)
+			for _, broken := range brokenWithSecrets(content) {
+				s.reload(broken, notChanged)
+			}
+			s.reload(strings.Replace(content, "static.example.org", "other.example.org", 1), "connecting again")
+			stream.wantEnd()
+			stream = s.connect(server, testHandshake)
+			minted = append(minted, provoke(t, stream)...)
+			s.stop(syscall.SIGTERM, stream)
+
+			if len(minted) < 8 {
+				t.Fatalf("only %d passwords were handed out", len(minted))
+			}
+			if !strings.Contains(s.log.String(), "DEBUG") {
+				t.Error("nothing is logged at level debug")
+			}
+			wantNoSecrets(t, "the log", s.log.String(), append(minted, configuredSecrets...)...)
+			wantNoSecrets(t, "the log", s.log.String(), server.proofs...)
+		})
+	}
+}
+
+// provoke asks for services in every way, and for things that cannot be
+// answered. It returns the passwords that were handed out.
+func provoke(t *testing.T, stream *fakeStream) (passwords []string) {
+	t.Helper()
+	inner := "<iq xmlns='jabber:client' type='get' id='i1' from='romeo@example.org/1' to='example.org'>" + servicesRequest + "</iq>"
+	forwarded := func(from string) string {
+		return "<iq type='set' id='d1' from='" + from + "' to='" + stream.to + "'><delegation xmlns='urn:xmpp:delegation:2'>" +
+			"<forwarded xmlns='urn:xmpp:forward:0'>" + inner + "</forwarded></delegation></iq>"
+	}
+	direct := func(from, payload string) string {
+		return "<iq type='get' id='q1' from='" + from + "' to='" + stream.to + "'>" + payload + "</iq>"
+	}
+	iqs := []string{
+		direct("juliet@example.org/1", servicesRequest),
+		direct("juliet@example.org/1", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn' host='one.example.org'/></credentials>"),
+		direct("juliet@example.org/1", "<credentials xmlns='urn:xmpp:extdisco:1'><service host='two.example.org'/></credentials>"),
+		direct("juliet@example.org/1", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn'/></credentials>"),
+		direct("juliet@example.org/1", "<services xmlns='urn:xmpp:extdisco:2'>&unknown;</services>"),
+		direct("mallory@example.com/1", servicesRequest),
+		direct("juliet@example.org/1", "<query xmlns='jabber:iq:version'/>"),
+		forwarded("example.org"),
+		forwarded("example.com"),
+		forwarded("mallory@example.com/1"),
+	}
+	for range 20 { // over the limit
+		iqs = append(iqs, direct("nurse@example.org/1", servicesRequest))
+	}
+	for _, iq := range iqs {
+		for _, m := range passwordAttr.FindAllStringSubmatch(stream.roundTrip(iq).Inner, -1) {
+			passwords = append(passwords, m[1])
+		}
+	}
+	return passwords
+}
+
+// brokenWithSecrets returns a configuration with secrets in it, broken in ways
+// that concern the secrets.
+func brokenWithSecrets(content string) map[string]string {
+	broken := map[string]string{}
+	for _, tt := range []struct{ name, right, wrong string }{
+		{"handshake secret without quotes", `secret = "` + testHandshake + `"`, `secret = ` + testHandshake},
+		{"handshake secret without closing quote", `secret = "` + testHandshake + `"`, `secret = "` + testHandshake},
+		{"handshake secret in a list", `secret = "` + testHandshake + `"`, `secret = ["` + testHandshake + `"]`},
+		{"handshake secret in a table", `secret = "` + testHandshake + `"`, `secret = { file = "` + testHandshake + `" }`},
+		{"wrong escape behind the handshake secret", `secret = "` + testHandshake + `"`, `secret = "` + testHandshake + `\q"`},
+		{"wrong code point behind the handshake secret", `secret = "` + testHandshake + `"`, `secret = "` + testHandshake + `\uzzzz"`},
+		{"colon instead of equals sign", `secret = "` + testHandshake + `"`, `secret: "` + testHandshake + `"`},
+		{"misspelt key", `secret = "` + testHandshake + `"`, `secrte = "` + testHandshake + `"`},
+		{"wrong code point in a text of two lines", `secret = "` + testHandshake + `"`, "secret = \"\"\"\n" + testHandshake + `\uzzzz"""`},
+		{"handshake secret given twice over", `secret = "` + testHandshake + `"`, `secret = "` + testHandshake + "\"\nsecret_file = \"component.secret\""},
+		{"shared secret and account", `secret = "` + testSharedSecret + `"`, `secret = "` + testSharedSecret + "\"\nusername = \"alice\""},
+		{"shared secret without quotes", `secret = "` + testSharedSecret + `"`, `ttl = "` + "\"\nsecret = " + testSharedSecret},
+		{"password too long", `password = "` + testPassword + `"`, `password = "` + strings.Repeat(testPassword, 30) + `"`},
+		{"password with a control character", `password = "` + testPassword + `"`, `password = "` + testPassword + `\u0001"`},
+		{"password in unlike quotes", `password = "` + testPassword + `"`, `password = '` + testPassword + `"`},
+		{"password given twice", `password = "` + testPassword + `"`, "password = \"" + testPassword + "\"\npassword = \"" + testPassword + "\""},
+		{"password in a URI", `"turn:one.example.org"`, `"turn:alice:` + testPassword + `@one.example.org"`},
+		{"password in a URI with slashes", `"turn:one.example.org"`, `"turn://alice:` + testPassword + `@one.example.org?transport=udp"`},
+		{"pseudonym key without quotes", `pseudonym_key = "` + testPseudonymKey + `"`, `pseudonym_key = ` + testPseudonymKey},
+	} {
+		broken[tt.name] = strings.Replace(content, tt.right, tt.wrong, 1)
+	}
+	return broken
+}
+
+// TestCommandsShowNoSecrets runs commands on good and broken configurations.
+func TestCommandsShowNoSecrets(t *testing.T) {
+	good := strings.Replace(minimalConfig, `secret_file = "component.secret"`, `secret = "`+testHandshake+`"`, 1) +
+		strings.ReplaceAll(secretServers, "two.secret", "turn.secret")
+	good = strings.Replace(good, "[limits]", "[log]\nlevel = \"debug\"\n[limits]", 1)
+	show := func(t *testing.T, content string, wantStatus int, commands ...string) {
+		t.Helper()
+		file := writeConfig(t, content)
+		for _, command := range commands {
+			r := runCommand(t, "", append(strings.Fields(command), "--config", file, "--log-level", "debug")...)
+			if r.status != wantStatus {
+				t.Errorf("%s: status %d, want %d\n%s\n%s", command, r.status, wantStatus, r.stderr, content)
+			}
+			wantNoSecrets(t, command, r.stdout+r.stderr, configuredSecrets...)
+		}
+	}
+	t.Run("good", func(t *testing.T) {
+		show(t, good, statusOK, "check")
+		show(t, good, statusUsage, "check --dance", "credential --user :")
+	})
+	for name, content := range brokenWithSecrets(good) {
+		t.Run(name, func(t *testing.T) {
+			if content == good {
+				t.Fatal("nothing was broken")
+			}
+			show(t, content, statusFailed, "check", "credential", "serve")
+		})
+	}
+}
+
+// TestSlipsOfTheKeyboardShowNoSecrets takes away each character of a
+// configuration in turn, and all that is behind it.
+func TestSlipsOfTheKeyboardShowNoSecrets(t *testing.T) {
+	dir := writeFiles(t)
+	content := "[component]\njid = \"turn.example.org\"\nsecret = \"" + testHandshake + "\"\n" + strings.ReplaceAll(secretServers, "two.secret", "turn.secret")
+	var parts []string // a character may be missing in the middle
+	for _, s := range []string{testHandshake, testSharedSecret, testPassword, testPseudonymKey} {
+		parts = append(parts, s[:len(s)/2-1], s[len(s)/2+1:])
+	}
+	for i := range content {
+		for _, slip := range []string{content[:i] + content[i+1:], content[:i]} {
+			cfg, err := parseConfig(filepath.Join(dir, "config.toml"), []byte(slip), testTime)
+			text := fmt.Sprintf("%v %+v %#v", err, cfg, cfg)
+			if cfg != nil {
+				text += strings.Join(cfg.warnings, "\n")
+			}
+			wantNoSecrets(t, "the loader", text, parts...)
+			if t.Failed() {
+				t.Fatalf("in\n%s", slip)
+			}
+		}
+	}
+}
+
+func TestBrokenConfigsShowNoSecrets(t *testing.T) {
+	for file, want := range brokenFiles(t) {
+		t.Run(testName(file), func(t *testing.T) {
+			wantNoSecrets(t, "the fault", want, "correct", "horse", "battery", "staple", "of the tests", "12345678")
+		})
+	}
+}
+
+func TestQueryShowsNoPassword(t *testing.T) {
+	server := startServer(t)
+	server.listener.Close()
+	var stdout, stderr bytes.Buffer
+	status := run([]string{"query", "example.org", "--address", server.address(), "--jid", "alice@example.org", "--password-file", "-"},
+		strings.NewReader(testPassword+"\n"), &stdout, &stderr)
+	if status != statusFailed || !strings.Contains(stderr.String(), "cannot connect to the XMPP server") {
+		t.Errorf("status %d, %s", status, stderr.String())
+	}
+	wantNoSecrets(t, "query", stdout.String()+stderr.String(), testPassword)
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"extdisco/component"
+)
+
+type serveCommand struct{}
+
+// memoryLimit makes the garbage collector work harder when a burst of large
+// stanzas has left much behind. What is in use at once is far below.
+const memoryLimit = 40 << 20
+
+// Run runs the component until SIGTERM or SIGINT.
+func (serveCommand) Run(env *environment) error {
+	// Before anything else, so that no signal kills a process that starts.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+	return env.serve(signals)
+}
+
+// serve runs the component until a signal says otherwise.
+func (e *environment) serve(signals <-chan os.Signal) error {
+	cfg, err := e.loadConfig(time.Now())
+	if err != nil {
+		return err
+	}
+	log, level := e.logger(cfg.log)
+	log.Info("extdisco starts", "version", programVersion(), "config", cfg.file)
+	logWarnings(log, cfg)
+	d := newDaemon(cfg, log, time.Now())
+	c, err := d.component(cfg.component)
+	if err != nil {
+		return fmt.Errorf("%s: %w", cfg.file, err)
+	}
+	current := startLink(c)
+	for s := range signals {
+		if s != syscall.SIGHUP {
+			log.Info("extdisco stops", "signal", s.String())
+			current.close()
+			return nil
+		}
+		cfg, current = e.reload(d, cfg, current)
+		level.Set(e.level(cfg.log))
+	}
+	return nil
+}
+
+// reload reads the configuration again and puts it in force. The link is kept
+// unless its own settings changed. A configuration with faults changes nothing.
+func (e *environment) reload(d *daemon, cfg *config, current *link) (*config, *link) {
+	changed, err := loadConfig(cfg.file, time.Now())
+	var reconnect *component.Component
+	if err == nil && !changed.component.equal(cfg.component) {
+		reconnect, err = d.component(changed.component)
+	}
+	if err != nil {
+		for fault := range strings.SplitSeq(err.Error(), "\n") {
+			d.log.Error("the configuration is wrong", "fault", fault)
+		}
+		d.log.Error("the configuration was not reloaded; the one before stays in force", "config", cfg.file)
+		return cfg, current
+	}
+	d.reload(changed, time.Now())
+	logWarnings(d.log, changed)
+	if changed.log.format != cfg.log.format {
+		d.log.Warn("a change of log.format takes effect when extdisco is started again")
+	}
+	if reconnect == nil {
+		d.log.Info("reloaded the configuration", "config", cfg.file)
+		return changed, current
+	}
+	d.log.Info("reloaded the configuration; connecting again, since [component] changed", "config", cfg.file)
+	current.close()
+	return changed, startLink(reconnect)
+}
+
+func logWarnings(log *slog.Logger, cfg *config) {
+	for _, w := range cfg.warnings {
+		log.Warn(w)
+	}
+}

@@ -1,0 +1,325 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// serving is extdisco that runs in this process.
+type serving struct {
+	t       *testing.T
+	file    string // configuration
+	log     *logBuffer
+	stdout  *bytes.Buffer
+	signals chan os.Signal
+	ended   chan error
+}
+
+// startServing runs "extdisco serve" with the configuration and further flags.
+func startServing(t *testing.T, content string, flags environment) *serving {
+	t.Helper()
+	s := &serving{t: t, file: writeConfig(t, content), log: newLogBuffer(), stdout: new(bytes.Buffer),
+		signals: make(chan os.Signal, 1), ended: make(chan error, 1)}
+	env := &environment{configFile: s.file, logLevel: flags.logLevel, logFormat: flags.logFormat, stdout: s.stdout, stderr: s.log}
+	go func() { s.ended <- env.serve(s.signals) }()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(s.log)
+		}
+	})
+	return s
+}
+
+// connect accepts the connection of the component and waits until that is known
+// there.
+func (s *serving) connect(server *fakeServer, secret string) *fakeStream {
+	s.t.Helper()
+	times := strings.Count(s.log.String(), connected)
+	stream := server.mustAccept(secret)
+	s.log.waitFor(s.t, connected, times+1)
+	return stream
+}
+
+// reload writes another configuration, asks for it to be read, and waits until
+// the log says the text once more.
+func (s *serving) reload(content, said string) {
+	s.t.Helper()
+	times := strings.Count(s.log.String(), said)
+	writeFile(s.t, s.file, content)
+	s.signals <- syscall.SIGHUP
+	s.log.waitFor(s.t, said, times+1)
+}
+
+// stop asks to leave, waits until the stream is closed politely, and for the end.
+func (s *serving) stop(signal os.Signal, stream *fakeStream) {
+	s.t.Helper()
+	s.signals <- signal
+	if stream != nil {
+		stream.wantEnd()
+	}
+	s.wantEnd()
+}
+
+func (s *serving) wantEnd() {
+	s.t.Helper()
+	select {
+	case err := <-s.ended:
+		if err != nil {
+			s.t.Errorf("serve ended with %v", err)
+		}
+	case <-time.After(patience):
+		s.t.Fatal("serve does not end")
+	}
+	if s.stdout.Len() > 0 {
+		s.t.Errorf("on standard output: %s", s.stdout)
+	}
+	if err := goleak.Find(); err != nil {
+		s.t.Error(err)
+	}
+}
+
+const (
+	stunOnly   = "[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n"
+	turnOnly   = "[[ice_server]]\nurls = [\"turn:turn.example.org\"]\nsecret_file = \"turn.secret\"\n"
+	reloaded   = "msg=\"reloaded the configuration\""
+	connected  = "connected to the XMPP server"
+	notChanged = "the configuration was not reloaded; the one before stays in force"
+)
+
+func TestServeAnswersAndStops(t *testing.T) {
+	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(signal.String(), func(t *testing.T) {
+			server := startServer(t)
+			s := startServing(t, server.serverConfig(stunOnly), environment{})
+			stream := s.connect(server, testHandshake)
+			if stream.to != "turn.example.org" {
+				t.Errorf("the component is %q", stream.to)
+			}
+			wantEqual(t, "services", stream.services("juliet@example.org/balcony"), "stun:turn.example.org:3478")
+			wantEqual(t, "outsider", stream.services("mallory@example.com/1"), "error forbidden")
+			s.stop(signal, stream)
+			for _, text := range []string{"extdisco starts", "config=" + s.file, connected, "last_domain=example.com",
+				"extdisco stops", "signal=" + signal.String(), "disconnected from the XMPP server"} {
+				if !strings.Contains(s.log.String(), text) {
+					t.Errorf("the log does not say %q", text)
+				}
+			}
+		})
+	}
+}
+
+func TestServeStopsWithoutServer(t *testing.T) {
+	server := startServer(t)
+	server.listener.Close()
+	s := startServing(t, server.serverConfig(stunOnly), environment{})
+	s.log.waitFor(t, "nothing accepts connections at the address of the XMPP server", 1)
+	s.stop(syscall.SIGTERM, nil)
+}
+
+func TestServeLogsWarnings(t *testing.T) {
+	server := startServer(t)
+	s := startServing(t, server.serverConfig(turnOnly+"ttl = \"1h\"\n"), environment{})
+	stream := s.connect(server, testHandshake)
+	s.log.waitFor(t, "1h0m0s is short", 1)
+	s.reload(server.serverConfig(turnOnly+"ttl = \"2h\"\n"), reloaded)
+	s.log.waitFor(t, "2h0m0s is short", 1)
+	s.stop(syscall.SIGTERM, stream)
+}
+
+func TestServeFailsOnABrokenConfig(t *testing.T) {
+	env := &environment{configFile: writeConfig(t, "x = 1\ny = 2\n"), stdout: new(bytes.Buffer), stderr: newLogBuffer()}
+	err := env.serve(make(chan os.Signal))
+	if err == nil || strings.Count(err.Error(), "unknown key") != 2 {
+		t.Errorf("serve = %v", err)
+	}
+}
+
+// TestServeReload changes everything that can change under a running stream.
+func TestServeReload(t *testing.T) {
+	server := startServer(t)
+	s := startServing(t, server.serverConfig(stunOnly), environment{})
+	stream := s.connect(server, testHandshake)
+	wantEqual(t, "services", stream.services("juliet@example.org/1"), "stun:turn.example.org:3478")
+
+	s.reload(server.serverConfig(turnOnly), reloaded)
+	wantEqual(t, "services with other servers", stream.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
+	wantCredential(t, stream, testSharedSecret)
+
+	writeFile(t, filepath.Join(filepath.Dir(s.file), "turn.secret"), testSharedTwo+"\n")
+	s.reload(server.serverConfig(turnOnly), reloaded)
+	wantCredential(t, stream, testSharedTwo)
+
+	s.reload(server.serverConfig(turnOnly+"[access]\nallow = [\"example.com\"]\n"), reloaded)
+	wantEqual(t, "who is not served any more", stream.services("juliet@example.org/1"), "error forbidden")
+	wantEqual(t, "who is served now", stream.services("mallory@example.com/1"), "turn:turn.example.org:3478?transport=udp")
+
+	const limited = turnOnly + "[limits]\nper_jid = \"1/h\"\n"
+	s.reload(server.serverConfig(limited), reloaded)
+	wantEqual(t, "within the limit", stream.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
+	wantEqual(t, "over the limit", stream.services("juliet@example.org/2"), "error resource-constraint")
+	s.reload(server.serverConfig(limited+"total = \"100/s\"\n"), reloaded)
+	wantEqual(t, "with other limits", stream.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
+
+	s.stop(syscall.SIGTERM, stream)
+	if n := strings.Count(s.log.String(), connected); n != 1 {
+		t.Errorf("the stream was not kept: connected %d times", n)
+	}
+}
+
+func wantCredential(t *testing.T, stream *fakeStream, sharedSecret string) {
+	t.Helper()
+	for _, service := range parseServices(t, stream.ask("juliet@example.org/1", servicesRequest).Inner) {
+		if service.Password != wantPassword(sharedSecret, service.Username) {
+			t.Errorf("%s has a credential of another secret", service.URI())
+		}
+	}
+}
+
+func TestServeKeepsConfigOnABrokenOne(t *testing.T) {
+	server := startServer(t)
+	s := startServing(t, server.serverConfig(stunOnly), environment{})
+	stream := s.connect(server, testHandshake)
+	before := s.log.String()
+
+	s.reload(server.serverConfig("hosts = 5\n")+"x = 1\n[log]\nlevel = \"loud\"\n", notChanged)
+	added := strings.TrimPrefix(s.log.String(), before)
+	for _, fault := range []string{":5: component.hosts: is a number", ":6: component.x: unknown key", ":8: log.level: \\\"loud\\\" is not one of", ": ice_server: is missing"} {
+		if !strings.Contains(added, `level=ERROR msg="the configuration is wrong" fault="`+s.file+fault) {
+			t.Errorf("the log does not say %q", fault)
+		}
+	}
+	if n := strings.Count(added, "level=ERROR"); n != 5 {
+		t.Errorf("%d errors in\n%s", n, added)
+	}
+	wantEqual(t, "services after broken configuration", stream.services("juliet@example.org/1"), "stun:turn.example.org:3478")
+
+	s.reload("[component", notChanged)
+	if err := os.Remove(s.file); err != nil {
+		t.Fatal(err)
+	}
+	s.signals <- syscall.SIGHUP
+	s.log.waitFor(t, notChanged, 3)
+	s.log.waitFor(t, "no such file or directory", 1)
+	wantEqual(t, "services without configuration", stream.services("juliet@example.org/1"), "stun:turn.example.org:3478")
+
+	s.reload(server.serverConfig(turnOnly), reloaded)
+	wantEqual(t, "services once it is mended", stream.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
+	s.stop(syscall.SIGTERM, stream)
+}
+
+func TestServeConnectsAgainWhenComponentChanges(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(s *serving, content string) string // returns the new configuration
+		jid    string
+		secret string
+	}{
+		{"jid", func(_ *serving, content string) string { return strings.Replace(content, "turn.", "relay.", 1) }, "relay.example.org", testHandshake},
+		{"secret", func(s *serving, content string) string {
+			writeFile(s.t, filepath.Join(filepath.Dir(s.file), "component.secret"), "another")
+			return content
+		}, "turn.example.org", "another"},
+		{"hosts", func(_ *serving, content string) string {
+			return strings.Replace(content, "server =", "hosts = [\"example.org\", \"guest.example.org\"]\nserver =", 1)
+		}, "turn.example.org", testHandshake},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			server := startServer(t)
+			content := server.serverConfig(stunOnly)
+			s := startServing(t, content, environment{})
+			first := s.connect(server, testHandshake)
+			wantEqual(t, "services", first.services("juliet@example.org/1"), "stun:turn.example.org:3478")
+			s.reload(tt.change(s, server.serverConfig(turnOnly+"[log]\nformat = \"json\"\n")), "connecting again, since [component] changed")
+			first.wantEnd()
+			second := s.connect(server, tt.secret)
+			if second.to != tt.jid {
+				t.Errorf("connects as %s, want %s", second.to, tt.jid)
+			}
+			wantEqual(t, "services", second.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
+			s.log.waitFor(t, "a change of log.format takes effect when extdisco is started again", 1)
+			s.stop(syscall.SIGTERM, second)
+		})
+	}
+}
+
+func TestServeMovesToAnotherServer(t *testing.T) {
+	one, two := startServer(t), startServer(t)
+	s := startServing(t, one.serverConfig(stunOnly), environment{})
+	first := s.connect(one, testHandshake)
+	s.reload(two.serverConfig(stunOnly), "connecting again, since [component] changed")
+	first.wantEnd()
+	second := s.connect(two, testHandshake)
+	s.stop(syscall.SIGTERM, second)
+}
+
+// TestServeChangesLogLevel tells the level from requests over the limit, which
+// are logged at level debug before they are answered.
+func TestServeChangesLogLevel(t *testing.T) {
+	server := startServer(t)
+	content := server.serverConfig(stunOnly + "[limits]\nper_jid = \"1/h\"\n")
+	s := startServing(t, content, environment{})
+	stream := s.connect(server, testHandshake)
+	stream.services("juliet@example.org/1")
+	isLogged := func() bool {
+		t.Helper()
+		before := s.log.String()
+		wantEqual(t, "over the limit", stream.services("juliet@example.org/1"), "error resource-constraint")
+		return strings.Contains(strings.TrimPrefix(s.log.String(), before), "level=DEBUG")
+	}
+	until := func(want bool) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); isLogged() != want; {
+			if time.Now().After(deadline) {
+				t.Fatalf("logged at level debug: %v, want %v", !want, want)
+			}
+		}
+	}
+	if isLogged() {
+		t.Error("level debug is logged before it is asked for")
+	}
+	s.reload(content+"[log]\nlevel = \"debug\"\n", reloaded)
+	until(true)
+	s.reload(content+"[log]\nlevel = \"info\"\n", reloaded)
+	until(false)
+	s.stop(syscall.SIGTERM, stream)
+}
+
+func TestLogger(t *testing.T) {
+	tests := []struct {
+		name          string
+		level, format string // of the command line
+		config        logConfig
+		wantLevel     slog.Level
+		wantJSON      bool
+	}{
+		{"as configured", "", "", logConfig{slog.LevelWarn, "text"}, slog.LevelWarn, false},
+		{"as configured in JSON", "", "", logConfig{slog.LevelInfo, "json"}, slog.LevelInfo, true},
+		{"level of the command line", "debug", "", logConfig{slog.LevelWarn, "json"}, slog.LevelDebug, true},
+		{"format of the command line", "", "text", logConfig{slog.LevelInfo, "json"}, slog.LevelInfo, false},
+		{"both of the command line", "error", "json", logConfig{slog.LevelDebug, "text"}, slog.LevelError, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			out := newLogBuffer()
+			env := &environment{logLevel: tt.level, logFormat: tt.format, stderr: out}
+			log, level := env.logger(tt.config)
+			log.Log(t.Context(), tt.wantLevel, "shown")
+			log.Log(t.Context(), tt.wantLevel-1, "hidden")
+			if level.Level() != tt.wantLevel || !strings.Contains(out.String(), "shown") || strings.Contains(out.String(), "hidden") {
+				t.Errorf("level %v, log %s", level.Level(), out)
+			}
+			if isJSON := strings.HasPrefix(out.String(), "{"); isJSON != tt.wantJSON {
+				t.Errorf("log %s", out)
+			}
+		})
+	}
+}
