@@ -1,15 +1,20 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 )
 
-type checkCommand struct{}
+type checkCommand struct {
+	Fetch bool `help:"Also ask each provider once, and show what clients would get."`
+}
 
 // Run reports every fault of the configuration, or what it says.
-func (checkCommand) Run(env *environment) error {
+func (c checkCommand) Run(env *environment) error {
 	cfg, err := env.loadConfig(time.Now())
 	if err != nil {
 		return err
@@ -17,16 +22,71 @@ func (checkCommand) Run(env *environment) error {
 	for _, w := range cfg.warnings {
 		fmt.Fprintln(env.stderr, "extdisco: warning: "+w)
 	}
-	var services []string
+	var offers []string
 	for _, s := range cfg.iceServers {
+		if s.provider != nil {
+			offers = append(offers, "what "+s.provider.name+" gives ("+s.provider.key+")")
+		}
 		for _, service := range s.services {
-			services = append(services, service.URI())
+			offers = append(offers, service.URI())
 		}
 	}
 	_, err = fmt.Fprintf(env.stdout, "%s is right.\n  component  %s at %s\n  trusts     %s\n  serves     %s\n  offers     %s\n",
 		cfg.file, cfg.component.jid, cfg.component.server, strings.Join(cfg.component.hosts, ", "),
-		strings.Join(cfg.allow, ", "), strings.Join(services, "\n             "))
-	return err
+		strings.Join(cfg.allow, ", "), strings.Join(offers, "\n             "))
+	if err != nil || !c.Fetch {
+		return err
+	}
+	return env.fetchAll(cfg)
+}
+
+// fetchAll asks each provider of the configuration.
+func (e *environment) fetchAll(cfg *config) error {
+	var failures []error
+	asked := false
+	for _, s := range cfg.iceServers {
+		if s.provider == nil {
+			continue
+		}
+		asked = true
+		if err := e.fetchOne(s.provider); err != nil {
+			failures = append(failures, fmt.Errorf("%s: %s: %w", s.provider.key, s.provider.name, err))
+		}
+	}
+	if !asked {
+		return errors.New("--fetch: the configuration names no provider")
+	}
+	return errors.Join(failures...)
+}
+
+func (e *environment) fetchOne(cfg *providerConfig) error {
+	logger, _ := e.logger(logConfig{format: "text"})
+	p := newProvider(cfg, logger)
+	defer p.client.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(context.Background(), cfg.timeout)
+	defer cancel()
+	user := ""
+	if cfg.perUser {
+		user = "extdisco-check"
+	}
+	now := time.Now()
+	set, err := p.fetch(ctx, user, now)
+	if err != nil {
+		return err
+	}
+	offered, err := newProviderSet(set)
+	if err != nil {
+		return err
+	}
+	return printProviderSet(e.stdout, cfg, offered, now)
+}
+
+// printProviderSet prints what a provider gave, as clients would get it.
+func printProviderSet(w io.Writer, cfg *providerConfig, offered *providerSet, now time.Time) error {
+	if _, err := fmt.Fprintf(w, "\n%s: %s gives:\n", cfg.key, cfg.name); err != nil {
+		return err
+	}
+	return printServices(w, offered.services, now)
 }
 
 // loadConfig reads the configuration that the command line names.

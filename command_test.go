@@ -19,7 +19,7 @@ func TestWrongUsage(t *testing.T) {
 		args []string
 		want string // first line on standard error, without "extdisco: "
 	}{
-		{"no command", nil, `expected one of "serve", "check", "credential", "query", "version"`},
+		{"no command", nil, `expected one of "serve", "check", "credential", "query", "import", ...`},
 		{"unknown command", []string{"dance"}, "unexpected argument dance"},
 		{"unknown flag", []string{"--dance"}, "unknown flag --dance"},
 		{"unknown flag of a command", []string{"check", "--dance"}, "unknown flag --dance"},
@@ -69,7 +69,7 @@ func TestHelp(t *testing.T) {
 		args  string
 		wants []string
 	}{
-		{"--help", []string{"Usage: extdisco <command>", "serve", "check", "credential", "query", "version", "--config=FILE", "--log-level=LEVEL",
+		{"--help", []string{"Usage: extdisco <command>", "serve", "check", "credential", "query", "import", "version", "--config=FILE", "--log-level=LEVEL",
 			"debug, info, warn or error", "--log-format=FORMAT", "text or json", "/etc/extdisco/config.toml", "A start:"}},
 		{"-h", []string{"Usage: extdisco <command>"}},
 		{"serve --help", []string{"Usage: extdisco serve", "SIGTERM", "SIGHUP"}},

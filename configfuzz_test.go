@@ -72,6 +72,11 @@ func checkAccepted(t *testing.T, cfg *config) {
 			t.Errorf("accepted the address %q", s)
 		}
 	}
+	for _, server := range cfg.iceServers {
+		if server.provider != nil {
+			return // would be asked over the network
+		}
+	}
 	d := newDaemon(cfg, newTestLog(newLogBuffer()), testTime)
 	if _, err := d.component(c); err != nil {
 		t.Errorf("accepted, and no component can be made: %v", err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ type iceServer struct {
 	ttl          time.Duration
 	username     string
 	password     secret.Secret
+	provider     *providerConfig // nil unless a provider gives services and credentials
 }
 
 const defaultTTL = 24 * time.Hour
@@ -30,9 +32,17 @@ func readICEServers(root *configTable) []iceServer {
 		root.fault("ice_server", "is missing; write at least one [[ice_server]] with the urls of a STUN or TURN server")
 	}
 	known := map[xep0215.Key]string{}
+	providers := map[[sha256.Size]byte]string{}
 	var servers []iceServer
 	for _, t := range tables {
-		servers = append(servers, readICEServer(t, known))
+		s := readICEServer(t, known)
+		if s.provider != nil {
+			if where, twice := providers[s.provider.fingerprint]; twice {
+				t.fault("provider", "is the same as %s; leave one of them out", where)
+			}
+			providers[s.provider.fingerprint] = t.path
+		}
+		servers = append(servers, s)
 	}
 	return servers
 }
@@ -40,6 +50,9 @@ func readICEServers(root *configTable) []iceServer {
 // readICEServer reads one server. known has the services of the servers before
 // it and where they stand.
 func readICEServer(t *configTable, known map[xep0215.Key]string) iceServer {
+	if t.has("provider") {
+		return iceServer{provider: readProvider(t)}
+	}
 	defer t.unknown()
 	services, urlsRight := readURLs(t, known)
 	s := iceServer{

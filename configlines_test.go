@@ -46,6 +46,8 @@ func TestKeyLines(t *testing.T) {
 			map[string]int{"b": 5, "c": 6, "d": 8, "t": 0, "s": 0}},
 		{"multi-line texts with quotes", "a = \"\"\" \\\"\"\" \"\" \nx = 1\"\"\"\"\"\nb = ''' \\'''\nc = \"\"\"\"\"\"\nd = 1",
 			map[string]int{"a": 1, "b": 3, "c": 4, "d": 5, "x": 0}},
+		{"multi-line texts that end in a quote of their own", "a = \"\"\"x\"\"\"\"\nb = \"y\"\nc = '''z''''\nd = 'y'\ne = 1",
+			map[string]int{"b": 2, "c": 3, "d": 4, "e": 5}},
 		{"multi-line text in a list", "a = [\"\"\"\n1\n\"\"\", 2]\nb = 3",
 			map[string]int{"a[0]": 1, "a[1]": 3, "b": 4}},
 		{"texts with brackets, commas and hashes", "a = ['],#', \"]\\\"#\"]\nb = \"#\" # \"\nc = '\"'\nd = 4",

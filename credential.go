@@ -56,7 +56,7 @@ func (c credentialCommand) Run(env *environment) error {
 		}
 	}
 	if !printed {
-		return fmt.Errorf("%s names no TURN server: there is nothing to make a credential for", cfg.file)
+		return fmt.Errorf("%s names no TURN server with credentials of its own: there is nothing to make one for (extdisco check --fetch shows those of providers)", cfg.file)
 	}
 	return nil
 }

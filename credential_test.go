@@ -113,9 +113,9 @@ turn:[2001:db8::1]:3479?transport=tcp
 
 func TestCredentialWithoutTURNFails(t *testing.T) {
 	file := writeConfig(t, "[component]\njid = \"turn.example.org\"\nsecret_file = \"component.secret\"\n[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n")
-	want := result{statusFailed, "", "extdisco: " + file + " names no TURN server: there is nothing to make a credential for\n"}
-	if r := runCommand(t, "", "--config", file, "credential"); r != want {
-		t.Errorf("%+v, want %+v", r, want)
+	r := runCommand(t, "", "--config", file, "credential")
+	if r.status != statusFailed || r.stdout != "" || !strings.HasPrefix(r.stderr, "extdisco: "+file+" names no TURN server") {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -21,14 +21,17 @@ type daemon struct {
 
 func newDaemon(cfg *config, log *slog.Logger, now time.Time) *daemon {
 	d := &daemon{log: log, refused: refusalLog{log: log}}
-	d.offer.Store(newOffer(cfg, nil, now))
+	d.offer.Store(newOffer(cfg, nil, log, now))
 	return d
 }
 
 // reload puts the offer of cfg in force. Requests that are being answered are
 // answered from the one before.
 func (d *daemon) reload(cfg *config, now time.Time) {
-	d.offer.Store(newOffer(cfg, d.offer.Load(), now))
+	previous := d.offer.Load()
+	next := newOffer(cfg, previous, d.log, now)
+	d.offer.Store(next)
+	previous.close(next)
 }
 
 // Admit implements [component.Gate].
@@ -46,11 +49,16 @@ func (d *daemon) Admit(requester []byte, now time.Time) error {
 }
 
 // Groups implements [xep0215.Offer].
-func (d *daemon) Groups(time.Time) []*xep0215.Group { return d.offer.Load().groups }
+func (d *daemon) Groups(requester []byte, now time.Time) []*xep0215.Group {
+	return d.offer.Load().groupsFor(requester, now)
+}
+
+// close ends what the offer in force keeps running.
+func (d *daemon) close() { d.offer.Load().close(nil) }
 
 // component returns the component that cfg describes.
 func (d *daemon) component(cfg componentConfig) (*component.Component, error) {
-	handler := extdiscoHandler{xep0215.NewHandler(d)}
+	handler := extdiscoHandler{xep0215.NewHandler(d), d}
 	return component.New(component.Config{
 		JID: cfg.jid, Server: cfg.server, Secret: cfg.secret, Hosts: cfg.hosts,
 		Namespaces: []component.Namespace{{NS: xep0215.NS, Handler: handler}, {NS: xep0215.NS1, Handler: handler}},
@@ -60,7 +68,15 @@ func (d *daemon) component(cfg componentConfig) (*component.Component, error) {
 
 // extdiscoHandler makes a [component.Handler] of the handler of XEP-0215, which
 // knows nothing of components.
-type extdiscoHandler struct{ *xep0215.Handler }
+type extdiscoHandler struct {
+	*xep0215.Handler
+	daemon *daemon
+}
+
+// Prepare implements [component.Preparer].
+func (h extdiscoHandler) Prepare(r *component.Request) <-chan struct{} {
+	return h.daemon.offer.Load().prepare(r.Requester, r.Now)
+}
 
 // AppendReply implements [component.Handler].
 func (h extdiscoHandler) AppendReply(dst []byte, r *component.Request) ([]byte, error) {

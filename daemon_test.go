@@ -11,6 +11,8 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"extdisco/component"
+	"extdisco/secret"
+	"extdisco/turncred"
 	"extdisco/xep0215"
 )
 
@@ -173,7 +175,7 @@ func requestTokens(t *testing.T, payload string) xml.TokenReader {
 // ask returns the reply of the daemon's handler to a payload.
 func ask(t *testing.T, d *daemon, payload, requester string) (string, error) {
 	t.Helper()
-	reply, err := extdiscoHandler{xep0215.NewHandler(d)}.AppendReply([]byte("before"),
+	reply, err := extdiscoHandler{xep0215.NewHandler(d), d}.AppendReply([]byte("before"),
 		&component.Request{Requester: []byte(requester), Payload: requestTokens(t, payload), Now: testTime})
 	after, intact := strings.CutPrefix(string(reply), "before")
 	if !intact || err != nil && after != "" {
@@ -258,8 +260,14 @@ turns:one.example.org:5349?transport=tcp
 turn:two.example.org:3478?transport=udp
 stun:static.example.org:3478
 turn:static.example.org:3478?transport=udp`)
-	if users["one.example.org"] == users["two.example.org"] {
-		t.Error("the pseudonym does not depend on its key")
+	keys := map[string]secret.Secret{
+		"one.example.org": turncred.DerivePseudonymKey(secret.New(testSharedSecret)),
+		"two.example.org": secret.New(testPseudonymKey),
+	}
+	for host, key := range keys {
+		if want := string(turncred.NewPseudonyms(key).Append(nil, []byte("juliet@example.org"))); users[host] != want {
+			t.Errorf("the pseudonym at %s is %s, want %s", host, users[host], want)
+		}
 	}
 	if strings.Contains(reply, "juliet") {
 		t.Errorf("the requester's name is in %s", reply)

@@ -178,8 +178,6 @@ func TestImportForms(t *testing.T) {
 			one + "\nstun:b.example.org:3478"},
 		{"Lua with nothing for values", `external_services = { { type = "stun", host = "stun.example.org", port = nil, username = nil, expires = 5 } }`, one},
 		{"Lua in a table of more", `return { external_services = { { type = "stun", host = "stun.example.org" } }, other = f("x") }`, one},
-		{"JavaScript that has a name of Prosody", `// external_services = see Prosody
-			[{urls: "stun:stun.example.org"}]`, one},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -24,6 +24,9 @@ var (
 	surelyServer = regexp.MustCompile("(?i)\\b(?:urls|uris)[\"'`]?\\s*:|[\"'`]\\s*(?:stun|turn)s?:")
 )
 
+// maxPieces is far more than code of 1 MiB has.
+const maxPieces = 1 << 17
+
 // maxDecode bounds the work on a text whose objects stand in each other.
 const maxDecode = 16 * maxImport
 
@@ -36,6 +39,9 @@ type jsImport struct {
 
 func importJavaScript(text string, list *importList) error {
 	i := &jsImport{text: splitJavaScript(text), list: list}
+	if len(i.text.pieces) > maxPieces {
+		return errors.New("it has too many brackets; cut out the part with the servers")
+	}
 	done := 0 // what is before it is read
 	for n := range i.text.pieces {
 		p := &i.text.pieces[n]

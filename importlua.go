@@ -310,7 +310,7 @@ func (r *luaReader) field(what string, depth int) (luaField, error) {
 			return luaField{}, luaError(r.token.line, "a [ ] in %s is not read; write NAME = VALUE", what)
 		}
 	default:
-		value, err := r.value("an entry of "+what, depth)
+		value, err := r.value("an entry of "+strings.TrimPrefix(what, "an entry of "), depth)
 		return luaField{value: value}, err
 	}
 	if err := r.next(); err != nil { // =

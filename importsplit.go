@@ -50,7 +50,7 @@ func splitJavaScript(text string) *jsText {
 			s.out.breaks = append(s.out.breaks, position)
 		}
 	}
-	for position := 0; position < len(text); {
+	for position := 0; position < len(text) && len(s.out.pieces) <= maxPieces; {
 		position = s.step(position)
 	}
 	for _, n := range s.stack {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"log/slog"
+	"sync"
 	"time"
 
 	"mellium.im/xmpp/stanza"
@@ -17,22 +19,113 @@ type offer struct {
 	access  *component.Access
 	limits  limitsConfig
 	limiter *limit.Limiter
-	groups  []*xep0215.Group
+	sources []source
+	fixed   []*xep0215.Group // of all sources, when none of them is a provider
+	waits   sync.WaitGroup
+}
+
+// source is an [[ice_server]]: a group that never changes, or a provider.
+type source struct {
+	group    *xep0215.Group
+	provider *provider
 }
 
 // newOffer returns the offer of a configuration. What previous has counted goes
-// on counting where the limits are the same; previous may be nil.
-func newOffer(cfg *config, previous *offer, now time.Time) *offer {
+// on counting where the limits are the same, and its providers stay where they
+// are the same; previous may be nil.
+func newOffer(cfg *config, previous *offer, log *slog.Logger, now time.Time) *offer {
 	o := &offer{access: component.NewAccess(cfg.allow), limits: cfg.limits}
 	if previous != nil && previous.limits == cfg.limits {
 		o.limiter = previous.limiter
 	} else {
 		o.limiter = limit.New(cfg.limits.perJID, cfg.limits.total, now)
 	}
+	hasProvider := false
 	for _, s := range cfg.iceServers {
-		o.groups = append(o.groups, xep0215.NewGroup(newIssuer(s), s.services...))
+		if s.provider == nil {
+			o.sources = append(o.sources, source{group: xep0215.NewGroup(newIssuer(s), s.services...)})
+			continue
+		}
+		hasProvider = true
+		p := previous.provider(s.provider)
+		if p == nil || !p.hasAnything() { // a reload is also a wish to try again
+			p = startProvider(s.provider, log, now)
+		}
+		o.sources = append(o.sources, source{provider: p})
+	}
+	if !hasProvider {
+		for _, s := range o.sources {
+			o.fixed = append(o.fixed, s.group)
+		}
 	}
 	return o
+}
+
+// provider returns the provider that runs with this configuration, or nil.
+func (o *offer) provider(cfg *providerConfig) *provider {
+	if o == nil {
+		return nil
+	}
+	for _, s := range o.sources {
+		if s.provider != nil && s.provider.cfg.fingerprint == cfg.fingerprint {
+			return s.provider
+		}
+	}
+	return nil
+}
+
+// groupsFor returns what is on offer for the requester at now.
+func (o *offer) groupsFor(requester []byte, now time.Time) []*xep0215.Group {
+	if o.fixed != nil {
+		return o.fixed
+	}
+	groups := make([]*xep0215.Group, 0, len(o.sources))
+	for _, s := range o.sources {
+		if s.provider != nil {
+			groups = append(groups, s.provider.groups(requester, now)...)
+		} else {
+			groups = append(groups, s.group)
+		}
+	}
+	return groups
+}
+
+// prepare returns a channel that is closed when every provider has had its
+// chance, or nil when groupsFor can be asked at once.
+func (o *offer) prepare(requester []byte, now time.Time) <-chan struct{} {
+	var open []<-chan struct{}
+	for _, s := range o.sources {
+		if s.provider == nil {
+			continue
+		}
+		if c := s.provider.prepare(requester, now); c != nil {
+			open = append(open, c)
+		}
+	}
+	switch len(open) {
+	case 0:
+		return nil
+	case 1:
+		return open[0]
+	}
+	all := make(chan struct{})
+	o.waits.Go(func() { // ends soon: the providers have time-outs
+		for _, c := range open {
+			<-c
+		}
+		close(all)
+	})
+	return all
+}
+
+// close ends the providers that next, which may be nil, does not use.
+func (o *offer) close(next *offer) {
+	for _, s := range o.sources {
+		if s.provider != nil && next.provider(s.provider.cfg) != s.provider {
+			s.provider.close()
+		}
+	}
+	o.waits.Wait()
 }
 
 // newIssuer returns what makes the credentials of a server, or nil.

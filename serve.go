@@ -41,6 +41,7 @@ func (e *environment) serve(signals <-chan os.Signal) error {
 	log.Info("extdisco starts", "version", programVersion(), "config", cfg.file)
 	logWarnings(log, cfg)
 	d := newDaemon(cfg, log, time.Now())
+	defer d.close()
 	c, err := d.component(cfg.component)
 	if err != nil {
 		return fmt.Errorf("%s: %w", cfg.file, err)

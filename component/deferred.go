@@ -10,6 +10,9 @@ const (
 	// maxDeferred is how many requests may wait for their Handler at once; the
 	// next one is answered with what there is.
 	maxDeferred = 256
+	// maxDeferredStanza is how large a stanza may be to be kept until then: a
+	// real request has some hundred bytes.
+	maxDeferredStanza = 16 << 10
 	// deferredFor is how long a request waits at most, well below the half
 	// minute after which servers give up.
 	deferredFor = 15 * time.Second
@@ -29,11 +32,17 @@ type deferred struct {
 	frames  [][]byte // whose wait is over
 }
 
-// add takes a stanza that waits for the channel, unless too many do.
+// add takes a stanza that waits for the channel, unless it is too large, too
+// many wait or nothing waits any longer.
 func (d *deferred) add(frame []byte, wait <-chan struct{}) bool {
+	select {
+	case <-d.ended:
+		return false
+	default:
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.waiting >= maxDeferred {
+	if d.waiting >= maxDeferred || len(frame) > maxDeferredStanza {
 		return false
 	}
 	d.waiting++

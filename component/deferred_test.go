@@ -129,3 +129,41 @@ func TestDeferredReplyWithoutLink(t *testing.T) {
 		r.leaves()
 	}, slowly(h))
 }
+
+// What arrives while we leave is answered too, although the handler is not ready.
+func TestDeferredReplyWhileLeaving(t *testing.T) {
+	const requests = 20
+	h := new(slowHandler)
+	inBubble(t, func(r *running) {
+		s := r.next()
+		s.accept("")
+		synctest.Wait()
+		r.cancel()
+		go func() {
+			for range requests {
+				s.send(request)
+				<-time.After(10 * time.Millisecond)
+			}
+		}()
+		if got := s.expect(streamEnd); got != strings.Repeat(reply, requests) {
+			t.Errorf("%d replies of %d", strings.Count(got, reply), requests)
+		}
+		s.Close()
+	}, slowly(h))
+}
+
+// Stanzas that wait are kept, so a large one does not wait.
+func TestDeferredStanzasAreSmall(t *testing.T) {
+	h := new(slowHandler)
+	inBubble(t, func(r *running) {
+		s := r.next()
+		defer s.Close()
+		s.accept("")
+		s.send(strings.Replace(request, "><services", "><!--"+strings.Repeat("x", 100_000)+"--><services", 1))
+		start := time.Now()
+		s.expect(reply)
+		if took := time.Since(start); took > time.Second || h.prepared != 1 {
+			t.Errorf("answered after %v, prepared %d times", took, h.prepared)
+		}
+	}, slowly(h))
+}

@@ -205,8 +205,6 @@ func (l *link) shutDown(ctx context.Context) error {
 			break
 		}
 	}
-	l.deferred.end() // of what came meanwhile
-	l.answerDeferred(time.Now())
 	if err := l.answerBuffered(ctx, time.Now()); err != nil {
 		return ignoreClosed(err)
 	}

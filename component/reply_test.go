@@ -11,9 +11,11 @@ func TestReplyIsNeverTooLarge(t *testing.T) {
 	large := &TestHandler{Reply: func(dst []byte, _ *Request) ([]byte, error) {
 		return append(dst, "<a>"+strings.Repeat("x", maxReply)+"</a>"...), nil
 	}}
-	fits := &TestHandler{Reply: func(dst []byte, _ *Request) ([]byte, error) {
-		return append(dst, "<a>"+strings.Repeat("x", maxReply-len(resultOpen+"<a></a></iq>"))+"</a>"...), nil
-	}}
+	bytesMore := func(n int) *TestHandler { // than the limit
+		return &TestHandler{Reply: func(dst []byte, _ *Request) ([]byte, error) {
+			return append(dst, "<a>"+strings.Repeat("x", n+maxReply-len(resultOpen+"<a></a></iq>"))+"</a>"...), nil
+		}}
+	}
 	withID := func(frame, id, value string) string {
 		return strings.Replace(frame, "id='"+id+"'", "id='"+value+"'", 1)
 	}
@@ -24,7 +26,8 @@ func TestReplyIsNeverTooLarge(t *testing.T) {
 		frame                string
 		wantOuter, wantInner string
 	}{
-		{"answer of exactly the limit", fits, directly(ask), "result", ""},
+		{"answer of exactly the limit", bytesMore(0), directly(ask), "result", ""},
+		{"answer of a byte more", bytesMore(1), directly(ask), "modify/policy-violation", ""},
 		{"answer", large, directly(ask), "modify/policy-violation", ""},
 		{"answer to a forwarded request", large, inner, "result", "modify/policy-violation"},
 		{"id", new(TestHandler), withID(directly(ask), "q1", quotes), "", ""},

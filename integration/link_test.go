@@ -5,7 +5,6 @@ package integration
 import (
 	"context"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -195,9 +194,7 @@ func TestIntegrationRefusedLink(t *testing.T) {
 // reconfigure replaces the configuration and reloads.
 func (s *scene) reconfigure(content string) {
 	s.t.Helper()
-	if err := os.WriteFile(s.extdisco.ConfigFile, []byte(content), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
+	write(s.t, s.extdisco.ConfigFile, content)
 	if err := s.extdisco.Signal(syscall.SIGHUP); err != nil {
 		s.t.Fatal(err)
 	}

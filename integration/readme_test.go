@@ -73,9 +73,7 @@ c2s_require_encryption = false
 			}})
 			secrets := t.TempDir()
 			for file, content := range map[string]string{"component.secret": handshakeSecret, "turn.secret": sharedSecret} {
-				if err := os.WriteFile(filepath.Join(secrets, file), []byte(content+"\n"), 0o600); err != nil {
-					t.Fatal(err)
-				}
+				write(t, filepath.Join(secrets, file), content+"\n")
 			}
 			config := readmeBlock(t, "toml")
 			config = replace(t, config, "[component]\n", fmt.Sprintf("[component]\nserver = %q\n", s.xmpp.ComponentAddr))

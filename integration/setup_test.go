@@ -247,10 +247,15 @@ func (s *scene) query(domain string, args ...string) (queryAnswer, error) {
 func (s *scene) passwordFile(password string) string {
 	s.t.Helper()
 	file := filepath.Join(s.t.TempDir(), "password")
-	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
+	write(s.t, file, password+"\n")
 	return file
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // allocate uses a service for an allocation on the scene's TURN server.

@@ -75,19 +75,36 @@ func TestFetch(t *testing.T) {
 		{"credentials", xep0215.Request{Credentials: []xep0215.Filter{filter}}, "credentials " + xep0215.NS, "<credentials xmlns='" + xep0215.NS + "'>" + fixedXML + "</credentials>", []xep0215.Service{fixed}, nil},
 		{"credentials answered as services", xep0215.Request{Credentials: []xep0215.Filter{filter}}, "credentials " + xep0215.NS, "<services xmlns='" + xep0215.NS + "'>" + fixedXML + "</services>", []xep0215.Service{fixed}, nil},
 		{"nothing", xep0215.Request{Type: "turn"}, "services " + xep0215.NS, "<services xmlns='" + xep0215.NS + "'/>", nil, nil},
+		{"no payload", xep0215.Request{}, "services " + xep0215.NS, "", nil, nil},
+		{"blanks around everything", xep0215.Request{}, "services " + xep0215.NS, "\n <services xmlns='" + xep0215.NS + "'>\n " + fixedXML + "\n</services>\n", []xep0215.Service{fixed}, nil},
+		{"payloads of other namespaces", xep0215.Request{}, "services " + xep0215.NS, "<services xmlns='urn:example'><service type='turn' host='evil.example.org'/></services>" +
+			"<services xmlns='" + xep0215.NS1 + "'><service type='turn' host='evil.example.org'/></services><services xmlns='" + xep0215.NS + "'>" + fixedXML + "</services>", []xep0215.Service{fixed}, nil},
+		{"one odd entry", xep0215.Request{}, "services " + xep0215.NS, "<services xmlns='" + xep0215.NS + "'>" + fixedXML + "<service port='x'><x xmlns='jabber:x:data'/></service></services>", []xep0215.Service{fixed, {}}, nil},
+		{"refusal with a text and an echo of the request", xep0215.Request{}, "services " + xep0215.NS, "<error type='wait'><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>" +
+			"<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>later</text></error><services xmlns='" + xep0215.NS + "'/>", nil, stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint}},
+		{"refusal without a reason", xep0215.Request{}, "services " + xep0215.NS, "<error type='cancel'/>", nil, stanza.Error{Type: stanza.Cancel, Condition: stanza.UndefinedCondition}},
 		{"text where an element belongs", xep0215.Request{}, "services " + xep0215.NS, "text", nil, nil},
 		{"refusal", xep0215.Request{}, "services " + xep0215.NS, "<error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>", nil, refused},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			session, server := dialog(t)
-			asked := make(chan error, 1)
-			go func() { asked <- answerOne(server, tt.asks, tt.answer) }()
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
+			asked := make(chan error, 1)
+			go func() {
+				err := answerOne(server, tt.asks, tt.answer)
+				if err != nil {
+					cancel() // there is no answer to wait for
+				}
+				asked <- err
+			}()
 			got, err := xep0215.Fetch(ctx, session, jid.MustParse("turn.example.org"), tt.request)
 			if askErr := <-asked; askErr != nil {
 				t.Fatal(askErr)
+			}
+			if e, ok := err.(stanza.Error); ok && e.Error() == "" {
+				t.Error("the refusal has no words")
 			}
 			if tt.err != nil && !errors.Is(err, tt.err) || tt.err == nil && err != nil {
 				t.Fatalf("error %v, want %v", err, tt.err)

@@ -12,7 +12,7 @@ import (
 // fixedOffer offers the same to everybody.
 type fixedOffer []*xep0215.Group
 
-func (o fixedOffer) Groups(time.Time) []*xep0215.Group { return o }
+func (o fixedOffer) Groups([]byte, time.Time) []*xep0215.Group { return o }
 
 // fixedAccount issues the same credential to everybody.
 type fixedAccount struct{ username, password string }

@@ -29,10 +29,11 @@ type Issuer interface {
 
 // Offer is what a [Handler] answers from.
 type Offer interface {
-	// Groups returns what can be offered at now, in the order of the answer.
+	// Groups returns what can be offered at now to the requester, named by its
+	// bare JID, in the order of the answer.
 	// Nothing at all means that nothing can be offered at present, and is
 	// answered with an error. The Handler does not keep the slice.
-	Groups(now time.Time) []*Group
+	Groups(requester []byte, now time.Time) []*Group
 }
 
 // Group is services that share one credential. It does not change once made.
@@ -118,7 +119,7 @@ func (h *Handler) AppendReply(dst []byte, r Request, requester []byte, now time.
 
 	sc.offered, sc.selected, sc.sent = 0, 0, 0
 	reply := appendRoot(dst, r)
-	for _, g := range h.offer.Groups(now) {
+	for _, g := range h.offer.Groups(requester, now) {
 		reply = sc.appendGroup(reply, g, r, requester, now)
 	}
 	switch {

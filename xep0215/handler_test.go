@@ -3,6 +3,7 @@ package xep0215_test
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,11 @@ var now = time.Date(2026, 11, 21, 12, 0, 0, 500, time.UTC)
 
 const requester = "juliet@example.org"
 
+var juliet = []byte(requester)
+
+// inAnHour is when the credentials of hourly expire, as a client reads it.
+var inAnHour = time.Date(2026, 11, 21, 13, 0, 0, 0, time.UTC)
+
 // mixedOffer has every kind of service, with credentials that expire, that do
 // not, and that nobody needs.
 func mixedOffer(t testing.TB) offer {
@@ -27,13 +33,30 @@ func mixedOffer(t testing.TB) offer {
 	}
 }
 
+// mixedServices is mixedOffer as a client reads it.
+func mixedServices(t testing.TB) []xep0215.Service {
+	relay := services(t, "turn:turn.example.org", "turn:turn.example.org?transport=tcp", "turns:turn.example.org")
+	all := services(t, "stun:turn.example.org")
+	for _, s := range relay {
+		all = append(all, with(s, "user-of-"+requester, "password-of-"+requester, inAnHour))
+	}
+	all = append(all, with(service(t, "turn:192.0.2.1:443"), "us'er", "p<a>ss&", time.Time{}))
+	return append(all, service(t, "stun:[2001:db8::1]"))
+}
+
+// with returns the service with a credential.
+func with(s xep0215.Service, username, password string, expires time.Time) xep0215.Service {
+	s.Username, s.Password, s.Expires = username, password, expires
+	return s
+}
+
 func answer(t testing.TB, o xep0215.Offer, payload string) (string, error) {
 	t.Helper()
 	request, err := parse(payload)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := xep0215.NewHandler(o).AppendReply([]byte("before"), request, []byte(requester), now)
+	out, err := xep0215.NewHandler(o).AppendReply(append(make([]byte, 0, 4096), "before"...), request, []byte(requester), now)
 	text := string(out)
 	if !strings.HasPrefix(text, "before") {
 		t.Fatalf("what stood in the buffer was changed: %s", text)
@@ -77,7 +100,17 @@ func TestReplyBytes(t *testing.T) {
 				if want := strings.ReplaceAll(tt.want, "NS", ns); got != want {
 					t.Errorf("reply\n%s\nwant\n%s", got, want)
 				}
-				readReply(t, []byte(got))
+				r, err := parse(strings.ReplaceAll(tt.request, "NS", ns))
+				if err != nil {
+					t.Fatal(err)
+				}
+				read := readReply(t, []byte(got))
+				if read.XMLName.Space != ns || read.Type != r.Type {
+					t.Errorf("a client reads %v of type %q", read.XMLName, read.Type)
+				}
+				if want := xep0215.Select(mixedServices(t), r); !reflect.DeepEqual(read.Services, want) {
+					t.Errorf("a client reads\n%+v, want\n%+v", read.Services, want)
+				}
 			})
 		}
 	}
@@ -89,6 +122,7 @@ func TestReplyErrors(t *testing.T) {
 	}
 	all := "<services xmlns='" + xep0215.NS + "'/>"
 	down := offer{xep0215.NewGroup(failing(), services(t, "turn:turn.example.org")...)}
+	downWithSTUN := offer{xep0215.NewGroup(failing(), services(t, "stun:turn.example.org", "turn:turn.example.org")...)}
 	tests := []struct {
 		name      string
 		offer     xep0215.Offer
@@ -103,6 +137,15 @@ func TestReplyErrors(t *testing.T) {
 		{"nothing on offer", offer{}, all, stanza.Wait, stanza.RemoteServerTimeout},
 		{"nothing on offer, unknown type", offer{}, "<services xmlns='" + xep0215.NS + "' type='ftp'/>", stanza.Wait, stanza.RemoteServerTimeout},
 		{"nothing on offer, credentials", offer{}, credentials("host='turn.example.org' type='turn'"), stanza.Wait, stanza.RemoteServerTimeout},
+		{"a group of nothing", offer{xep0215.NewGroup(hourly())}, all, stanza.Wait, stanza.RemoteServerTimeout},
+		{"TURN without issuer", offer{xep0215.NewGroup(nil, services(t, "turn:turn.example.org")...)}, all, stanza.Wait, stanza.RemoteServerTimeout},
+		{"TURN without issuer, its type", offer{xep0215.NewGroup(nil, services(t, "turn:turn.example.org")...)}, "<services xmlns='" + xep0215.NS + "' type='turn'/>", stanza.Wait, stanza.RemoteServerTimeout},
+		{"no credential to be had, its type where STUN is left", downWithSTUN, "<services xmlns='" + xep0215.NS + "' type='turn'/>", stanza.Wait, stanza.RemoteServerTimeout},
+		{"no credential to be had, asked for where STUN is left", downWithSTUN, credentials("host='turn.example.org' type='turn'"), stanza.Wait, stanza.RemoteServerTimeout},
+		{"no credential to be had, and none asked for that is ours", downWithSTUN, credentials("host='192.0.2.9' type='turn'"), stanza.Cancel, stanza.ItemNotFound},
+		{"credentials where there is STUN only", offer{xep0215.NewGroup(nil, services(t, "stun:turn.example.org")...)}, credentials("host='turn.example.org' type='stun'"), stanza.Cancel, stanza.ItemNotFound},
+		{"credential without username", offer{xep0215.NewGroup(account("", "p"), services(t, "turn:h")...)}, all, stanza.Wait, stanza.RemoteServerTimeout},
+		{"credential without password", offer{xep0215.NewGroup(account("u", ""), services(t, "turn:h")...)}, all, stanza.Wait, stanza.RemoteServerTimeout},
 		{"no credential to be had", down, all, stanza.Wait, stanza.RemoteServerTimeout},
 		{"no credential to be had, asked for", down, credentials("host='turn.example.org' type='turn'"), stanza.Wait, stanza.RemoteServerTimeout},
 	}
@@ -117,63 +160,278 @@ func TestReplyErrors(t *testing.T) {
 	}
 }
 
-func TestFailingIssuerCostsOnlyItsTURN(t *testing.T) {
-	o := offer{
-		xep0215.NewGroup(failing(), services(t, "stun:down.example.org", "turn:down.example.org")...),
-		xep0215.NewGroup(hourly(), services(t, "turn:turn.example.org")...),
-	}
-	got, err := answer(t, o, "<services xmlns='"+xep0215.NS+"'/>")
+func TestReplyByHostAloneInVersion1(t *testing.T) {
+	r, err := parse(`<credentials xmlns='urn:xmpp:extdisco:1'><service host='turn.example.org'/></credentials>`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var uris []string
-	for _, s := range readReply(t, []byte(got)).Services {
-		uris = append(uris, s.URI())
+	payload, err := xep0215.NewHandler(mixedOffer(t)).AppendReply(nil, r, juliet, now)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if want := "stun:down.example.org:3478 turn:turn.example.org:3478?transport=udp"; strings.Join(uris, " ") != want {
-		t.Errorf("services %v, want %s", uris, want)
+	if got, want := readReply(t, payload).Services, mixedServices(t)[1:4]; !reflect.DeepEqual(got, want) {
+		t.Errorf("services\n%+v, want\n%+v", got, want)
 	}
 }
 
-func TestTURNNeverWithoutCredential(t *testing.T) {
-	for name, credential := range map[string]issuer{"no username": account("", "password"), "no password": account("user", ""), "neither": account("", "")} {
+// A request that was not parsed need not name its namespace, and its type is
+// escaped.
+func TestReplyToARequestMadeByHand(t *testing.T) {
+	h := xep0215.NewHandler(mixedOffer(t))
+	payload, err := h.AppendReply(nil, xep0215.Request{Type: `<'">&`}, juliet, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := readReply(t, payload)
+	if got.XMLName.Space != xep0215.NS || got.Type != `<'">&` || got.Services != nil {
+		t.Errorf("a client reads %+v of %s", got, payload)
+	}
+	credentials := xep0215.Request{Type: "stun", Credentials: []xep0215.Filter{{Host: "192.0.2.1"}}}
+	payload, err = h.AppendReply(nil, credentials, juliet, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readReply(t, payload); got.XMLName.Local != "credentials" || got.Type != "" || len(got.Services) != 1 {
+		t.Errorf("a client reads %+v of %s", got, payload)
+	}
+}
+
+func TestReplyAppends(t *testing.T) {
+	h := xep0215.NewHandler(mixedOffer(t))
+	alone, err := h.AppendReply(nil, xep0215.Request{}, juliet, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, room := range []int{0, 100, 4096} {
+		dst := append(make([]byte, 0, len("<iq>")+room), "<iq>"...)
+		got, err := h.AppendReply(dst, xep0215.Request{}, juliet, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "<iq>" + string(alone); string(got) != want {
+			t.Errorf("with room for %d bytes: %s, want %s", room, got, want)
+		}
+	}
+}
+
+// One provider that is down costs its own TURN services, not its STUN services
+// and nothing of the others.
+func TestReplyLeavesOutWhatHasNoCredential(t *testing.T) {
+	relay := services(t, "stun:down.example.org", "turn:down.example.org", "turns:down.example.org")
+	issuers := map[string]xep0215.Issuer{
+		"the issuer fails": failing(),
+		"the issuer fails with half a credential": issuer(func(c *xep0215.Credential, _ []byte, _ time.Time) error {
+			c.Username, c.Password = append(c.Username, "u"...), append(c.Password, "p"...)
+			return errDown
+		}),
+		"no username": account("", "p"),
+		"no password": account("u", ""),
+		"no issuer":   nil,
+	}
+	for name, broken := range issuers {
 		t.Run(name, func(t *testing.T) {
-			o := offer{xep0215.NewGroup(credential, services(t, "stun:turn.example.org", "turn:turn.example.org", "turns:turn.example.org")...)}
-			got, err := answer(t, o, "<services xmlns='"+xep0215.NS+"'/>")
+			up := services(t, "stun:up.example.org", "turn:up.example.org")
+			h := xep0215.NewHandler(offer{
+				xep0215.NewGroup(account("before", "pw"), up...),
+				xep0215.NewGroup(broken, relay...),
+				xep0215.NewGroup(account("after", "pw"), up...),
+			})
+			payload, err := h.AppendReply(nil, xep0215.Request{}, juliet, now)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r := readReply(t, []byte(got)); len(r.Services) != 1 || r.Services[0].Type != "stun" {
-				t.Errorf("services %+v, want STUN only", r.Services)
+			want := []xep0215.Service{
+				up[0], with(up[1], "before", "pw", time.Time{}),
+				relay[0],
+				up[0], with(up[1], "after", "pw", time.Time{}),
+			}
+			if got := readReply(t, payload).Services; !reflect.DeepEqual(got, want) {
+				t.Errorf("services\n%+v, want\n%+v", got, want)
 			}
 		})
 	}
-	t.Run("no issuer", func(t *testing.T) {
-		_, err := answer(t, offer{xep0215.NewGroup(nil, services(t, "turn:turn.example.org")...)}, "<services xmlns='"+xep0215.NS+"' type='turn'/>")
-		if err != nil {
-			wantError(t, err, stanza.Wait, stanza.RemoteServerTimeout)
-		}
-	})
 }
 
-func TestOneCredentialPerGroupAndReply(t *testing.T) {
-	issued := 0
-	counting := issuer(func(c *xep0215.Credential, requester []byte, now time.Time) error {
-		issued++
-		return hourly()(c, requester, now)
+// What an issuer does not fill in is empty, not what another issuer left behind,
+// perhaps for another requester.
+func TestReplyForgetsTheLastCredential(t *testing.T) {
+	turn := services(t, "turn:a.example.org", "turn:b.example.org", "turn:c.example.org")
+	empty := issuer(func(*xep0215.Credential, []byte, time.Time) error { return nil })
+	h := xep0215.NewHandler(offer{
+		xep0215.NewGroup(hourly(), turn[0]),
+		xep0215.NewGroup(account("u", "p"), turn[1]),
+		xep0215.NewGroup(empty, turn[2]),
 	})
-	o := offer{xep0215.NewGroup(counting, services(t, "stun:turn.example.org", "turn:turn.example.org", "turns:turn.example.org")...)}
-	for _, tt := range []struct {
-		request string
-		want    int
-	}{{"<services xmlns='" + xep0215.NS + "'/>", 1}, {"<services xmlns='" + xep0215.NS + "' type='stun'/>", 0}} {
-		issued = 0
-		if _, err := answer(t, o, tt.request); err != nil {
+	payload, err := h.AppendReply(nil, xep0215.Request{}, juliet, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []xep0215.Service{
+		with(turn[0], "user-of-juliet@example.org", "password-of-juliet@example.org", inAnHour),
+		with(turn[1], "u", "p", time.Time{}),
+	}
+	if got := readReply(t, payload).Services; !reflect.DeepEqual(got, want) {
+		t.Errorf("services\n%+v, want\n%+v", got, want)
+	}
+}
+
+// An issuer is asked once per group and reply, and not for groups of which
+// nothing is sent that needs it.
+func TestReplyIssuesOncePerGroup(t *testing.T) {
+	relay := services(t, "turn:turn.example.org", "turn:turn.example.org?transport=tcp", "stun:turn.example.org", "turns:turn.example.org")
+	tests := []struct {
+		name    string
+		request xep0215.Request
+		want    [2]int // calls for the groups
+	}{
+		{"all services", xep0215.Request{}, [2]int{1, 1}},
+		{"STUN", xep0215.Request{Type: "stun"}, [2]int{0, 0}},
+		{"a type that is not on offer", xep0215.Request{Type: "xmpp"}, [2]int{0, 0}},
+		{"credentials of one group", xep0215.Request{Credentials: []xep0215.Filter{{Host: "other.example.org"}}}, [2]int{0, 1}},
+		{"credentials, asked twice", xep0215.Request{Credentials: []xep0215.Filter{{Host: "turn.example.org"}, {Type: "turn"}}}, [2]int{1, 1}},
+		{"credentials of nothing", xep0215.Request{Credentials: []xep0215.Filter{{Host: "nowhere.example.org"}}}, [2]int{0, 0}},
+	}
+	for _, down := range []bool{false, true} {
+		for _, tt := range tests {
+			t.Run(fmt.Sprintf("%s, down %v", tt.name, down), func(t *testing.T) {
+				var calls [2]int
+				count := func(group int) issuer {
+					return func(c *xep0215.Credential, requester []byte, at time.Time) error {
+						calls[group]++
+						if !bytes.Equal(requester, juliet) || !at.Equal(now) {
+							t.Errorf("issue for %q at %v", requester, at)
+						}
+						if down {
+							return errDown
+						}
+						return account("u", "p")(c, requester, at)
+					}
+				}
+				h := xep0215.NewHandler(offer{
+					xep0215.NewGroup(count(0), relay...),
+					xep0215.NewGroup(count(1), service(t, "turn:other.example.org")),
+				})
+				_, _ = h.AppendReply(nil, tt.request, juliet, now) // which error, other tests say
+				if calls != tt.want {
+					t.Errorf("Issue was called %v times, want %v", calls, tt.want)
+				}
+			})
+		}
+	}
+}
+
+func TestReplyEscapes(t *testing.T) {
+	const odd = "<a>&'\"\t\r\n]]>" + "zoë\U0001F4DE"
+	s := xep0215.Service{Type: "turn", Host: "h" + odd, Port: 3478, Transport: "t" + odd, Name: "n" + odd}
+	h := xep0215.NewHandler(offer{xep0215.NewGroup(account("u"+odd, "p"+odd), s)})
+	payload, err := h.AppendReply(nil, xep0215.Request{}, juliet, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Restricted = true
+	want := []xep0215.Service{with(s, "u"+odd, "p"+odd, time.Time{})}
+	if got := readReply(t, payload).Services; !reflect.DeepEqual(got, want) {
+		t.Errorf("a client reads\n%+v, want\n%+v", got, want)
+	}
+}
+
+func TestReplyExpires(t *testing.T) {
+	tests := []struct {
+		name    string
+		expires time.Time
+		want    string
+	}{
+		{"UTC", inAnHour, ` expires='2026-11-21T13:00:00Z'`},
+		{"another zone", inAnHour.In(time.FixedZone("CEST", 7200)), ` expires='2026-11-21T13:00:00Z'`},
+		{"a fraction is cut", inAnHour.Add(time.Second - 1), ` expires='2026-11-21T13:00:00Z'`},
+		{"the last second that coturn takes", time.Unix(1<<31-1, 0), ` expires='2038-01-19T03:14:07Z'`},
+		{"never", time.Time{}, ``},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			until := issuer(func(c *xep0215.Credential, requester []byte, now time.Time) error {
+				c.Expires = tt.expires
+				return account("u", "p")(c, requester, now)
+			})
+			h := xep0215.NewHandler(offer{xep0215.NewGroup(until, service(t, "turn:h"))})
+			got, err := h.AppendReply(nil, xep0215.Request{}, juliet, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := `<services xmlns='urn:xmpp:extdisco:2'><service type='turn' host='h' port='3478' transport='udp' restricted='1'` +
+				tt.want + ` username='u' password='p'/></services>`
+			if string(got) != want {
+				t.Errorf("reply\n%s, want\n%s", got, want)
+			}
+		})
+	}
+}
+
+// Of a service that is offered, only what names it is used.
+func TestNewGroupUsesNoCredentialOfTheService(t *testing.T) {
+	stun := xep0215.Service{Type: "stun", Host: "h", Restricted: true, Username: "u", Password: "p", Expires: inAnHour, Action: "add"}
+	turn := stun
+	turn.Type = "turn"
+	h := xep0215.NewHandler(offer{xep0215.NewGroup(account("issued", "pw"), stun, turn)})
+	got, err := h.AppendReply(nil, xep0215.Request{}, juliet, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `<services xmlns='urn:xmpp:extdisco:2'><service type='stun' host='h'/>` +
+		`<service type='turn' host='h' restricted='1' username='issued' password='pw'/></services>`
+	if string(got) != want {
+		t.Errorf("reply\n%s, want\n%s", got, want)
+	}
+}
+
+// later is an offer that has STUN only until now, and for juliet only.
+type later struct{ stun, turn *xep0215.Group }
+
+func (o later) Groups(requester []byte, at time.Time) []*xep0215.Group {
+	switch {
+	case !bytes.Equal(requester, juliet):
+		return nil
+	case at.Before(now):
+		return []*xep0215.Group{o.stun}
+	}
+	return []*xep0215.Group{o.stun, o.turn}
+}
+
+func TestReplyIsOfTheOfferOfTheMoment(t *testing.T) {
+	h := xep0215.NewHandler(later{
+		stun: xep0215.NewGroup(nil, service(t, "stun:h")),
+		turn: xep0215.NewGroup(account("u", "p"), service(t, "turn:h")),
+	})
+	for at, want := range map[time.Time]int{now.Add(-1): 1, now: 2} {
+		payload, err := h.AppendReply(nil, xep0215.Request{}, juliet, at)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if issued != tt.want {
-			t.Errorf("%s: issued %d times, want %d", tt.request, issued, tt.want)
+		if got := len(readReply(t, payload).Services); got != want {
+			t.Errorf("at %v %d services, want %d", at, got, want)
 		}
+	}
+	_, err := h.AppendReply(nil, xep0215.Request{}, []byte("romeo@example.org"), now)
+	wantError(t, err, stanza.Wait, stanza.RemoteServerTimeout)
+}
+
+// A provider that goes down is noticed, whatever was sent before.
+func TestReplyWhenTheIssuerGoesDown(t *testing.T) {
+	down := false
+	h := xep0215.NewHandler(offer{xep0215.NewGroup(issuer(func(c *xep0215.Credential, requester []byte, now time.Time) error {
+		if down {
+			return errDown
+		}
+		return hourly()(c, requester, now)
+	}), service(t, "turn:h"))})
+	for range 20 {
+		down = false
+		if _, err := h.AppendReply(nil, xep0215.Request{}, juliet, now); err != nil {
+			t.Fatal(err)
+		}
+		down = true
+		_, err := h.AppendReply(nil, xep0215.Request{}, juliet, now)
+		wantError(t, err, stanza.Wait, stanza.RemoteServerTimeout)
 	}
 }
 

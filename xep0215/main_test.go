@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // offer is an [xep0215.Offer] that is always the same.
 type offer []*xep0215.Group
 
-func (o offer) Groups(time.Time) []*xep0215.Group { return o }
+func (o offer) Groups([]byte, time.Time) []*xep0215.Group { return o }
 
 // issuer is a function as an [xep0215.Issuer].
 type issuer func(c *xep0215.Credential, requester []byte, now time.Time) error

@@ -76,10 +76,9 @@ func (s *Service) setAddress(address string) error {
 		if strings.Contains(port, ":") {
 			return fmt.Errorf("has too many colons; write %s:HOST:PORT, an IPv6 address in brackets: %[1]s:[2001:db8::1]:3478", s.Type)
 		}
-		if host == "" {
+		if host = strings.TrimSuffix(host, "."); host == "" {
 			return fmt.Errorf("names no host; write %s:HOST or %[1]s:HOST:PORT", s.Type)
 		}
-		host = strings.TrimSuffix(host, ".")
 		if err := checkHost(host); err != nil {
 			return err
 		}

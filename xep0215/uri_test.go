@@ -135,7 +135,7 @@ func TestParseURIRefuses(t *testing.T) {
 		{"two dots", "turn:turn..example.org", `names the host "turn..example.org", which has a dot too many`},
 		{"two trailing dots", "turn:turn.example.org..", `names the host "turn.example.org.", which has a dot too many`},
 		{"dot in front", "turn:.example.org", `names the host ".example.org", which has a dot too many`},
-		{"dot alone", "turn:.", `names the host "", which has a dot too many`},
+		{"dot alone", "turn:.", noHost},
 		{"IPv4 out of range", "turn:192.0.2.256", `names the host "192.0.2.256"` + neither},
 		{"IPv4 of three numbers", "turn:10.0.1", `names the host "10.0.1"` + neither},
 		{"IPv4 of five numbers", "turn:10.0.0.0.1", `names the host "10.0.0.0.1"` + neither},

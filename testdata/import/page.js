@@ -18,7 +18,7 @@ export async function call(peer) {
           `turns:turn.example.org:443?transport=udp`,
         ],
         username: "web",
-        credential: "Secret\"of\\the \u{page}".replace("a", "b"),
+        credential: "SecretOf\"the\\ \u{page}".replace("a", "b"),
       },
       {
         urls /* from the provider */: [
@@ -26,9 +26,9 @@ export async function call(peer) {
           "turns:relay.example.net:443?transport=tcp",
         ],
         username: 'web-"quoted"',
-        password: "Secret\\of the\u0020\"page\"",
+        password: "SecretOf\\the\u0020\"page\"",
       },
-      { urls: "turn:relay.example.net:443?transport=tcp", username: 'web-"quoted"', credential: 'Secret\\of the "page"' },
+      { urls: "turn:relay.example.net:443?transport=tcp", username: 'web-"quoted"', credential: 'SecretOf\\the "page"' },
       { urls: "turn:open.example.net" },
       { urls: "relay.example.net:3478" },
     ],

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"extdisco/secret"
+	"extdisco/turncred"
+	"extdisco/xep0215"
+	"extdisco/xmltext"
+)
+
+// provider keeps what one provider gives ready to be offered. Its goroutine
+// fetches; see [turncred.Refresher]. With per_user there is none, and each
+// requester's credentials are fetched when it asks.
+type provider struct {
+	cfg    *providerConfig
+	client *http.Client
+	log    *slog.Logger
+
+	current atomic.Pointer[providerSet]
+	stop    context.CancelFunc
+	done    chan struct{}
+	first   chan struct{} // closed when the first fetch has ended, well or not
+
+	perUser    *turncred.PerUser // nil unless per_user
+	pseudonyms *turncred.Pseudonyms
+}
+
+// providerSet is a set of credentials as it is offered.
+type providerSet struct {
+	groups   []*xep0215.Group
+	services []xep0215.Service // of all groups, with their credentials
+	names    []string          // usernames, for revocation
+	expires  time.Time
+}
+
+// startProvider starts to fetch.
+func startProvider(cfg *providerConfig, log *slog.Logger, now time.Time) *provider {
+	p := newProvider(cfg, log)
+	p.start(now)
+	return p
+}
+
+func (p *provider) start(now time.Time) {
+	if p.cfg.perUser {
+		p.pseudonyms = turncred.NewPseudonyms(secret.New(string(p.cfg.fingerprint[:])))
+		p.perUser = turncred.NewPerUser(p.fetch, p.cfg.timeout, p.cfg.minRemaining, p.cfg.perUserRate, now)
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop, p.done, p.first = stop, make(chan struct{}), make(chan struct{})
+	refresher := turncred.NewRefresher(func(ctx context.Context, now time.Time) (turncred.Set, error) { return p.fetch(ctx, "", now) },
+		p.use, p.report)
+	go func() {
+		defer close(p.done)
+		refresher.Run(ctx)
+	}()
+}
+
+func newProvider(cfg *providerConfig, log *slog.Logger) *provider {
+	return &provider{cfg: cfg, client: turncred.NewHTTPClient(cfg.rootCAs, cfg.timeout),
+		log: log.With("provider", cfg.name, "config", cfg.key)}
+}
+
+// fetch asks the provider once.
+func (p *provider) fetch(ctx context.Context, user string, now time.Time) (turncred.Set, error) {
+	return p.cfg.api.Fetch(ctx, p.client, user, now)
+}
+
+// use puts a set in force, or says why it cannot be offered.
+func (p *provider) use(set turncred.Set) error {
+	next, err := newProviderSet(set)
+	if err != nil {
+		return err
+	}
+	p.current.Store(next)
+	return nil
+}
+
+// report tells of a fetch.
+func (p *provider) report(err error, alike bool, next time.Duration) {
+	select {
+	case <-p.first:
+	default:
+		close(p.first)
+	}
+	var apiErr *turncred.APIError
+	level, message := slog.LevelWarn, "the provider gives no credentials at present"
+	switch {
+	case err == nil:
+		level, message = slog.LevelInfo, "the provider gave credentials"
+	case errors.As(err, &apiErr) && apiErr.Permanent:
+		level = slog.LevelError
+	}
+	if alike {
+		level = slog.LevelDebug
+	}
+	attrs := []any{"next_in", next.Round(time.Second).String()}
+	if current := p.current.Load(); current != nil {
+		attrs = append(attrs, "good_until", current.expires.Format(time.RFC3339))
+	}
+	if err != nil {
+		attrs = append(attrs, "err", err.Error())
+	}
+	p.log.Log(context.Background(), level, message, attrs...)
+}
+
+// groups returns what can be offered to the requester at now.
+func (p *provider) groups(requester []byte, now time.Time) []*xep0215.Group {
+	if p.perUser != nil {
+		set, err := p.perUser.Get(p.user(requester), now)
+		if err != nil || len(set.Servers) == 0 {
+			return nil
+		}
+		own, err := newProviderSet(set)
+		if err != nil {
+			p.log.Debug("the provider gave a requester what cannot be offered", "err", err.Error())
+			return nil
+		}
+		return own.groups
+	}
+	current := p.current.Load()
+	if current == nil || current.expires.Sub(now) < p.cfg.minRemaining {
+		return nil
+	}
+	return current.groups
+}
+
+// hasAnything reports whether there is something that a new start would lose.
+func (p *provider) hasAnything() bool { return p.perUser != nil || p.current.Load() != nil }
+
+// prepare returns a channel that is closed when groups has something to say for
+// the requester, or nil when it has already.
+func (p *provider) prepare(requester []byte, now time.Time) <-chan struct{} {
+	if p.perUser != nil {
+		return p.perUser.Prepare(p.user(requester), now)
+	}
+	select {
+	case <-p.first:
+		return nil
+	default:
+		return p.first
+	}
+}
+
+func (p *provider) user(requester []byte) string { return string(p.pseudonyms.Append(nil, requester)) }
+
+// close stops fetching, and takes the credentials back if the configuration says
+// so.
+func (p *provider) close() {
+	if p.perUser != nil {
+		p.perUser.Close()
+	} else {
+		p.stop()
+		<-p.done
+		p.revoke()
+	}
+	p.client.CloseIdleConnections()
+}
+
+func (p *provider) revoke() {
+	current := p.current.Load()
+	if p.cfg.revocation == nil || current == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), min(p.cfg.timeout, 2*time.Second))
+	defer cancel()
+	for _, name := range current.names {
+		if err := p.cfg.revocation(name).Send(ctx, p.client); err != nil {
+			p.log.Warn("a credential was not taken back; it stays good until it expires", "err", err.Error())
+		}
+	}
+}
+
+// newProviderSet checks what a provider gave. URLs that clients cannot use are
+// left out; a credential that XML cannot carry, or nothing usable, is an error.
+func newProviderSet(set turncred.Set) (*providerSet, error) {
+	out := &providerSet{expires: set.Expires}
+	seen := map[xep0215.Key]bool{}
+	var refused []string
+	for _, server := range set.Servers {
+		if !xmltext.IsValid(server.Username) || !xmltext.IsValid(server.Password) ||
+			len(server.Username) > maxCredential || len(server.Password) > maxCredential {
+			return nil, errors.New("the answer holds a username or password that cannot be sent to clients")
+		}
+		var services []xep0215.Service
+		for _, url := range server.URLs {
+			s, err := xep0215.ParseURI(url)
+			if err != nil {
+				refused = append(refused, fmt.Sprintf("%.100q %v", url, err))
+				continue
+			}
+			if !seen[s.Key()] {
+				seen[s.Key()] = true
+				services = append(services, s)
+			}
+		}
+		if len(services) == 0 {
+			continue
+		}
+		for _, s := range services {
+			if s.Restricted {
+				s.Username, s.Password, s.Expires = server.Username, server.Password, set.Expires
+			}
+			out.services = append(out.services, s)
+		}
+		out.groups = append(out.groups, xep0215.NewGroup(fetchedCredential{server, set.Expires}, services...))
+		if server.Username != "" {
+			out.names = append(out.names, server.Username)
+		}
+	}
+	if len(out.groups) == 0 {
+		return nil, fmt.Errorf("the answer names no server that clients can use: %s", strings.Join(refused, "; "))
+	}
+	return out, nil
+}
+
+// fetchedCredential issues what a provider gave.
+type fetchedCredential struct {
+	server  turncred.Server
+	expires time.Time
+}
+
+// Issue implements [xep0215.Issuer].
+func (f fetchedCredential) Issue(c *xep0215.Credential, _ []byte, _ time.Time) error {
+	c.Username = append(c.Username[:0], f.server.Username...)
+	c.Password = append(c.Password[:0], f.server.Password...)
+	c.Expires = f.expires
+	return nil
+}
