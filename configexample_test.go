@@ -1,11 +1,14 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"extdisco/integration/lab"
 )
 
 // commentedOut is a line of the example that is configuration once the "# " is
@@ -24,19 +27,42 @@ func exampleConfig(t *testing.T) (asItStands, activated string) {
 	return asItStands, activated
 }
 
+// namedFile is a file that a configuration names.
+var namedFile = regexp.MustCompile(`(?m)^\w+_file *= "([\w.-]+)"`)
+
+// loadExample loads a configuration with the files beside it that it names.
+func loadExample(t *testing.T, content string) *config {
+	t.Helper()
+	file := writeConfig(t, content)
+	dir := filepath.Dir(file)
+	if _, err := lab.NewCA(dir); err != nil { // writes ca.pem
+		t.Fatal(err)
+	}
+	for _, m := range namedFile.FindAllStringSubmatch(content, -1) {
+		if _, err := os.Stat(filepath.Join(dir, m[1])); err != nil {
+			writeFile(t, filepath.Join(dir, m[1]), "secret in "+m[1]+"\n")
+		}
+	}
+	return mustLoad(t, file)
+}
+
 func TestExampleConfig(t *testing.T) {
 	asItStands, activated := exampleConfig(t)
-	plain := mustLoad(t, writeConfig(t, asItStands))
-	full := mustLoad(t, writeConfig(t, activated))
+	plain, full := loadExample(t, asItStands), loadExample(t, activated)
 
 	if len(plain.warnings) > 0 {
 		t.Errorf("the example is warned about: %s", plain.warnings)
 	}
-	if len(plain.iceServers) != 1 || len(full.iceServers) != 3 {
+	if len(plain.iceServers) != 1 || len(full.iceServers) != 3+len(presets) {
 		t.Fatalf("%d servers, and %d when activated", len(plain.iceServers), len(full.iceServers))
 	}
 	if full.iceServers[0].pseudonymKey.Reveal() != testPseudonymKey || full.iceServers[2].password.Reveal() != testPassword {
 		t.Error("a secret file of the example was not read")
+	}
+	for _, s := range full.iceServers[3:] {
+		if s.provider == nil || s.provider.rootCAs == nil != (s.provider.name != "cloudflare") {
+			t.Errorf("a provider of the example was read as %+v", s.provider)
+		}
 	}
 	if !slices.Equal(full.allow, []string{"meet.example.org", "guest.meet.example.org"}) {
 		t.Errorf("allow = %q", full.allow)
@@ -47,8 +73,7 @@ func TestExampleConfig(t *testing.T) {
 // default, and nothing may change.
 func TestExampleConfigTellsDefaults(t *testing.T) {
 	asItStands, activated := exampleConfig(t)
-	plain := mustLoad(t, writeConfig(t, asItStands))
-	full := mustLoad(t, writeConfig(t, activated))
+	plain, full := loadExample(t, asItStands), loadExample(t, activated)
 	if !full.component.equal(plain.component) {
 		t.Errorf("component = %+v, and %+v by default", full.component, plain.component)
 	}
@@ -107,6 +132,31 @@ func TestExampleConfigNamesEveryKey(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestExampleConfigNamesEveryProviderKey does the same for the keys that depend on
+// the provider.
+func TestExampleConfigNamesEveryProviderKey(t *testing.T) {
+	example := readFile(t, "config.toml.example")
+	for name := range presets {
+		t.Run(name, func(t *testing.T) {
+			_, err := parseConfig("config.toml", []byte("[[ice_server]]\nprovider = \""+name+"\"\nx = 1\n"), testTime)
+			if err == nil {
+				t.Fatal("an unknown key is accepted")
+			}
+			m := knownKeys.FindStringSubmatch(err.Error())
+			if m == nil {
+				t.Fatalf("does not tell the known keys: %v", err)
+			}
+			keys := strings.Split(m[2], ", ")
+			for _, key := range keys {
+				isSecret := slices.Contains(keys, key+"_file")
+				if !regexp.MustCompile(`(?m)^# +`+key+`(_file)? *= `).MatchString(example) && !isSecret {
+					t.Errorf("config.toml.example does not name %s", key)
+				}
+			}
+		})
 	}
 }
 

@@ -171,7 +171,8 @@ func readTwilio(t *configTable, p *providerConfig) {
 	} else {
 		password = t.requiredSecret("auth_token", "the account's auth token (or give key_sid and key_secret_file)")
 	}
-	t.askSecrets("key_sid", "key_secret", "auth_token")
+	t.askSecrets("key_secret", "auth_token")
+	t.value("key_sid")
 	p.api = turncred.Twilio(base, account, user, password, t.life(turncred.TwilioMaxTTL, turncred.TwilioMaxTTL))
 }
 

@@ -55,6 +55,11 @@ func (c importCommand) Run(env *environment) error {
 	if len(list.notes) > 0 {
 		fmt.Fprintln(env.stderr, "extdisco: some of it was left out, changed, or needs a look; the comments at the top of the output say what and why")
 	}
+	for _, s := range list.servers {
+		if warning := s.warning(); warning != "" {
+			fmt.Fprintf(env.stderr, "extdisco: warning: %s: %s\n", s.uris[0], warning)
+		}
+	}
 	return nil
 }
 

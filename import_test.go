@@ -51,8 +51,11 @@ func TestImport(t *testing.T) {
 				writeFile(t, golden, r.stdout)
 			}
 			wantEqual(t, "standard output", r.stdout, readFile(t, golden))
-			if noted := strings.HasPrefix(r.stdout, "#"); noted != (r.stderr != "") {
+			if noted := strings.HasPrefix(r.stdout, "#"); noted != strings.Contains(r.stderr, "left out") {
 				t.Errorf("notes: %v, standard error %q", noted, r.stderr)
+			}
+			if warned := strings.Contains(r.stdout, "\n# Careful: "); warned != strings.Contains(r.stderr, "extdisco: warning: turn:") {
+				t.Errorf("warnings: %v, standard error %q", warned, r.stderr)
 			}
 		})
 	}
@@ -133,53 +136,56 @@ func sameServer(t *testing.T, got iceServer, want *importedServer) {
 	}
 }
 
+const importedEntry, importedURI = `{urls: "stun:stun.example.org"}`, "stun:stun.example.org:3478"
+
+// importForms are texts and the URIs that are found in them.
+var importForms = []struct{ name, text, want string }{
+	{"list", "[" + importedEntry + "]", importedURI},
+	{"entry alone", importedEntry, importedURI},
+	{"object", "{iceServers: [" + importedEntry + "]}", importedURI},
+	{"object for a list", `{"iceServers":` + importedEntry + `}`, importedURI},
+	{"const", "const config = {iceServers: [" + importedEntry + "]};", importedURI},
+	{"var", "var iceServers = [" + importedEntry + "]", importedURI},
+	{"typed", "const config: RTCConfiguration = {iceServers: [" + importedEntry + "] as RTCIceServer[]};", importedURI},
+	{"call", "pc = new RTCPeerConnection({iceServers: [" + importedEntry + "]})", importedURI},
+	{"call in a function", "async () => { await f(); pc = new RTCPeerConnection({iceServers: [" + importedEntry + "]}); return pc; }", importedURI},
+	{"module", "export default {iceServers: [" + importedEntry + "]}", importedURI},
+	{"script in a page", "<p title=\"a\">It's [here</p>\n<script>\nrun({iceServers: [" + importedEntry + "]})</script>", importedURI},
+	{"cut off at the end", "{iceServers: [" + importedEntry + ", {urls: 'stun:", importedURI},
+	{"bracket too many", "]}{iceServers: [" + importedEntry + "]}]}", importedURI},
+	{"wrong bracket", "[{]" + importedEntry, importedURI},
+	{"byte order mark", "\ufeff[" + importedEntry + "]", importedURI},
+	{"line ends of Windows", "[\r\n  " + importedEntry + ", // end\r\n]\r\n", importedURI},
+	{"no-break spaces", "[\u00a0" + importedEntry + "\u00a0]", importedURI},
+	{"comments everywhere", "/*[*/[/*{*/" + `{/**/urls/*]*/:/*"*/"stun:stun.example.org"/*'*/,}` + "/*}*/,//]\n]", importedURI},
+	{"comment without end", "[" + importedEntry + "]/* more", importedURI},
+	{"single quotes", `[{'urls': 'stun:stun.example.org'}]`, importedURI},
+	{"backticks", "[{urls: `stun:stun.example.org`}]", importedURI},
+	{"quotes in quotes", `x = "it's [{"; [` + importedEntry + `, {note: '"`, importedURI},
+	{"escaped quotes", `x = "\"[{"; y = '\\'; [` + importedEntry + `]`, importedURI},
+	{"blanks around", `[{urls: " stun:stun.example.org "}]`, importedURI},
+	{"capitals", `[{URLs: ["STUN:stun.example.org"]}]`, importedURI},
+	{"texts in a list", `{iceServers: ["stun:stun.example.org", 5, "other"]}`, importedURI},
+	{"stuns", `[{urls: ["stuns:stun.example.org?transport=tcp"]}]`, "stuns:stun.example.org:5349"},
+	{"old name", `[{url: "stun:stun.example.org"}]`, importedURI},
+	{"both names", `[{url: "stun:old.example.org", urls: "stun:stun.example.org"}]`, importedURI},
+	{"AWS", `{"IceServerList":[{"Uris":["turn:a.example.org"],"Username":"u","Password":"p","Ttl":300}]}`, "turn:a.example.org:3478?transport=udp"},
+	{"Xirsys", `{"v":{"iceServers":{"username":"u","urls":["stun:a.example.org","turn:a.example.org:80?transport=udp"],"credential":"p"}},"s":"ok"}`,
+		"stun:a.example.org:3478\nturn:a.example.org:80?transport=udp"},
+	{"other addresses beside", `{url: "https://example.org", pages: [{urls: "stun:stun.example.org"}]}`, importedURI},
+	{"STUN keeps to itself", `[{urls: "turn:a.example.org", username: "u", credential: "p"}, {urls: ["turns:a.example.org", "stun:a.example.org"], username: "u", credential: "p"}]`,
+		"turn:a.example.org:3478?transport=udp\nturns:a.example.org:5349?transport=tcp\nstun:a.example.org:3478"},
+	{"Lua in one line", `external_services={{type='stun',host='stun.example.org'}}`, importedURI},
+	{"Lua with line ends of Windows", "external_services = {\r\n  { type = \"stun\"; host = \"stun.example.org\" };\r\n};\r\n", importedURI},
+	{"Lua with IPv6", `external_services = { { type = "turn", host = "2001:db8::1", password = "p", username = "u" } }`, "turn:[2001:db8::1]:3478?transport=udp"},
+	{"Lua twice", `external_services = { { type = "stun", host = "stun.example.org" } } external_services = { { type = "stun", host = "b.example.org" } }`,
+		importedURI + "\nstun:b.example.org:3478"},
+	{"Lua with nothing for values", `external_services = { { type = "stun", host = "stun.example.org", port = nil, username = nil, expires = 5 } }`, importedURI},
+	{"Lua in a table of more", `return { external_services = { { type = "stun", host = "stun.example.org" } }, other = f("x") }`, importedURI},
+}
+
 func TestImportForms(t *testing.T) {
-	const entry, one = `{urls: "stun:stun.example.org"}`, "stun:stun.example.org:3478"
-	tests := []struct{ name, text, want string }{
-		{"list", "[" + entry + "]", one},
-		{"entry alone", entry, one},
-		{"object", "{iceServers: [" + entry + "]}", one},
-		{"object for a list", `{"iceServers":` + entry + `}`, one},
-		{"const", "const config = {iceServers: [" + entry + "]};", one},
-		{"var", "var iceServers = [" + entry + "]", one},
-		{"typed", "const config: RTCConfiguration = {iceServers: [" + entry + "] as RTCIceServer[]};", one},
-		{"call", "pc = new RTCPeerConnection({iceServers: [" + entry + "]})", one},
-		{"call in a function", "async () => { await f(); pc = new RTCPeerConnection({iceServers: [" + entry + "]}); return pc; }", one},
-		{"module", "export default {iceServers: [" + entry + "]}", one},
-		{"script in a page", "<p title=\"a\">It's [here</p>\n<script>\nrun({iceServers: [" + entry + "]})</script>", one},
-		{"cut off at the end", "{iceServers: [" + entry + ", {urls: 'stun:", one},
-		{"bracket too many", "]}{iceServers: [" + entry + "]}]}", one},
-		{"wrong bracket", "[{]" + entry, one},
-		{"byte order mark", "\ufeff[" + entry + "]", one},
-		{"line ends of Windows", "[\r\n  " + entry + ", // end\r\n]\r\n", one},
-		{"no-break spaces", "[\u00a0" + entry + "\u00a0]", one},
-		{"comments everywhere", "/*[*/[/*{*/" + `{/**/urls/*]*/:/*"*/"stun:stun.example.org"/*'*/,}` + "/*}*/,//]\n]", one},
-		{"comment without end", "[" + entry + "]/* more", one},
-		{"single quotes", `[{'urls': 'stun:stun.example.org'}]`, one},
-		{"backticks", "[{urls: `stun:stun.example.org`}]", one},
-		{"quotes in quotes", `x = "it's [{"; [` + entry + `, {note: '"`, one},
-		{"escaped quotes", `x = "\"[{"; y = '\\'; [` + entry + `]`, one},
-		{"blanks around", `[{urls: " stun:stun.example.org "}]`, one},
-		{"capitals", `[{URLs: ["STUN:stun.example.org"]}]`, one},
-		{"texts in a list", `{iceServers: ["stun:stun.example.org", 5, "other"]}`, one},
-		{"stuns", `[{urls: ["stuns:stun.example.org?transport=tcp"]}]`, "stuns:stun.example.org:5349"},
-		{"old name", `[{url: "stun:stun.example.org"}]`, one},
-		{"both names", `[{url: "stun:old.example.org", urls: "stun:stun.example.org"}]`, one},
-		{"AWS", `{"IceServerList":[{"Uris":["turn:a.example.org"],"Username":"u","Password":"p","Ttl":300}]}`, "turn:a.example.org:3478?transport=udp"},
-		{"Xirsys", `{"v":{"iceServers":{"username":"u","urls":["stun:a.example.org","turn:a.example.org:80?transport=udp"],"credential":"p"}},"s":"ok"}`,
-			"stun:a.example.org:3478\nturn:a.example.org:80?transport=udp"},
-		{"other addresses beside", `{url: "https://example.org", pages: [{urls: "stun:stun.example.org"}]}`, one},
-		{"STUN keeps to itself", `[{urls: "turn:a.example.org", username: "u", credential: "p"}, {urls: ["turns:a.example.org", "stun:a.example.org"], username: "u", credential: "p"}]`,
-			"turn:a.example.org:3478?transport=udp\nturns:a.example.org:5349?transport=tcp\nstun:a.example.org:3478"},
-		{"Lua in one line", `external_services={{type='stun',host='stun.example.org'}}`, one},
-		{"Lua with line ends of Windows", "external_services = {\r\n  { type = \"stun\"; host = \"stun.example.org\" };\r\n};\r\n", one},
-		{"Lua with IPv6", `external_services = { { type = "turn", host = "2001:db8::1", password = "p", username = "u" } }`, "turn:[2001:db8::1]:3478?transport=udp"},
-		{"Lua twice", `external_services = { { type = "stun", host = "stun.example.org" } } external_services = { { type = "stun", host = "b.example.org" } }`,
-			one + "\nstun:b.example.org:3478"},
-		{"Lua with nothing for values", `external_services = { { type = "stun", host = "stun.example.org", port = nil, username = nil, expires = 5 } }`, one},
-		{"Lua in a table of more", `return { external_services = { { type = "stun", host = "stun.example.org" } }, other = f("x") }`, one},
-	}
-	for _, tt := range tests {
+	for _, tt := range importForms {
 		t.Run(tt.name, func(t *testing.T) {
 			list, err := importServers(tt.text)
 			if err != nil {

@@ -175,15 +175,15 @@ func (s *importedServer) warning() string {
 	}
 	if found := mintedUsername.FindStringSubmatch(s.credential.username); found != nil {
 		seconds, _ := strconv.ParseInt(found[1], 10, 64) // ten digits
-		return "Careful: this account was made for a limited time and expires on " + time.Unix(seconds, 0).UTC().Format(time.RFC3339) +
+		return "this account was made for a limited time and expires on " + time.Unix(seconds, 0).UTC().Format(time.RFC3339) +
 			". Use the TURN server's shared secret instead: secret_file."
 	}
 	for _, host := range s.hosts {
 		switch {
 		case strings.HasSuffix(host, ".cloudflare.com"):
-			return `Careful: Cloudflare's accounts expire after 48 hours at most. Have extdisco ask for them instead: provider = "cloudflare".`
+			return `Cloudflare's accounts expire after 48 hours at most. Have extdisco ask for them instead: provider = "cloudflare".`
 		case strings.HasSuffix(host, ".twilio.com"):
-			return `Careful: Twilio's accounts expire after 24 hours at most. Have extdisco ask for them instead: provider = "twilio".`
+			return `Twilio's accounts expire after 24 hours at most. Have extdisco ask for them instead: provider = "twilio".`
 		}
 	}
 	return ""

@@ -34,7 +34,7 @@ func (l *importList) toml(inline bool) string {
 			}
 		case c.username != "":
 			if warning := s.warning(); warning != "" {
-				b.WriteString("# " + warning + "\n")
+				b.WriteString("# Careful: " + warning + "\n")
 			}
 			fmt.Fprintf(&b, "username = %s\n", quoteTOML(c.username))
 			w.write("password", "the password of "+c.where, c.password, passwordFiles)

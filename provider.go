@@ -36,6 +36,7 @@ type provider struct {
 // providerSet is a set of credentials as it is offered.
 type providerSet struct {
 	groups   []*xep0215.Group
+	down     []*xep0215.Group  // the same TURN servers without a credential, for when it has expired
 	services []xep0215.Service // of all groups, with their credentials
 	names    []string          // usernames, for revocation
 	expires  time.Time
@@ -127,8 +128,11 @@ func (p *provider) groups(requester []byte, now time.Time) []*xep0215.Group {
 		return own.groups
 	}
 	current := p.current.Load()
-	if current == nil || current.expires.Sub(now) < p.cfg.minRemaining {
+	switch {
+	case current == nil:
 		return nil
+	case current.expires.Sub(now) < p.cfg.minRemaining:
+		return current.down
 	}
 	return current.groups
 }
@@ -213,6 +217,7 @@ func newProviderSet(set turncred.Set) (*providerSet, error) {
 		}
 		out.groups = append(out.groups, xep0215.NewGroup(fetchedCredential{server, set.Expires}, services...))
 		if server.Username != "" {
+			out.down = append(out.down, xep0215.NewGroup(expiredCredential{}, restricted(services)...))
 			out.names = append(out.names, server.Username)
 		}
 	}
@@ -221,6 +226,20 @@ func newProviderSet(set turncred.Set) (*providerSet, error) {
 	}
 	return out, nil
 }
+
+func restricted(services []xep0215.Service) []xep0215.Service {
+	return xep0215.Select(services, xep0215.Request{Credentials: []xep0215.Filter{{}}})
+}
+
+// expiredCredential stands for a credential that the provider has not renewed.
+// Its services count as being there, so that who asks for them is told to come
+// back and not that there are none.
+type expiredCredential struct{}
+
+var errExpired = errors.New("the provider has given nothing new")
+
+// Issue implements [xep0215.Issuer].
+func (expiredCredential) Issue(*xep0215.Credential, []byte, time.Time) error { return errExpired }
 
 // fetchedCredential issues what a provider gave.
 type fetchedCredential struct {

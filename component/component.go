@@ -116,6 +116,9 @@ func New(cfg Config) (*Component, error) {
 	if len(cfg.Hosts) == 0 {
 		return nil, errors.New("component: no host is trusted to forward requests")
 	}
+	if cfg.Gate == nil || cfg.Log == nil {
+		return nil, errors.New("component: a Gate and a Log are needed")
+	}
 	if cfg.Dial == nil {
 		cfg.Dial = dialer(cfg.Server)
 	}

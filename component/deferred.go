@@ -2,6 +2,7 @@ package component
 
 import (
 	"bytes"
+	"context"
 	"sync"
 	"time"
 )
@@ -96,10 +97,16 @@ func (l *link) respondOrDefer(frame []byte, truncated bool, now time.Time) {
 }
 
 // answerDeferred answers the stanzas whose wait is over.
-func (l *link) answerDeferred(now time.Time) {
+func (l *link) answerDeferred(ctx context.Context, now time.Time) error {
 	for _, frame := range l.deferred.take() {
 		l.respondLast(frame, now)
+		if len(l.out) >= flushAt {
+			if err := l.flush(ctx); err != nil {
+				return err
+			}
+		}
 	}
+	return nil
 }
 
 // respondLast answers a stanza that was deferred with what there is.

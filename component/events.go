@@ -1,6 +1,7 @@
 package component
 
 import (
+	"context"
 	"log/slog"
 	"strings"
 )
@@ -16,6 +17,18 @@ type linkEvents struct {
 	toldDirect      bool
 	toldDelegated   bool
 	toldDelegations map[string]bool
+	toldBroken      bool
+}
+
+// broken tells of a fault of ours. Requests can cause it, so that only the first
+// is told at level error.
+func (e *linkEvents) broken(message string, attrs ...any) {
+	level := slog.LevelError
+	if e.toldBroken {
+		level = slog.LevelDebug
+	}
+	e.toldBroken = true
+	e.log.Log(context.Background(), level, message, attrs...)
 }
 
 // heardFrom notes that a trusted host lives on this server.

@@ -46,7 +46,7 @@ func (c *Component) diagnose(err error) fault {
 		return fault{problem: "the XMPP server closed the connection", cure: "nothing, if it is being restarted; otherwise see its log"}
 	case errors.Is(err, errSilent):
 		return fault{problem: "the XMPP server fell silent", cure: "check that it is alive and the network between"}
-	case errors.Is(err, errDTD):
+	case errors.Is(err, errDTD), errors.Is(err, errEndless):
 		return fault{problem: "the XMPP server sent something that is not XMPP", cure: "see its log"}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return fault{problem: "the XMPP server does not respond", cure: "check that it is alive, and firewalls between; " + cureAddress}

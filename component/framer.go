@@ -25,6 +25,13 @@ const (
 // skipped without understanding it.
 var errDTD = errors.New("the server sent a document type declaration")
 
+// errEndless ends the stream: an element that never ends is most likely a server
+// that lost count of its tags, and everything behind it would go unheard.
+var errEndless = errors.New("the server sent an element without end")
+
+// maxSkipped is how much of one element is skipped.
+const maxSkipped = 64 << 20
+
 // framer cuts the bytes of a stream into the elements below the stream's root:
 // the stanzas. It knows just enough XML to find where an element ends (tags,
 // quoted values, comments, CDATA, processing instructions) and leaves it to the
@@ -43,6 +50,7 @@ type framer struct {
 	state    scanState
 	depth    int // of elements that are open below the stream
 	skipping bool
+	skipped  int // bytes of the element that is skipped
 }
 
 type scanState int
@@ -80,6 +88,7 @@ func (f *framer) compact() {
 	if f.skipping {
 		// The end of a comment, CDATA or instruction may be cut in two.
 		drop = max(0, f.pos-2)
+		f.skipped += drop
 	}
 	if drop == 0 {
 		return
@@ -106,8 +115,11 @@ func (f *framer) next() (frameKind, []byte, error) {
 			break // more bytes are needed to tell what the markup is
 		}
 	}
+	if f.skipping && f.skipped > maxSkipped {
+		return frameIncomplete, nil, errEndless
+	}
 	if f.pos-f.begin > f.limit && !f.skipping {
-		f.skipping = true
+		f.skipping, f.skipped = true, 0
 		if f.depth > 0 || f.state == inStartTag || f.state == inSingleQuotes || f.state == inDoubleQuotes {
 			return frameOversize, f.buf[f.begin:f.pos], nil
 		}

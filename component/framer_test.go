@@ -173,6 +173,23 @@ func TestFramerSkipsOversize(t *testing.T) {
 	}
 }
 
+// A server that lost count of its tags would never be heard again otherwise.
+func TestFramerGivesUpOnElementWithoutEnd(t *testing.T) {
+	f := framer{limit: 1000}
+	f.added(copy(f.space(), "<iq><a>"))
+	piece := strings.Repeat("<b/>text", 1000)
+	for fed := 0; fed < 2*maxSkipped; fed += len(piece) {
+		if _, _, err := f.next(); err != nil {
+			if !errors.Is(err, errEndless) || fed < maxSkipped {
+				t.Errorf("after %d bytes: %v", fed, err)
+			}
+			return
+		}
+		f.added(copy(f.space(), piece))
+	}
+	t.Error("an element without end is skipped for ever")
+}
+
 func TestFramerKeepsStanzaOfExactlyTheLimit(t *testing.T) {
 	stanza := "<iq>" + strings.Repeat("x", 1000-len("<iq></iq>")) + "</iq>"
 	for _, cut := range cuts {

@@ -34,7 +34,7 @@ func (r *responder) respond(dst, frame []byte, truncated bool, now time.Time) (r
 	root := doc.start(0)
 	defer func() {
 		if p := recover(); p != nil {
-			r.c.cfg.Log.Error("a stanza made extdisco panic; please report this", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			r.events.broken("a stanza made extdisco panic; please report this", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			reply = r.refuse(dst[:mark], doc, stanzaError(stanza.Wait, stanza.InternalServerError, ""))
 		}
 	}()
@@ -154,7 +154,7 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 		if err == nil {
 			r.events.answered(iq != 0)
 		} else if !errors.As(err, new(stanza.Error)) {
-			r.c.cfg.Log.Error("a request could not be answered", "namespace", n.NS, "err", err)
+			r.events.broken("a request could not be answered", "namespace", n.NS, "err", err)
 		}
 		return dst, err
 	}

@@ -79,7 +79,9 @@ func (l *link) serve(ctx context.Context) error {
 	defer l.deferred.end()
 	pinged, quiet := false, time.Now() // since when the server is silent, or was pinged
 	for {
-		l.answerDeferred(time.Now())
+		if err := l.answerDeferred(ctx, time.Now()); err != nil {
+			return err
+		}
 		if err := l.answerBuffered(ctx, time.Now()); err != nil {
 			return err
 		}
@@ -193,7 +195,9 @@ func (l *link) appendPing(dst []byte) []byte {
 // server to do the same.
 func (l *link) shutDown(ctx context.Context) error {
 	l.deferred.end()
-	l.answerDeferred(time.Now())
+	if err := l.answerDeferred(ctx, time.Now()); err != nil {
+		return ignoreClosed(err)
+	}
 	for end := l.leaveBy.Add(-closeWait); time.Now().Before(end); {
 		if err := l.answerBuffered(ctx, time.Now()); err != nil {
 			return ignoreClosed(err)

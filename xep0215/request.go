@@ -93,10 +93,11 @@ func (r *Request) parseFilters(tokens xml.TokenReader) error {
 
 func parseFilter(start xml.StartElement, ns string) (Filter, error) {
 	var f Filter
-	host, given := attr(start, "host")
+	host, _ := attr(start, "host")
 	if f.Host = CanonicalHost(host); f.Host == "" { // would match every host
 		return f, badRequest("the host of the service is missing")
 	}
+	var given bool
 	f.Type, given = attr(start, "type")
 	if !given && ns != NS1 { // version 1 asked for the host only
 		return f, badRequest("the type of the service is missing")
