@@ -42,7 +42,7 @@ func TestCredentialOfASharedSecret(t *testing.T) {
 	}{
 		{"by default", nil, "test", time.Hour},
 		{"user and TTL", []string{"--user", "alice@example.org", "--ttl", "10m"}, "alice@example.org", 10 * time.Minute},
-		{"longest TTL", []string{"--ttl", "1000000h"}, "test", time.Unix(turncred.MaxExpires, 0).Sub(time.Now())},
+		{"longest TTL", []string{"--ttl", "1000000h"}, "test", time.Until(time.Unix(turncred.MaxExpires, 0))},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

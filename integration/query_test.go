@@ -85,7 +85,7 @@ func TestIntegrationQueryForms(t *testing.T) {
 		return string(out)
 	}
 	table := run()
-	for _, want := range []string{"TYPE", "urn:xmpp:extdisco:2 with 5 services", "urn:xmpp:extdisco:1 with 5 services", "turns"} {
+	for _, want := range []string{"TYPE", "meet.example.org answered urn:xmpp:extdisco:2 in", "meet.example.org answered urn:xmpp:extdisco:1 in", "services: 5", "turns"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("the table has no %q:\n%s", want, table)
 		}

@@ -256,23 +256,6 @@ func (a *answer) complete() error {
 	return nil
 }
 
-// textAt returns the text that a JSON Pointer names in a document.
-func textAt(body []byte, at string) (string, error) {
-	var document any
-	if err := json.Unmarshal(body, &document); err != nil {
-		return "", fmt.Errorf("the answer is not JSON: %w", err)
-	}
-	value, err := pointer(document, at)
-	if err != nil {
-		return "", err
-	}
-	text, ok := value.(string)
-	if !ok {
-		return "", fmt.Errorf("at %s of the answer there is not a text", at)
-	}
-	return text, nil
-}
-
 // lookup returns the value of a name, without regard to case, or nil. Of several
 // spellings the first in the alphabet counts.
 func lookup(object map[string]any, name string) any {

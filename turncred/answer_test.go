@@ -2,6 +2,7 @@ package turncred_test
 
 import (
 	"fmt"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -101,6 +102,11 @@ func TestAnswerShapes(t *testing.T) {
 			want: []server{stun, turn},
 		},
 		{
+			name: "credentials beside the servers, and an element without either",
+			body: `{"username":"user","password":"pass","iceServers":[{"urls":[]},{"urls":"turn:turn.example.org:3478?transport=udp"}]}`,
+			want: []server{turn},
+		},
+		{
 			name: "credentials beside bare URIs",
 			body: `{"username":"user","password":"pass","iceServers":["turn:turn.example.org:3478?transport=udp"]}`,
 			want: []server{turn},
@@ -132,6 +138,40 @@ func TestAnswerShapes(t *testing.T) {
 				t.Errorf("expires = %v, want %v", got.Expires, want)
 			}
 		})
+	}
+}
+
+// An answer is read alike each time, also one that spells a name in two ways.
+func TestAnswerReadAlike(t *testing.T) {
+	for range 50 {
+		set, err := fetchBody(turncred.API{TTL: time.Hour}, `{"uris":["turn:turn.example.org"],"UserName":"b","USERNAME":"a","passworD":"d","PASSWORD":"c"}`)
+		if err != nil || set.Servers[0].Username != "a" || set.Servers[0].Password != "c" {
+			t.Fatalf("%v, %v", set, err)
+		}
+	}
+}
+
+// endless counts what is read of it.
+type endless struct{ read int }
+
+func (e *endless) Read(b []byte) (int, error) {
+	e.read += len(b)
+	return len(b), nil
+}
+
+func (e *endless) Close() error { return nil }
+
+func TestAnswerIsCapped(t *testing.T) {
+	for _, status := range []int{200, 403, 502} {
+		body := &endless{}
+		client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Header: http.Header{}, Body: body, Request: r}, nil
+		})}
+		api := turncred.API{Method: http.MethodGet, URL: "https://turn.example.org/"}
+		_, err := api.Fetch(t.Context(), client, "", testTime)
+		if e := refused(t, err); e.Status != status || body.read > 128<<10 {
+			t.Errorf("%d: %d bytes were read: %v", status, body.read, e)
+		}
 	}
 }
 

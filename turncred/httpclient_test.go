@@ -131,6 +131,29 @@ func TestRedirectToPlainHTTP(t *testing.T) {
 	}
 }
 
+func TestRedirectTargets(t *testing.T) {
+	tests := []struct {
+		name, from, to string
+		follow         bool
+	}{
+		{"other path", "https://api.example.org/v1", "https://api.example.org/v2", true},
+		{"other host", "https://api.example.org/v1", "https://example.org/v1", false},
+		{"part of the host", "https://api.example.org/v1", "https://api.example.org.example.net/v1", false},
+		{"other port", "https://api.example.org/v1", "https://api.example.org:8443/v1", false},
+		{"no TLS any more", "https://api.example.org:8443/v1", "http://api.example.org:8443/v1", false},
+		{"TLS now", "http://api.example.org/v1", "https://api.example.org/v1", false},
+	}
+	client := newClient(t, time.Minute)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := client.CheckRedirect(httptest.NewRequest("GET", tt.to, nil), []*http.Request{httptest.NewRequest("GET", tt.from, nil)})
+			if tt.follow && err != nil || !tt.follow && !errors.Is(err, http.ErrUseLastResponse) {
+				t.Errorf("CheckRedirect = %v", err)
+			}
+		})
+	}
+}
+
 // The redirects that one answer may lead through are few.
 func TestRedirectsEnd(t *testing.T) {
 	s := startVendors(t, vendors.Config{})
@@ -219,7 +242,9 @@ func TestNoSecretInTransportErrors(t *testing.T) {
 	for name, answer := range tests {
 		t.Run(name, func(t *testing.T) {
 			base := answerRaw(t, answer)
-			for vendor, api := range presets(base) {
+			all := presets(base)
+			all["odd key"] = turncred.TURNREST(base, secret.New(wrongSecret), "", time.Hour)
+			for vendor, api := range all {
 				_, err := api.Fetch(t.Context(), newClient(t, 10*time.Second), "somebody", time.Now())
 				if e := refused(t, err); strings.ContainsAny(e.Error(), "\x1b\x07\r\n") {
 					t.Errorf("%s: %q", vendor, e)

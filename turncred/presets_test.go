@@ -202,6 +202,23 @@ func TestFormBody(t *testing.T) {
 	}
 }
 
+// What the configuration names is one part of the path, whatever it holds.
+func TestPresetPathsAreEscaped(t *testing.T) {
+	const base, odd = "https://example.org", "../a b?c#d/e"
+	const escaped = "..%2Fa%20b%3Fc%23d%2Fe"
+	s := secret.New(wrongSecret)
+	for want, api := range map[string]*turncred.API{
+		"/turn/keys/" + escaped + "/credentials/generate-ice-servers": turncred.Cloudflare(base, odd, s, time.Hour, ""),
+		"/turn/keys/" + escaped + "/credentials/a%2Fb/revoke":         turncred.CloudflareRevocation(base, odd, s, "a/b"),
+		"/2010-04-01/Accounts/" + escaped + "/Tokens.json":            turncred.Twilio(base, odd, "user", s, time.Hour),
+		"/_turn/" + escaped: turncred.Xirsys(base, odd, "ident", s, time.Hour),
+	} {
+		if api.URL != base+want {
+			t.Errorf("URL = %s, want %s", api.URL, base+want)
+		}
+	}
+}
+
 func TestTrimBase(t *testing.T) {
 	for in, want := range map[string]string{"https://example.org/v1//": "https://example.org/v1", "https://example.org": "https://example.org"} {
 		if got := turncred.TrimBase(in); got != want {

@@ -141,7 +141,7 @@ func (s *Service) setQuery(query string) error {
 	case name != "transport":
 		return fmt.Errorf("has the query %.40q; the only one is ?transport=udp or ?transport=tcp", query)
 	case transport != TransportUDP && transport != TransportTCP:
-		return fmt.Errorf("has the transport %.20q; write udp or tcp, and for TLS the scheme turns:", transport)
+		return fmt.Errorf("has the transport %.20q; write udp or tcp; for TLS write a turns: URI", transport)
 	case s.Type == TypeTURNS && transport == TransportUDP:
 		return errors.New("asks for turns over udp, which clients cannot use; write ?transport=tcp or leave it out")
 	}

@@ -97,7 +97,7 @@ func TestParseURIRefuses(t *testing.T) {
 		unclosed = `has an IPv6 address without the closing bracket; write turn:[2001:db8::1]:3478`
 		neither  = `, which is neither a host name nor an IPv4 address`
 		query    = `; the only one is ?transport=udp or ?transport=tcp`
-		protocol = `; write udp or tcp, and for TLS the scheme turns:`
+		protocol = `; write udp or tcp; for TLS write a turns: URI`
 	)
 	long := strings.Repeat("a", 64)
 	tests := []struct{ name, uri, want string }{
