@@ -155,3 +155,21 @@ func isUnauthorized(err error) bool {
 	var refused *lab.AllocateError
 	return errors.As(err, &refused) && refused.Code == 401
 }
+
+// TestIntegrationAddressees asks as clients do that do not name the server: with
+// no address at all, and at their own account. The server answers for both.
+func TestIntegrationAddressees(t *testing.T) {
+	eachServer(t, func(t *testing.T, kind string) {
+		s := newScene(t, kind, sceneConfig{})
+		c := dialRaw(t, s.xmpp.C2SAddr, meetHost, "")
+		own, _, _ := strings.Cut(c.jid, "/")
+		for name, to := range map[string]string{"nobody": "", "the own account": " to='" + own + "'", "the server": " to='" + meetHost + "'"} {
+			t.Run(name, func(t *testing.T) {
+				e := c.mustAsk("a", "<iq type='get' id='a'"+to+">"+servicesPayload+"</iq>")
+				if e.attr("type") != "result" || strings.Count(e.Inner, "password=") != 3 {
+					t.Errorf("%+v", e)
+				}
+			})
+		}
+	})
+}

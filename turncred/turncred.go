@@ -9,8 +9,11 @@
 // the requester, so that quotas and logs of the TURN server work per user
 // without naming anybody.
 //
-// The package knows nothing of XMPP. It reads no clock: every function that
-// depends on the time takes it as an argument.
+// Credentials can also come from a provider: an [API] asks it over HTTP, a
+// [Refresher] keeps what it gives fresh, and [PerUser] asks for each requester.
+//
+// The package knows nothing of XMPP. What mints reads no clock and does no I/O:
+// the time is an argument.
 package turncred
 
 import "time"
