@@ -136,7 +136,51 @@ func TestCheck(t *testing.T) {
              turn:turn.example.org:3478?transport=udp
 `)
 	wantEqual(t, "standard error", r.stderr, "extdisco: warning: "+file+
-		":8: ice_server[0].ttl: 1h0m0s is short: Jitsi Meet never asks again, and Psi reads the expiry in its own time zone; 24h suits both\n")
+		":8: ice_server[0].ttl: 1h is short: Jitsi Meet never asks again, and Psi reads the expiry in its own time zone; 24h suits both\n")
+}
+
+// Servers of providers, which no test asks.
+const (
+	cloudflareServer = "[[ice_server]]\nprovider = \"cloudflare\"\nkey_id = \"key\"\napi_token_file = \"turn.secret\"\n"
+	httpServer       = "[[ice_server]]\nprovider = \"http\"\nurl = \"https://turn.example.org/credentials\"\n"
+)
+
+func TestCheckOfProviders(t *testing.T) {
+	const component = "[component]\njid = \"turn.example.org\"\nsecret_file = \"component.secret\"\n"
+	const header = ` is right.
+  component  turn.example.org at 127.0.0.1:5347
+  trusts     example.org
+  serves     example.org
+  offers     `
+	const own = "stun:turn.example.org:3478\n             turn:turn.example.org:3478?transport=udp\n"
+	const nobodyToAsk = "extdisco: --fetch: the configuration names no provider\n"
+	tests := []struct {
+		name, config, args string
+		status             int
+		stdout, stderr     string // with FILE for the configuration
+	}{
+		{"one provider", component + cloudflareServer, "check", statusOK, "FILE" + header + "what cloudflare gives (ice_server[0])\n", ""},
+		{"providers and others, in order", minimalConfig + cloudflareServer + httpServer, "check", statusOK,
+			"FILE" + header + own + "             what cloudflare gives (ice_server[1])\n             what http gives (ice_server[2])\n", ""},
+		{"--fetch without providers", minimalConfig, "check --fetch", statusFailed, "FILE" + header + own, nobodyToAsk},
+		{"--fetch of a broken configuration", component + cloudflareServer + "region = \"eu\"\nttl = \"60h\"\n" + httpServer + "method = \"HEAD\"\n", "check --fetch", statusFailed, "",
+			"extdisco: FILE:8: ice_server[0].region: unknown key; known in [[ice_server]]: provider, timeout, min_remaining, per_user, per_user_rate, ca_file, url, insecure_http, key_id, api_token, api_token_file, ttl, custom_identifier, revoke_on_exit, keep_port_53\n" +
+				"extdisco: FILE:9: ice_server[0].ttl: 60h is longer than this provider allows; write \"48h\" or less\n" +
+				"extdisco: FILE:13: ice_server[1].method: \"HEAD\" is not one of GET, POST, PUT\n"},
+		{"credential of a provider", component + cloudflareServer, "credential", statusFailed, "",
+			"extdisco: FILE names no TURN server with credentials of its own: there is nothing to make one for (extdisco check --fetch shows those of providers)\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			file := writeConfig(t, tt.config)
+			r := runCommand(t, "", append(strings.Fields(tt.args), "--config", file)...)
+			if r.status != tt.status {
+				t.Errorf("status %d, want %d", r.status, tt.status)
+			}
+			wantEqual(t, "standard output", strings.ReplaceAll(r.stdout, file, "FILE"), tt.stdout)
+			wantEqual(t, "standard error", strings.ReplaceAll(r.stderr, file, "FILE"), tt.stderr)
+		})
+	}
 }
 
 func TestCheckReadsDefaultConfig(t *testing.T) {

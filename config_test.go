@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +13,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/BurntSushi/toml"
+
+	"extdisco/turncred"
 )
 
 // wantLine is the first line of a broken file: its fault, with FILE for its name.
@@ -89,7 +94,7 @@ func TestEveryFaultHasABrokenConfig(t *testing.T) {
 	for _, want := range brokenFiles(t) {
 		wants = append(wants, want)
 	}
-	for _, file := range []string{"config.go", "configtable.go", "configice.go", "xep0215/uri.go"} {
+	for _, file := range []string{"config.go", "configtable.go", "configice.go", "configprovider.go", "xep0215/uri.go"} {
 		for _, m := range faultMessages(t, file) {
 			t.Run(fmt.Sprintf("%s:%d", filepath.Base(file), m.line), func(t *testing.T) {
 				if !slices.ContainsFunc(wants, m.pattern.MatchString) {
@@ -265,6 +270,9 @@ func describe(cfg *config) string {
 		rate(cfg.limits.total.Events, cfg.limits.total.String()), cfg.log.level, cfg.log.format)
 	for _, s := range cfg.iceServers {
 		fmt.Fprintf(&b, "ice_server\n")
+		if s.provider != nil {
+			describeProvider(&b, s.provider)
+		}
 		for _, service := range s.services {
 			fmt.Fprintf(&b, "  %s over %s\n", service.URI(), service.Transport)
 		}
@@ -276,4 +284,72 @@ func describe(cfg *config) string {
 		}
 	}
 	return b.String()
+}
+
+func describeProvider(b *strings.Builder, p *providerConfig) {
+	fmt.Fprintf(b, "  provider %s at %s, timeout %v, min_remaining %v, own CAs %t\n", p.name, p.key, p.timeout, p.minRemaining, p.rootCAs != nil)
+	if p.perUser {
+		fmt.Fprintf(b, "  per user, at most %d per %v\n", p.perUserRate.Events, p.perUserRate.Per)
+	}
+	describeAPI(b, p.api)
+	if p.api.Then != nil {
+		fmt.Fprintf(b, "  then, with %v\n", p.api.Carry)
+		describeAPI(b, p.api.Then)
+	}
+	if p.revocation != nil {
+		fmt.Fprintf(b, "  revocation\n")
+		describeAPI(b, p.revocation("1:user"))
+	}
+}
+
+func describeAPI(b *strings.Builder, a *turncred.API) {
+	fmt.Fprintf(b, "  %s %s\n", a.Method, a.URL)
+	for _, name := range slices.Sorted(maps.Keys(a.Query)) {
+		fmt.Fprintf(b, "    query %s=%q\n", name, a.Query[name].Reveal())
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Header)) {
+		fmt.Fprintf(b, "    header %s: %s\n", name, a.Header[name])
+	}
+	if a.Body != "" {
+		fmt.Fprintf(b, "    body %s\n", a.Body)
+	}
+	if a.User != "" || !a.Password.IsEmpty() || !a.Bearer.IsEmpty() {
+		fmt.Fprintf(b, "    user %q, password %q, bearer %q\n", a.User, a.Password.Reveal(), a.Bearer.Reveal())
+	}
+	fmt.Fprintf(b, "    ttl %v, keep port 53 %t\n", a.TTL, a.KeepPort53)
+	if len(a.URLs) > 0 || a.Pointers != (turncred.Pointers{}) {
+		fmt.Fprintf(b, "    urls %s, pointers %+v\n", a.URLs, a.Pointers)
+	}
+}
+
+// TestGoodProvidersNameEveryKey checks that the file of good providers has each
+// key of each provider, as the loader knows them.
+func TestGoodProvidersNameEveryKey(t *testing.T) {
+	const common = "timeout min_remaining per_user per_user_rate ca_file url insecure_http keep_port_53"
+	named := map[string][]string{"": strings.Fields(common)}
+	var file struct {
+		Servers []map[string]any `toml:"ice_server"`
+	}
+	if _, err := toml.DecodeFile("testdata/config/good/providers.toml", &file); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range file.Servers {
+		name, _ := s["provider"].(string)
+		named[name] = append(named[name], slices.Collect(maps.Keys(s))...)
+	}
+	everywhere := slices.Concat(slices.Collect(maps.Values(named))...)
+	for name := range presets {
+		_, err := parseConfig("config.toml", []byte("[[ice_server]]\nprovider = \""+name+"\"\nx = 1\n"), testTime)
+		for _, key := range strings.Split(knownKeys.FindStringSubmatch(err.Error())[2], ", ") {
+			used := named[name]
+			if slices.Contains(named[""], key) {
+				used = everywhere
+			}
+			if !slices.Contains(used, key) && !slices.Contains(used, key+"_file") {
+				if base, isFile := strings.CutSuffix(key, "_file"); !isFile || !slices.Contains(used, base) {
+					t.Errorf("no %s of %s", key, name)
+				}
+			}
+		}
+	}
 }

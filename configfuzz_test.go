@@ -4,9 +4,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/BurntSushi/toml"
 
+	"extdisco/turncred"
 	"extdisco/xep0215"
 )
 
@@ -19,9 +21,12 @@ func FuzzConfig(f *testing.F) {
 		}
 	}
 	f.Add([]byte(readFile(f, "config.toml.example")))
+	for name := range presets {
+		f.Add([]byte(minimalConfig + "[[ice_server]]\nprovider = \"" + name + "\"\nurl = \"https://turn.example.org\"\nper_user = true\n"))
+	}
 	f.Add([]byte("\ufeff[component]\r\n"))
 	f.Add([]byte("j\x00i\x00d\x00"))
-	dir := writeFiles(f)
+	dir := writeFiles(f, "provider.secret", "secret", "ca.pem", readFile(f, "testdata/config/secrets/ca.pem"))
 	file := filepath.Join(dir, "config.toml")
 	f.Fuzz(func(t *testing.T, content []byte) {
 		cfg, err := parseConfig(file, content, testTime)
@@ -30,6 +35,7 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		checkAccepted(t, cfg)
+		checkProviders(t, cfg)
 		var values map[string]any
 		document := strings.TrimPrefix(string(content), "\ufeff")
 		if _, err := toml.Decode(document, &values); err != nil {
@@ -74,7 +80,7 @@ func checkAccepted(t *testing.T, cfg *config) {
 	}
 	for _, server := range cfg.iceServers {
 		if server.provider != nil {
-			return // would be asked over the network
+			return // a daemon would ask it over the network
 		}
 	}
 	d := newDaemon(cfg, newTestLog(newLogBuffer()), testTime)
@@ -95,6 +101,33 @@ func checkAccepted(t *testing.T, cfg *config) {
 		}
 		if hasAccount := s.username != "" && !s.password.IsEmpty(); hasAccount && !s.sharedSecret.IsEmpty() || s.username != "" && !hasAccount {
 			t.Errorf("accepted a mix of credentials: %+v", s)
+		}
+	}
+}
+
+// checkProviders checks what would be asked of the providers, and asks none.
+func checkProviders(t *testing.T, cfg *config) {
+	t.Helper()
+	seen := map[[32]byte]bool{}
+	for _, s := range cfg.iceServers {
+		p := s.provider
+		if p == nil {
+			continue
+		}
+		if presets[p.name] == nil || p.key == "" || p.timeout < time.Second || p.minRemaining < time.Second || len(s.services) > 0 {
+			t.Errorf("accepted the provider %+v", p)
+		}
+		if seen[p.fingerprint] || p.fingerprint == [32]byte{} {
+			t.Errorf("accepted %s twice, or without its fingerprint", p.key)
+		}
+		seen[p.fingerprint] = true
+		for api := p.api; api != nil; api = api.Then {
+			if err := turncred.CheckURL(api.URL, true); err != nil || api.Method == "" || api.TTL < 0 || api.TTL > 0 && api.TTL <= p.minRemaining {
+				t.Errorf("accepted a request to %q, %v, with TTL %v", api.URL, err, api.TTL)
+			}
+		}
+		if p.api == nil {
+			t.Errorf("accepted %s without anything to ask", p.key)
 		}
 	}
 }

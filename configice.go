@@ -38,7 +38,7 @@ func readICEServers(root *configTable) []iceServer {
 		s := readICEServer(t, known)
 		if s.provider != nil {
 			if where, twice := providers[s.provider.fingerprint]; twice {
-				t.fault("provider", "is the same as %s; leave one of them out", where)
+				t.r.fault(t.path, "is the same as %s; leave one of them out", where)
 			}
 			providers[s.provider.fingerprint] = t.path
 		}
@@ -54,6 +54,7 @@ func readICEServer(t *configTable, known map[xep0215.Key]string) iceServer {
 		return iceServer{provider: readProvider(t)}
 	}
 	defer t.unknown()
+	t.asked = append(t.asked, "provider")
 	services, urlsRight := readURLs(t, known)
 	s := iceServer{
 		services:     services,
@@ -100,9 +101,9 @@ func checkMinted(t *configTable, s iceServer) {
 	}
 	switch {
 	case s.ttl < dinoNeeds:
-		t.warn("ttl", "%v is short: Dino asks again only for credentials that live 10m or longer, Jitsi Meet never asks again; 24h suits both", s.ttl)
+		t.warn("ttl", "%s is short: Dino asks again only for credentials that live 10m or longer, Jitsi Meet never asks again; 24h suits both", shortDuration(s.ttl))
 	case s.ttl < psiNeeds:
-		t.warn("ttl", "%v is short: Jitsi Meet never asks again, and Psi reads the expiry in its own time zone; 24h suits both", s.ttl)
+		t.warn("ttl", "%s is short: Jitsi Meet never asks again, and Psi reads the expiry in its own time zone; 24h suits both", shortDuration(s.ttl))
 	}
 	if t.r.now.Add(s.ttl).Unix() > turncred.MaxExpires {
 		t.warn("ttl", "credentials will expire on 2038-01-19 at the latest, since coturn takes no later instant")
@@ -140,12 +141,8 @@ func readURLs(t *configTable, known map[xep0215.Key]string) (services []xep0215.
 	}
 	faults := len(t.r.faults)
 	t.eachString("urls", func(key, url string) {
-		s, err := xep0215.ParseURI(url)
-		if err != nil {
-			if _, host, found := strings.Cut(url, "@"); found { // what is before it may be a password
-				url = "…@" + host
-			}
-			t.fault(key, "%q %v", url, err)
+		s, ok := readURL(t, key, url)
+		if !ok {
 			return
 		}
 		if where, twice := known[s.Key()]; twice {
@@ -159,4 +156,15 @@ func readURLs(t *configTable, known map[xep0215.Key]string) (services []xep0215.
 		services = append(services, s)
 	})
 	return services, len(services) > 0 && len(t.r.faults) == faults
+}
+
+func readURL(t *configTable, key, url string) (xep0215.Service, bool) {
+	s, err := xep0215.ParseURI(url)
+	if err != nil {
+		if _, host, found := strings.Cut(url, "@"); found { // what is before it may be a password
+			url = "…@" + host
+		}
+		t.fault(key, "%q %v", url, err)
+	}
+	return s, err == nil
 }

@@ -5,17 +5,17 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
-	"os"
-	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"extdisco/limit"
 	"extdisco/secret"
 	"extdisco/turncred"
-	"extdisco/xep0215"
 )
 
 // providerConfig is an [[ice_server]] whose servers and credentials come from a
@@ -61,7 +61,7 @@ func readProvider(t *configTable) *providerConfig {
 	preset := presets[name]
 	if preset == nil {
 		if name != "" {
-			t.fault("provider", "%q is not known; known are cloudflare, twilio, metered, xirsys, turn-rest and http", name)
+			t.fault("provider", "%q is not known; write one of cloudflare, twilio, metered, xirsys, turn-rest, http", name)
 		}
 		t.askAll()
 		return nil
@@ -71,23 +71,31 @@ func readProvider(t *configTable) *providerConfig {
 	p.perUser = t.bool("per_user")
 	p.perUserRate = t.rate("per_user_rate", defaultPerUserRate)
 	if t.has("per_user_rate") && !p.perUser {
-		t.fault("per_user_rate", "goes with per_user = true only")
+		t.fault("per_user_rate", "goes with per_user = true only; set that, or leave the rate out")
 	}
 	p.rootCAs = readCAFile(t)
 	preset(t, p)
-	if p.api == nil {
-		return nil
+	keepPort53 := t.bool("keep_port_53")
+	for api := p.api; api != nil; api = api.Then {
+		api.KeepPort53 = keepPort53
 	}
-	p.api.KeepPort53 = t.bool("keep_port_53")
 	if p.api.TTL > 0 && p.minRemaining >= p.api.TTL {
-		t.fault("min_remaining", "%v is not less than the life of the credentials (%v): none would ever be given out", p.minRemaining, p.api.TTL)
+		remaining, ttl := shortDuration(p.minRemaining), shortDuration(p.api.TTL)
+		if t.has("min_remaining") {
+			t.fault("min_remaining", "%s is not less than ttl, which is %s: no credential would ever be given out; write less, or a longer ttl", remaining, ttl)
+		} else {
+			t.fault("ttl", "%s is not longer than min_remaining, which is %s: no credential would ever be given out; write a longer one, or less as min_remaining", ttl, remaining)
+		}
 	}
 	p.fingerprint = t.fingerprint()
 	return p
 }
 
 // base returns the base address of a vendor, or what stands in url.
-func (t *configTable) base(vendor string) string {
+func (t *configTable) base(vendor string) string { return turncred.TrimBase(t.address(vendor)) }
+
+// address returns what stands in url, or else the address of the vendor.
+func (t *configTable) address(vendor string) string {
 	address := t.string("url")
 	if address == "" {
 		address = vendor
@@ -97,27 +105,28 @@ func (t *configTable) base(vendor string) string {
 		return ""
 	}
 	if err := turncred.CheckURL(address, insecure); errors.Is(err, turncred.ErrInsecure) {
-		t.fault("url", "%q is not https, and secrets are sent there; use https, or insecure_http = true in a network that you trust", withoutQuery(address))
+		t.fault("url", "%sis not https, and secrets are sent there; write https, or insecure_http = true if you trust the network", quoteAddress(address))
 	} else if err != nil {
-		t.fault("url", "%q %v", withoutQuery(address), err)
+		t.fault("url", "%s%v", quoteAddress(address), err)
 	}
-	return turncred.TrimBase(address)
+	return address
 }
 
-// withoutQuery cuts what may hold a secret.
-func withoutQuery(address string) string {
-	if u, err := url.Parse(address); err == nil {
-		u.RawQuery, u.User = "", nil
-		return u.String()
+// quoteAddress returns an address in quotes and a blank, without what may hold a
+// secret, or nothing.
+func quoteAddress(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
 	}
-	return "the address"
+	return strconv.Quote((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()) + " "
 }
 
 // life returns the ttl of a provider within the vendor's bounds.
 func (t *configTable) life(missing, longest time.Duration) time.Duration {
 	ttl := t.duration("ttl", missing)
 	if longest > 0 && ttl > longest {
-		t.fault("ttl", "%v is longer than the %v that the provider gives at most", ttl, longest)
+		t.fault("ttl", "%s is longer than this provider allows; write \"%s\" or less", shortDuration(ttl), shortDuration(longest))
 	}
 	return ttl
 }
@@ -125,7 +134,7 @@ func (t *configTable) life(missing, longest time.Duration) time.Duration {
 func (t *configTable) required(name, what string) string {
 	s := t.string(name)
 	if !t.has(name) {
-		t.fault(name, "is missing; write %s", what)
+		t.missing(name, "; write %s", what)
 	}
 	return s
 }
@@ -143,14 +152,14 @@ func readCloudflare(t *configTable, p *providerConfig) {
 	identifier := t.string("custom_identifier")
 	if identifier == "pseudonym" {
 		if !p.perUser {
-			t.fault("custom_identifier", "is \"pseudonym\", which needs per_user = true: otherwise all share a credential")
+			t.fault("custom_identifier", "is \"pseudonym\", and without per_user = true all share a credential; set that, or write another text")
 		}
 		identifier = "{{user}}"
 	}
 	p.api = turncred.Cloudflare(base, keyID, token, ttl, identifier)
 	if t.bool("revoke_on_exit") {
 		if p.perUser {
-			t.fault("revoke_on_exit", "does not go with per_user = true")
+			t.fault("revoke_on_exit", "does not go with per_user = true; leave one of them out")
 		}
 		p.revocation = func(username string) *turncred.API {
 			return turncred.CloudflareRevocation(base, keyID, token, username)
@@ -161,51 +170,53 @@ func readCloudflare(t *configTable, p *providerConfig) {
 func readTwilio(t *configTable, p *providerConfig) {
 	base := t.base(turncred.TwilioURL)
 	account := t.required("account_sid", "the account SID, from the console")
-	user, password := account, secret.Secret{}
-	if t.has("key_sid") || t.hasSecret("key_secret") {
-		user = t.required("key_sid", "the SID of the API key that key_secret_file belongs to")
-		password = t.requiredSecret("key_secret", "the secret of the API key")
-		if t.hasSecret("auth_token") {
-			t.fault("auth_token", "is given, and an API key too; leave one of them out")
-		}
-	} else {
-		password = t.requiredSecret("auth_token", "the account's auth token (or give key_sid and key_secret_file)")
+	keySID, keySecret, authToken := t.string("key_sid"), t.secret("key_secret"), t.secret("auth_token")
+	user, password := account, authToken
+	switch hasKey := t.has("key_sid") || t.hasSecret("key_secret"); {
+	case hasKey && t.hasSecret("auth_token"):
+		t.fault(t.secretKey("auth_token"), "is given, and an API key (key_sid or key_secret) too; leave one of them out")
+	case hasKey:
+		user, password = keySID, keySecret
+		t.together("key_sid", "key_secret", "the SID of the API key", "the secret of the API key")
+	default:
+		t.requireSecret("auth_token", "the account's auth token (or give key_sid and key_secret_file)")
 	}
-	t.askSecrets("key_secret", "auth_token")
-	t.value("key_sid")
 	p.api = turncred.Twilio(base, account, user, password, t.life(turncred.TwilioMaxTTL, turncred.TwilioMaxTTL))
 }
+
+// appName is the name of an app at Metered, which is part of a host name.
+var appName = regexp.MustCompile(`^[0-9A-Za-z-]+$`)
 
 func readMetered(t *configTable, p *providerConfig) {
 	app := t.string("app")
 	vendor := ""
 	switch {
-	case app != "" && strings.ContainsAny(app, "./:@ "):
-		t.fault("app", "%q is not the name of an app: the part before .metered.live", app)
-	case app != "":
+	case appName.MatchString(app):
 		vendor = "https://" + app + ".metered.live"
-	case !t.has("url"):
-		t.fault("app", "is missing; write the name of your app, the part before .metered.live")
+	case app != "":
+		t.fault("app", "%q is not the name of an app; write the part before .metered.live", app)
+	case !t.has("app") && !t.has("url"):
+		t.missing("app", "; write the name of your app, the part before .metered.live")
 	}
 	base := t.base(vendor)
-	region := t.string("region")
-	if t.hasSecret("secret_key") {
-		if t.hasSecret("api_key") {
-			t.fault("secret_key", "is given, and api_key too; with the secret key a credential is made that expires, with the API key a lasting one is read: leave one of them out")
-		}
-		t.askSecrets("api_key")
-		p.api = turncred.MeteredCreate(base, t.secret("secret_key"), region, t.life(defaultTTL, 0))
+	region, secretKey, apiKey := t.string("region"), t.secret("secret_key"), t.secret("api_key")
+	switch {
+	case t.hasSecret("secret_key") && t.hasSecret("api_key"):
+		t.fault(t.secretKey("secret_key"), "is given, and %s too; leave one of them out: with the secret key credentials are made that expire, with the API key a lasting one is used",
+			t.secretKey("api_key"))
+	case t.hasSecret("api_key"):
+		p.api = turncred.Metered(base, apiKey, region, t.requiredLife())
 		return
+	default:
+		t.requireSecret("secret_key", "the secret key of the app (or give api_key_file, the API key of a lasting credential, and ttl)")
 	}
-	key := t.requiredSecret("api_key", "the API key of a TURN credential (or give secret_key_file, and credentials are made that expire)")
-	t.askSecrets("secret_key")
-	p.api = turncred.Metered(base, key, region, t.requiredLife())
+	p.api = turncred.MeteredCreate(base, secretKey, region, t.life(defaultTTL, 0))
 }
 
 // requiredLife is the ttl of a provider whose answer states none.
 func (t *configTable) requiredLife() time.Duration {
 	if !t.has("ttl") {
-		t.fault("ttl", "is missing, and this provider does not say how long its credentials live; write for example \"24h\"")
+		t.missing("ttl", ", and this provider does not say how long its credentials live; write for example \"24h\"")
 	}
 	return t.life(defaultTTL, 0)
 }
@@ -220,47 +231,62 @@ func readXirsys(t *configTable, p *providerConfig) {
 
 func readTURNREST(t *configTable, p *providerConfig) {
 	if !t.has("url") {
-		t.fault("url", "is missing; write the address that gives credentials, such as \"https://turn.example.org/turn\"")
+		t.missing("url", "; write the address that gives credentials, such as \"https://turn.example.org/turn\"")
 	}
-	base := t.base("")
+	address := t.address("")
 	user := t.string("username")
 	if p.perUser && user == "" {
 		user = "{{user}}"
 	}
-	p.api = turncred.TURNREST(base, t.secret("key"), user, t.life(0, 0))
+	p.api = turncred.TURNREST(address, t.secret("key"), user, t.life(0, 0))
 }
 
 func readHTTPProvider(t *configTable, p *providerConfig) {
 	if !t.has("url") {
-		t.fault("url", "is missing; write the address that gives credentials")
+		t.missing("url", "; write the address that gives credentials")
 	}
-	api := &turncred.API{URL: t.base(""), Method: t.oneOf("method", "GET", "POST", "PUT"), Body: t.string("body"),
+	api := &turncred.API{URL: t.address(""), Method: t.oneOf("method", "GET", "POST", "PUT"), Body: t.string("body"),
 		Header: t.texts("headers"), Query: map[string]secret.Secret{}, TTL: t.life(0, 0)}
 	api.User, api.Password = t.string("basic_user"), t.secret("basic_password")
-	if (api.User == "") != api.Password.IsEmpty() {
-		t.fault("basic_user", "basic_user and basic_password_file go together")
-	}
-	if api.Bearer = t.secret("bearer_token"); !api.Bearer.IsEmpty() && api.User != "" {
-		t.fault("bearer_token", "is given, and basic_user too; leave one of them out")
+	t.together("basic_user", "basic_password", "the user", "the user's password")
+	if api.Bearer = t.secret("bearer_token"); t.hasSecret("bearer_token") && t.has("basic_user") {
+		t.fault(t.secretKey("bearer_token"), "is given, and basic_user too; leave one of them out")
 	}
 	for name, value := range t.texts("query") {
 		api.Query[name] = secret.New(value)
 	}
 	name, value := t.string("query_secret_name"), t.secret("query_secret")
-	if (name == "") != value.IsEmpty() {
-		t.fault("query_secret_name", "query_secret_name and query_secret_file go together")
-	} else if name != "" {
+	t.together("query_secret_name", "query_secret", "the parameter's name", "its value")
+	if name != "" {
 		api.Query[name] = value
 	}
-	api.Pointers = turncred.Pointers{Servers: t.string("servers_pointer"), Username: t.string("username_pointer"),
-		Password: t.string("password_pointer"), TTL: t.string("ttl_pointer"), Expires: t.string("expires_pointer")}
+	api.Pointers = turncred.Pointers{Servers: t.pointer("servers_pointer"), Username: t.pointer("username_pointer"),
+		Password: t.pointer("password_pointer"), TTL: t.pointer("ttl_pointer"), Expires: t.pointer("expires_pointer")}
 	t.eachString("urls", func(key, u string) {
-		if _, err := xep0215.ParseURI(u); err != nil {
-			t.fault(key, "%q %v", u, err)
+		if _, ok := readURL(t, key, u); ok {
+			api.URLs = append(api.URLs, u)
 		}
-		api.URLs = append(api.URLs, u)
 	})
 	p.api = api
+}
+
+// together reports which of two keys is missing when the other one is there.
+func (t *configTable) together(name, secretName, what, secretWhat string) {
+	switch {
+	case t.has(name) && !t.hasSecret(secretName):
+		t.missing(secretName+"_file", ", and %s is given; name the file that holds %s", name, secretWhat)
+	case !t.has(name) && t.hasSecret(secretName):
+		t.missing(name, ", and %s is given; write %s", t.secretKey(secretName), what)
+	}
+}
+
+// pointer returns a JSON Pointer.
+func (t *configTable) pointer(name string) string {
+	s := t.string(name)
+	if s != "" && s[0] != '/' {
+		t.fault(name, "%q is not a JSON pointer; write for example \"/data/turn\"", s)
+	}
+	return s
 }
 
 func readCAFile(t *configTable) *x509.CertPool {
@@ -268,12 +294,9 @@ func readCAFile(t *configTable) *x509.CertPool {
 	if file == "" {
 		return nil
 	}
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(filepath.Dir(t.r.file), file)
-	}
-	pem, err := os.ReadFile(file)
+	pem, file, err := t.r.readBeside(file)
 	if err != nil {
-		t.fault("ca_file", "cannot be read: %v", err)
+		t.fault("ca_file", "%v", err)
 		return nil
 	}
 	pool, err := x509.SystemCertPool()
@@ -281,16 +304,9 @@ func readCAFile(t *configTable) *x509.CertPool {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		t.fault("ca_file", "%s holds no certificate in PEM form", file)
+		t.fault("ca_file", "%s holds no certificate; write one into it in PEM form (-----BEGIN CERTIFICATE-----)", file)
 	}
 	return pool
-}
-
-// askSecrets makes keys known that are not read in this combination.
-func (t *configTable) askSecrets(names ...string) {
-	for _, name := range names {
-		t.asked = append(t.asked, name, name+"_file")
-	}
 }
 
 // askAll makes every key known, where the kind of table is not.
@@ -320,10 +336,10 @@ func (t *configTable) texts(name string) map[string]string {
 		t.fault(name, "is %s; write a table, such as { Name = \"value\" }", kindOf(v))
 	}
 	out := map[string]string{}
-	for key, value := range table {
-		text, isText := value.(string)
+	for _, key := range slices.Sorted(maps.Keys(table)) {
+		text, isText := table[key].(string)
 		if !isText {
-			t.fault(name+"."+key, "is %s; write a text in quotes", kindOf(value))
+			t.r.fault(joinKey(t.key(name), key), "is %s; write a text in quotes", kindOf(table[key]))
 		}
 		out[key] = text
 	}
@@ -333,19 +349,11 @@ func (t *configTable) texts(name string) map[string]string {
 // fingerprint is a digest of everything that stands in the table and in the
 // files that it names.
 func (t *configTable) fingerprint() [sha256.Size]byte {
-	names := make([]string, 0, len(t.values))
-	for name := range t.values {
-		names = append(names, name)
-	}
-	slices.Sort(names)
 	h := sha256.New()
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(t.values)) {
 		fmt.Fprintf(h, "%s=%#v\n", name, t.values[name])
 		if file, isText := t.values[name].(string); isText && strings.HasSuffix(name, "_file") {
-			if !filepath.IsAbs(file) {
-				file = filepath.Join(filepath.Dir(t.r.file), file)
-			}
-			content, _ := os.ReadFile(file) // a file that cannot be read is a fault already
+			content, _, _ := t.r.readBeside(file) // a file that cannot be read is a fault already
 			fmt.Fprintf(h, "%x\n", sha256.Sum256(content))
 		}
 	}

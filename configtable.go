@@ -180,7 +180,7 @@ func (t *configTable) eachString(name string, f func(key, value string)) {
 	}
 }
 
-// duration returns a positive duration of whole seconds.
+// duration returns a positive duration of whole seconds, or missing.
 func (t *configTable) duration(name string, missing time.Duration) time.Duration {
 	s := t.stringOf(name, `a duration in quotes, such as "24h"`)
 	if s == "" {
@@ -194,8 +194,10 @@ func (t *configTable) duration(name string, missing time.Duration) time.Duration
 		t.fault(name, "%q is too short; at least \"1s\"", s)
 	case d%time.Second != 0:
 		t.fault(name, "%q has a fraction of a second; write whole seconds", s)
+	default:
+		return d
 	}
-	return d
+	return missing
 }
 
 // rate returns a rate; the zero Rate stands for "none".
@@ -282,16 +284,9 @@ func (t *configTable) requireSecret(name, purpose string) {
 }
 
 func (r *configReader) readSecretFile(key, file string) (string, error) {
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(filepath.Dir(r.file), file)
-	}
-	content, err := os.ReadFile(file)
+	content, file, err := r.readBeside(file)
 	if err != nil {
-		var pathErr *os.PathError
-		if errors.As(err, &pathErr) {
-			err = pathErr.Err
-		}
-		return "", fmt.Errorf("cannot read %s: %w", file, err)
+		return "", err
 	}
 	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o004 != 0 {
 		r.warn(key, "everybody on this machine can read %s; run: chmod o-r %s", file, file)
@@ -305,6 +300,23 @@ func (r *configReader) readSecretFile(key, file string) (string, error) {
 		r.warn(key, "%s begins or ends with blanks or more than one line end, which count; take them out unless they belong to the secret", file)
 	}
 	return value, nil
+}
+
+// readBeside reads a file that the configuration names, and returns its content
+// and its name. A relative name is taken from the folder of the configuration.
+func (r *configReader) readBeside(file string) (content []byte, name string, err error) {
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(filepath.Dir(r.file), file)
+	}
+	content, err = os.ReadFile(file)
+	if err != nil {
+		var pathErr *os.PathError
+		if errors.As(err, &pathErr) {
+			err = pathErr.Err
+		}
+		return nil, file, fmt.Errorf("cannot read %s: %w", file, err)
+	}
+	return content, file, nil
 }
 
 // table returns a table inside t, empty when it is missing.

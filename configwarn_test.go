@@ -42,7 +42,7 @@ func TestConfigWarnings(t *testing.T) {
 		{"ttl too short for Dino", component + iceServer + "ttl = \"599s\"\n", nil,
 			"DIR/config.toml:7: ice_server[0].ttl: 9m59s is short: Dino asks again only for credentials that live 10m or longer, Jitsi Meet never asks again; 24h suits both"},
 		{"ttl too short for Psi", component + iceServer + "ttl = \"10m\"\n", nil,
-			"DIR/config.toml:7: ice_server[0].ttl: 10m0s is short: Jitsi Meet never asks again, and Psi reads the expiry in its own time zone; 24h suits both"},
+			"DIR/config.toml:7: ice_server[0].ttl: 10m is short: Jitsi Meet never asks again, and Psi reads the expiry in its own time zone; 24h suits both"},
 		{"ttl long enough", component + iceServer + "ttl = \"14h\"\n", nil, ""},
 		{"ttl beyond what coturn takes", component + iceServer + "ttl = \"105120h\"\n", nil,
 			"DIR/config.toml:7: ice_server[0].ttl: credentials will expire on 2038-01-19 at the latest, since coturn takes no later instant"},

@@ -17,6 +17,7 @@ type daemon struct {
 	log     *slog.Logger
 	offer   atomic.Pointer[offer]
 	refused refusalLog
+	waits   sync.WaitGroup // for several providers at once
 }
 
 func newDaemon(cfg *config, log *slog.Logger, now time.Time) *daemon {
@@ -53,8 +54,31 @@ func (d *daemon) Groups(requester []byte, now time.Time) []*xep0215.Group {
 	return d.offer.Load().groupsFor(requester, now)
 }
 
-// close ends what the offer in force keeps running.
-func (d *daemon) close() { d.offer.Load().close(nil) }
+// prepare returns a channel that is closed when the requester can be answered,
+// or nil when it can be now.
+func (d *daemon) prepare(requester []byte, now time.Time) <-chan struct{} {
+	open := d.offer.Load().prepare(requester, now)
+	switch len(open) {
+	case 0:
+		return nil
+	case 1:
+		return open[0]
+	}
+	all := make(chan struct{})
+	d.waits.Go(func() { // ends soon: the providers have time-outs
+		for _, c := range open {
+			<-c
+		}
+		close(all)
+	})
+	return all
+}
+
+// close ends what the daemon keeps running. The link must be closed before.
+func (d *daemon) close() {
+	d.offer.Load().close(nil)
+	d.waits.Wait()
+}
 
 // component returns the component that cfg describes.
 func (d *daemon) component(cfg componentConfig) (*component.Component, error) {
@@ -75,7 +99,7 @@ type extdiscoHandler struct {
 
 // Prepare implements [component.Preparer].
 func (h extdiscoHandler) Prepare(r *component.Request) <-chan struct{} {
-	return h.daemon.offer.Load().prepare(r.Requester, r.Now)
+	return h.daemon.prepare(r.Requester, r.Now)
 }
 
 // AppendReply implements [component.Handler].

@@ -2,7 +2,6 @@ package main
 
 import (
 	"log/slog"
-	"sync"
 	"time"
 
 	"mellium.im/xmpp/stanza"
@@ -21,7 +20,6 @@ type offer struct {
 	limiter *limit.Limiter
 	sources []source
 	fixed   []*xep0215.Group // of all sources, when none of them is a provider
-	waits   sync.WaitGroup
 }
 
 // source is an [[ice_server]]: a group that never changes, or a provider.
@@ -90,9 +88,9 @@ func (o *offer) groupsFor(requester []byte, now time.Time) []*xep0215.Group {
 	return groups
 }
 
-// prepare returns a channel that is closed when every provider has had its
-// chance, or nil when groupsFor can be asked at once.
-func (o *offer) prepare(requester []byte, now time.Time) <-chan struct{} {
+// prepare returns the channels that are closed when the providers have had their
+// chance; none when groupsFor can be asked at once.
+func (o *offer) prepare(requester []byte, now time.Time) []<-chan struct{} {
 	var open []<-chan struct{}
 	for _, s := range o.sources {
 		if s.provider == nil {
@@ -102,30 +100,17 @@ func (o *offer) prepare(requester []byte, now time.Time) <-chan struct{} {
 			open = append(open, c)
 		}
 	}
-	switch len(open) {
-	case 0:
-		return nil
-	case 1:
-		return open[0]
-	}
-	all := make(chan struct{})
-	o.waits.Go(func() { // ends soon: the providers have time-outs
-		for _, c := range open {
-			<-c
-		}
-		close(all)
-	})
-	return all
+	return open
 }
 
-// close ends the providers that next, which may be nil, does not use.
+// close ends the providers that next does not use. When there is no next, they
+// take back what they gave if they are configured so.
 func (o *offer) close(next *offer) {
 	for _, s := range o.sources {
 		if s.provider != nil && next.provider(s.provider.cfg) != s.provider {
-			s.provider.close()
+			s.provider.close(next == nil)
 		}
 	}
-	o.waits.Wait()
 }
 
 // newIssuer returns what makes the credentials of a server, or nil.

@@ -51,6 +51,8 @@ func startProvider(cfg *providerConfig, log *slog.Logger, now time.Time) *provid
 
 func (p *provider) start(now time.Time) {
 	if p.cfg.perUser {
+		// Keyed by what is configured, secrets included, as the shared secret
+		// keys the pseudonyms of a TURN server of one's own.
 		p.pseudonyms = turncred.NewPseudonyms(secret.New(string(p.cfg.fingerprint[:])))
 		p.perUser = turncred.NewPerUser(p.fetch, p.cfg.timeout, p.cfg.minRemaining, p.cfg.perUserRate, now)
 		return
@@ -87,11 +89,7 @@ func (p *provider) use(set turncred.Set) error {
 
 // report tells of a fetch.
 func (p *provider) report(err error, alike bool, next time.Duration) {
-	select {
-	case <-p.first:
-	default:
-		close(p.first)
-	}
+	p.fetchedOnce()
 	var apiErr *turncred.APIError
 	level, message := slog.LevelWarn, "the provider gives no credentials at present"
 	switch {
@@ -156,19 +154,33 @@ func (p *provider) prepare(requester []byte, now time.Time) <-chan struct{} {
 
 func (p *provider) user(requester []byte) string { return string(p.pseudonyms.Append(nil, requester)) }
 
-// close stops fetching, and takes the credentials back if the configuration says
-// so.
-func (p *provider) close() {
+// close stops fetching. At the exit of the program the credentials are taken back
+// if the configuration says so; after a reload, calls that use them go on.
+func (p *provider) close(atExit bool) {
 	if p.perUser != nil {
 		p.perUser.Close()
 	} else {
 		p.stop()
 		<-p.done
+		p.fetchedOnce() // who waits for it waits no longer
+	}
+	if atExit {
 		p.revoke()
 	}
 	p.client.CloseIdleConnections()
 }
 
+// fetchedOnce notes that the first fetch has ended. It is called by the goroutine
+// that fetches, or behind its end.
+func (p *provider) fetchedOnce() {
+	select {
+	case <-p.first:
+	default:
+		close(p.first)
+	}
+}
+
+// revoke takes back what was given, in less time than an exit may take.
 func (p *provider) revoke() {
 	current := p.current.Load()
 	if p.cfg.revocation == nil || current == nil {

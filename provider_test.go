@@ -153,7 +153,7 @@ func TestProviderPerUser(t *testing.T) {
 		d, _ := providerOffer(t, v, true)
 		defer d.close()
 		for i, name := range []string{"juliet@example.org", "romeo@example.org", "juliet@example.org"} {
-			if wait := d.offer.Load().prepare([]byte(name), time.Now()); wait != nil {
+			if wait := d.prepare([]byte(name), time.Now()); wait != nil {
 				<-wait
 			} else if i != 2 {
 				t.Errorf("%s has credentials before they were fetched", name)
@@ -235,7 +235,7 @@ func TestProviderRevokesOnExit(t *testing.T) {
 		p.client.Transport = v
 		p.start(time.Now())
 		synctest.Wait()
-		p.close()
+		p.close(true)
 		if len(revoked) != 1 || revoked[0] != "user1" || v.asked.Load() != 2 {
 			t.Errorf("revoked %v in %d requests", revoked, v.asked.Load())
 		}

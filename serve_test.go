@@ -128,9 +128,9 @@ func TestServeLogsWarnings(t *testing.T) {
 	server := startServer(t)
 	s := startServing(t, server.serverConfig(turnOnly+"ttl = \"1h\"\n"), environment{})
 	stream := s.connect(server, testHandshake)
-	s.log.waitFor(t, "1h0m0s is short", 1)
+	s.log.waitFor(t, "1h is short", 1)
 	s.reload(server.serverConfig(turnOnly+"ttl = \"2h\"\n"), reloaded)
-	s.log.waitFor(t, "2h0m0s is short", 1)
+	s.log.waitFor(t, "2h is short", 1)
 	s.stop(syscall.SIGTERM, stream)
 }
 
