@@ -105,6 +105,7 @@ type Component struct {
 	jid   jid.JID
 	hosts map[string]bool
 	disco disco
+	watch watch
 }
 
 // New returns a component that is not connected yet.

@@ -98,4 +98,7 @@ func (r *responder) readAdvert(doc document) {
 	}
 	r.events.heardFrom(host)
 	r.events.delegates(host, strings.Join(namespaces, " "))
+	if doc.start(i).Name.Space == nsDelegation1 {
+		r.c.watch.announced(host, namespaces)
+	}
 }

@@ -44,6 +44,8 @@ func (c *Component) diagnose(err error) fault {
 		return fault{problem: "nothing accepts connections at the address of the XMPP server", cure: "start the XMPP server; if it runs, " + cureAddress}
 	case errors.Is(err, errServerClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return fault{problem: "the XMPP server closed the connection", cure: "nothing, if it is being restarted; otherwise see its log"}
+	case errors.Is(err, errDelegationLost):
+		return fault{problem: "the XMPP server has stopped forwarding requests", cure: "nothing; to connect again makes ejabberd forward again"}
 	case errors.Is(err, errSilent):
 		return fault{problem: "the XMPP server fell silent", cure: "check that it is alive and the network between"}
 	case errors.Is(err, errDTD), errors.Is(err, errEndless):

@@ -20,6 +20,8 @@ type responder struct {
 	// wait is set when a stanza was not answered, since its Handler is not
 	// ready; see [Preparer].
 	wait <-chan struct{}
+	// lost is set when the server has stopped to forward; see [watch].
+	lost bool
 }
 
 // errDeferred is the reason why no reply was made yet.
@@ -44,6 +46,7 @@ func (r *responder) respond(dst, frame []byte, truncated bool, now time.Time) (r
 	switch root.Name.Local {
 	case "iq":
 		if iqType := text(attr(root, "type")); iqType == "result" || iqType == "error" {
+			r.lost = r.c.watch.answered(doc) || r.lost
 			return dst
 		}
 	case "message":

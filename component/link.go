@@ -78,6 +78,7 @@ func (l *link) serve(ctx context.Context) error {
 	defer stop()
 	defer l.deferred.end()
 	pinged, quiet := false, time.Now() // since when the server is silent, or was pinged
+	l.c.watch.start(quiet)
 	for {
 		if err := l.answerDeferred(ctx, time.Now()); err != nil {
 			return err
@@ -85,7 +86,10 @@ func (l *link) serve(ctx context.Context) error {
 		if err := l.answerBuffered(ctx, time.Now()); err != nil {
 			return err
 		}
-		err := l.read(ctx, silence-time.Since(quiet))
+		if l.lost {
+			return errors.Join(errDelegationLost, l.closeStream(ctx, time.Now().Add(closeWait)))
+		}
+		err := l.read(ctx, min(silence-time.Since(quiet), time.Until(l.c.watch.next)))
 		switch {
 		case ctx.Err() != nil:
 			<-l.leaving // or it would cut a deadline of the shutdown short
@@ -94,13 +98,14 @@ func (l *link) serve(ctx context.Context) error {
 			pinged, quiet = false, time.Now()
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
-		case time.Since(quiet) < silence: // woken for a deferred reply
+		case time.Since(quiet) < silence: // woken for a deferred reply or the watch
 		case pinged:
 			return errSilent
 		default:
 			pinged, quiet = true, time.Now()
 			l.out = l.appendPing(l.out)
 		}
+		l.out = l.c.watch.appendQuestions(l.out, l.c.cfg.JID, time.Now())
 	}
 }
 
@@ -212,11 +217,16 @@ func (l *link) shutDown(ctx context.Context) error {
 	if err := l.answerBuffered(ctx, time.Now()); err != nil {
 		return ignoreClosed(err)
 	}
+	return l.closeStream(ctx, l.leaveBy)
+}
+
+// closeStream closes the stream and waits for the server to do the same.
+func (l *link) closeStream(ctx context.Context, until time.Time) error {
 	l.out = append(l.out, "</stream:stream>"...)
 	if err := l.flush(ctx); err != nil {
 		return err
 	}
-	if err := l.conn.SetReadDeadline(l.leaveBy); err != nil {
+	if err := l.conn.SetReadDeadline(until); err != nil {
 		return err
 	}
 	_, _ = io.Copy(io.Discard, l.conn) // however it ends, it has ended

@@ -151,6 +151,35 @@ func TestIntegrationSecondInstance(t *testing.T) {
 	})
 }
 
+// TestIntegrationDelegationLost ends a second instance: ejabberd then forwards
+// nothing to the first one either, until that connects again by itself.
+func TestIntegrationDelegationLost(t *testing.T) {
+	s := newScene(t, "ejabberd", sceneConfig{})
+	if _, err := s.query(meetHost); err != nil {
+		t.Fatal(err)
+	}
+	other := startExtdisco(t, lab.ExtdiscoConfig{Config: s.config("24h")})
+	if err := other.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.query(meetHost); err == nil {
+		t.Fatal("ejabberd still forwards; is the watch needed?")
+	}
+	if err := s.extdisco.WaitForLog(stepContext(t), "stopped forwarding requests", 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.extdisco.WaitForLog(stepContext(t), connectedLine, 2); err != nil {
+		t.Fatal(err)
+	}
+	err := lab.Poll(stepContext(t), func(context.Context) error {
+		_, err := s.query(meetHost)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // TestIntegrationRefusedLink has the server refuse the component. The log must
 // say once what to change, and after that change it must work by itself.
 func TestIntegrationRefusedLink(t *testing.T) {

@@ -1,0 +1,115 @@
+package component
+
+import (
+	"crypto/rand"
+	"errors"
+	"slices"
+	"time"
+)
+
+const (
+	// firstWatch follows a new link, watchEvery each question after it.
+	firstWatch = 5 * time.Second
+	watchEvery = 30 * time.Second
+	// maxWatched bounds the namespaces of a host; there are two.
+	maxWatched = 8
+)
+
+// errDelegationLost ends a link over which the server forwards nothing any more.
+var errDelegationLost = errors.New("the server no longer announces what it had delegated")
+
+// watch asks the hosts that delegate to us whether they still do. ejabberd takes
+// a delegation back when any connection of the component ends, also an old one
+// that it notices late, and then forwards nothing over the one that is there. To
+// connect again makes it delegate again. Prosody has no such trouble and is not
+// asked: it speaks the other version of the namespace.
+//
+// A watch belongs to a Component and outlives its links. One goroutine uses it.
+type watch struct {
+	hosts   map[string]*watchedHost
+	pending map[string]string // id of a question to the host that was asked
+	next    time.Time
+}
+
+type watchedHost struct {
+	namespaces []string
+	retried    bool // we have connected again since it was last seen to delegate
+}
+
+// announced notes that a host delegates a namespace.
+func (w *watch) announced(host string, namespaces []string) {
+	if w.hosts == nil {
+		w.hosts = map[string]*watchedHost{}
+	}
+	h := w.hosts[host]
+	if h == nil {
+		h = new(watchedHost)
+		w.hosts[host] = h
+	}
+	h.retried = false
+	for _, ns := range namespaces {
+		if !slices.Contains(h.namespaces, ns) && len(h.namespaces) < maxWatched {
+			h.namespaces = append(h.namespaces, ns)
+		}
+	}
+}
+
+// start begins with a new link.
+func (w *watch) start(now time.Time) {
+	w.pending, w.next = map[string]string{}, now.Add(firstWatch)
+}
+
+// appendQuestions appends the questions that are due.
+func (w *watch) appendQuestions(dst []byte, from string, now time.Time) []byte {
+	if now.Before(w.next) {
+		return dst
+	}
+	w.next = now.Add(watchEvery)
+	clear(w.pending) // what was not answered until now is not waited for
+	for host := range w.hosts {
+		id := "watch-" + rand.Text()
+		w.pending[id] = host
+		dst = appendIQ(dst, "", "get", address{from: &host, to: &from, id: &id})
+		dst = append(dst, "<query xmlns='"+nsInfo+"'/></iq>"...)
+	}
+	return dst
+}
+
+// answered reads an answer to a question and reports whether the host has stopped
+// delegating, for which to connect again is worth a try. A host that does not
+// delegate after that either was reconfigured, and is forgotten. The id is secret
+// until it is asked, so that nobody else can answer.
+func (w *watch) answered(doc document) (lost bool) {
+	root := doc.start(0)
+	id := text(attr(root, "id"))
+	host, asked := w.pending[id]
+	if !asked || sender(doc) != host {
+		return false
+	}
+	delete(w.pending, id)
+	query, ok := doc.onlyChild(0, "query", nsInfo)
+	if !ok || doc.err != nil || text(attr(root, "type")) != "result" {
+		return false // it does not say
+	}
+	features := map[string]bool{}
+	children, _ := doc.children(query)
+	for _, child := range children {
+		if start := doc.start(child); start.Name.Local == "feature" {
+			features[text(attr(start, "var"))] = true
+		}
+	}
+	h := w.hosts[host]
+	for _, ns := range h.namespaces {
+		if features[ns] {
+			continue
+		}
+		if h.retried {
+			delete(w.hosts, host)
+			return false
+		}
+		h.retried = true
+		return true
+	}
+	h.retried = false
+	return false
+}
