@@ -143,3 +143,28 @@ func TestIntegrationCheckFetch(t *testing.T) {
 		t.Errorf("status %d, %s", status, stderr)
 	}
 }
+
+// TestIntegrationProviderRevokes takes the credential back at the exit, and not
+// at a reload that changes the provider: that would cut calls.
+func TestIntegrationProviderRevokes(t *testing.T) {
+	s := newScene(t, "prosody", sceneConfig{noExtdisco: true})
+	v := newVendor(t, s)
+	lines := "provider = \"cloudflare\"\nrevoke_on_exit = true\nurl = \"" + v.URL() + "/v1\"\nkey_id = \"" + vendors.CloudflareKeyID + "\"\napi_token = \"" + vendors.CloudflareToken + "\"\n"
+	s.extdisco = startExtdisco(t, lab.ExtdiscoConfig{Config: s.providerConfig(lines)})
+	if err := s.extdisco.WaitForLog(stepContext(t), "the provider gave credentials", 1); err != nil {
+		t.Fatal(err)
+	}
+	s.reconfigure(s.providerConfig(lines + "ttl = \"12h\"\n"))
+	if err := s.extdisco.WaitForLog(stepContext(t), "the provider gave credentials", 2); err != nil {
+		t.Fatal(err)
+	}
+	if revoked := v.Revoked(); len(revoked) != 0 {
+		t.Errorf("revoked %v at a reload", revoked)
+	}
+	if err := s.extdisco.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if revoked := v.Revoked(); len(revoked) != 1 {
+		t.Errorf("revoked %v at the exit, want one", revoked)
+	}
+}
