@@ -54,7 +54,7 @@ type server interface{ Stop() error }
 
 // run shows everything, and stops what it started.
 func run(ctx context.Context, dir string) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, 50*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute) // with a cold cache the build takes most of it
 	defer cancel()
 	d := &demo{dir: dir}
 	d.secrets.handshake, d.secrets.shared = rand.Text(), rand.Text()
