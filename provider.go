@@ -40,6 +40,7 @@ type providerSet struct {
 	services []xep0215.Service // of all groups, with their credentials
 	names    []string          // usernames, for revocation
 	expires  time.Time
+	until    time.Time // it is given out
 }
 
 // startProvider starts to fetch.
@@ -83,6 +84,10 @@ func (p *provider) use(set turncred.Set) error {
 	if err != nil {
 		return err
 	}
+	// Of a short life a quarter is left: it is refreshed at half, and what lives
+	// for minutes only would never be given out otherwise.
+	rest := min(p.cfg.minRemaining, time.Until(set.Expires)/4)
+	next.until = set.Expires.Add(-rest)
 	p.current.Store(next)
 	return nil
 }
@@ -129,7 +134,7 @@ func (p *provider) groups(requester []byte, now time.Time) []*xep0215.Group {
 	switch {
 	case current == nil:
 		return nil
-	case current.expires.Sub(now) < p.cfg.minRemaining:
+	case now.After(current.until):
 		return current.down
 	}
 	return current.groups

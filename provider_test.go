@@ -130,6 +130,35 @@ func TestProviderIsDownForAnHour(t *testing.T) {
 	})
 }
 
+// TestProviderOfShortLife has a provider whose credentials live for less than
+// min_remaining. They are given out all the same, and refreshed in time.
+func TestProviderOfShortLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(vendor)
+		v.status.Store(http.StatusCreated)
+		d, _ := newTestDaemon(t, minimalConfig)
+		cfg := cloudflareConfig(false)
+		cfg.api.TTL = 5 * time.Minute
+		p := newProvider(cfg, d.log)
+		p.client.Transport = v
+		p.start(time.Now())
+		d.offer.Load().fixed = nil
+		d.offer.Load().sources = append(d.offer.Load().sources, source{provider: p})
+		defer d.close()
+		for range 60 {
+			<-time.After(20 * time.Second)
+			if users := providerUsers(t, d, "juliet@example.org"); len(users) != 1 {
+				t.Fatalf("TURN credentials of %v", users)
+			}
+		}
+		v.status.Store(0)
+		<-time.After(5 * time.Minute)
+		if users := providerUsers(t, d, "juliet@example.org"); len(users) != 0 {
+			t.Errorf("expired credentials of %v", users)
+		}
+	})
+}
+
 func TestProviderRefusalIsLoud(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := new(vendor)

@@ -100,6 +100,9 @@ func TestWatchBelievesOnlyTheHost(t *testing.T) {
 		{"an error", func(id string) string {
 			return "<iq type='error' id='" + id + "' from='" + component.TestHost + "' to='" + component.TestJID + "'><error type='cancel'/></iq>"
 		}},
+		{"an error that echoes the question", func(id string) string {
+			return strings.Replace(features(id, component.TestHost), "type='result'", "type='error'", 1)
+		}},
 		{"no query", func(id string) string {
 			return "<iq type='result' id='" + id + "' from='" + component.TestHost + "' to='" + component.TestJID + "'/>"
 		}},
