@@ -93,6 +93,7 @@ type Config struct {
 	Name       string // of the program, for service discovery and software version
 	Version    string
 	Log        *slog.Logger
+	Observer   Observer // nil for none
 
 	// Dial connects to the server. Nil means TCP to Server.
 	Dial func(context.Context) (net.Conn, error)
@@ -122,6 +123,9 @@ func New(cfg Config) (*Component, error) {
 	}
 	if cfg.Dial == nil {
 		cfg.Dial = dialer(cfg.Server)
+	}
+	if cfg.Observer == nil {
+		cfg.Observer = noObserver{}
 	}
 	cfg.JID = address.String() // as the server writes it: some end the stream for a from in capitals
 	c := &Component{cfg: cfg, jid: address, hosts: map[string]bool{}, disco: newDisco(cfg)}

@@ -30,12 +30,18 @@ type deferred struct {
 
 	mu      sync.Mutex
 	waiting int
-	frames  [][]byte // whose wait is over
+	frames  []deferredFrame // whose wait is over
+}
+
+// deferredFrame is a stanza, and when it was read.
+type deferredFrame struct {
+	frame []byte
+	since time.Time
 }
 
 // add takes a stanza that waits for the channel, unless it is too large, too
 // many wait or nothing waits any longer.
-func (d *deferred) add(frame []byte, wait <-chan struct{}) bool {
+func (d *deferred) add(frame []byte, wait <-chan struct{}, since time.Time) bool {
 	select {
 	case <-d.ended:
 		return false
@@ -57,7 +63,7 @@ func (d *deferred) add(frame []byte, wait <-chan struct{}) bool {
 		case <-d.ended:
 		}
 		d.mu.Lock()
-		d.frames = append(d.frames, frame)
+		d.frames = append(d.frames, deferredFrame{frame, since})
 		d.mu.Unlock()
 		d.wake()
 	})
@@ -72,7 +78,7 @@ func (d *deferred) ready() bool {
 }
 
 // take returns the stanzas whose wait is over.
-func (d *deferred) take() [][]byte {
+func (d *deferred) take() []deferredFrame {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	frames := d.frames
@@ -91,8 +97,8 @@ func (l *link) respondOrDefer(frame []byte, truncated bool, now time.Time) {
 	l.out = l.respond(l.out, frame, truncated, now)
 	wait := l.wait
 	l.wait = nil
-	if wait != nil && !l.deferred.add(frame, wait) {
-		l.respondLast(frame, now)
+	if wait != nil && !l.deferred.add(frame, wait, now) {
+		l.respondLast(deferredFrame{frame, now}, now)
 	}
 }
 
@@ -110,8 +116,8 @@ func (l *link) answerDeferred(ctx context.Context, now time.Time) error {
 }
 
 // respondLast answers a stanza that was deferred with what there is.
-func (l *link) respondLast(frame []byte, now time.Time) {
-	l.last = true
-	l.out = l.respond(l.out, frame, false, now)
+func (l *link) respondLast(f deferredFrame, now time.Time) {
+	l.last, l.since = true, f.since
+	l.out = l.respond(l.out, f.frame, false, now)
 	l.last = false
 }

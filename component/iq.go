@@ -16,7 +16,8 @@ type responder struct {
 	events linkEvents
 	// last is set while a stanza is answered that was deferred before: it was
 	// admitted then, and is answered now with what there is.
-	last bool
+	last  bool
+	since time.Time // when it was read, if last is set
 	// wait is set when a stanza was not answered, since its Handler is not
 	// ready; see [Preparer].
 	wait <-chan struct{}
@@ -149,11 +150,15 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 			continue
 		}
 		request := &Request{Requester: []byte(bareJID(from)), Payload: doc.reader(payload), Now: now}
-		if err := r.admit(n.Handler, request); err != nil {
+		err := r.admit(n.Handler, request)
+		if err == errDeferred {
 			return dst, err
 		}
-		request.Payload = doc.reader(payload)
-		dst, err := n.Handler.AppendReply(dst, request)
+		if err == nil {
+			request.Payload = doc.reader(payload)
+			dst, err = n.Handler.AppendReply(dst, request)
+		}
+		r.observe(n.NS, iq != 0, err, now)
 		if err == nil {
 			r.events.answered(iq != 0)
 		} else if !errors.As(err, new(stanza.Error)) {

@@ -18,6 +18,9 @@ func (c *Component) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		connected, err := c.runLink(ctx)
 		if ctx.Err() != nil {
+			if connected > 0 {
+				c.cfg.Observer.LinkDown(time.Now(), Fault{})
+			}
 			return
 		}
 		if connected >= stableAfter {
@@ -29,6 +32,12 @@ func (c *Component) Run(ctx context.Context) {
 		now := c.diagnose(err)
 		pause := pauses.next(now.refused)
 		c.report(now, now == last, err, pause)
+		why := Fault{Problem: now.problem, Cure: now.cure, Err: err}
+		if connected > 0 {
+			c.cfg.Observer.LinkDown(time.Now(), why)
+		} else {
+			c.cfg.Observer.AttemptFailed(time.Now(), why)
+		}
 		last = now
 		select {
 		case <-ctx.Done():
@@ -50,6 +59,7 @@ func (c *Component) runLink(ctx context.Context) (connected time.Duration, err e
 	}
 	start := time.Now()
 	c.cfg.Log.Info("connected to the XMPP server", "server", c.cfg.Server, "jid", c.cfg.JID)
+	c.cfg.Observer.LinkUp(start)
 	err = newLink(c, conn, unread).serve(ctx)
 	if ctx.Err() != nil {
 		c.cfg.Log.Info("disconnected from the XMPP server", "server", c.cfg.Server)
