@@ -85,8 +85,12 @@ func (d *daemon) component(cfg componentConfig) (*component.Component, error) {
 	handler := extdiscoHandler{xep0215.NewHandler(d), d}
 	return component.New(component.Config{
 		JID: cfg.jid, Server: cfg.server, Secret: cfg.secret, Hosts: cfg.hosts,
-		Namespaces: []component.Namespace{{NS: xep0215.NS, Handler: handler}, {NS: xep0215.NS1, Handler: handler}},
-		Gate:       d, Name: "extdisco", Version: programVersion(), Log: d.log,
+		Namespaces: []component.Namespace{
+			{NS: xep0215.NS, Handler: handler},
+			{NS: xep0215.NS1, Handler: handler},
+			{NS: nsFeed, Handler: newFeedHandler(d), HostsOnly: true},
+		},
+		Gate: d, Name: "extdisco", Version: programVersion(), Log: d.log,
 	})
 }
 

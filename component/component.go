@@ -72,6 +72,10 @@ type Request struct {
 type Namespace struct {
 	NS      string
 	Handler Handler
+	// HostsOnly is for what the trusted hosts themselves ask the component, in
+	// their own name. It is refused to everybody else, not forwarded, not
+	// advertised, and not asked about at the Gate: the Requester is the host.
+	HostsOnly bool
 }
 
 // Gate decides who is answered. It is asked for requests to Handlers, not for

@@ -23,6 +23,9 @@ func newDisco(cfg Config) disco {
 	info.WriteString("'/>")
 	nested := map[string]string{}
 	for _, n := range cfg.Namespaces {
+		if n.HostsOnly {
+			continue
+		}
 		feature := "<feature var='" + string(xmltext.AppendAttr(nil, n.NS)) + "'/>"
 		info.WriteString(feature)
 		for _, delegation := range delegationNamespaces {

@@ -17,6 +17,7 @@ type linkEvents struct {
 	toldDirect      bool
 	toldDelegated   bool
 	toldDelegations map[string]bool
+	toldFed         map[string]bool // by host
 	toldBroken      bool
 }
 
@@ -46,6 +47,18 @@ func (e *linkEvents) answered(delegated bool) {
 	}
 }
 
+// fed tells of the first answer to a host that asks in its own name.
+func (e *linkEvents) fed(host string) {
+	if e.toldFed[host] {
+		return
+	}
+	if e.toldFed == nil {
+		e.toldFed = map[string]bool{}
+	}
+	e.toldFed[host] = true
+	e.log.Info("feeds the list of a host of the server", "host", host)
+}
+
 func (e *linkEvents) delegates(host, namespaces string) {
 	line := host + " " + namespaces
 	if e.toldDelegations[line] || len(e.toldDelegations) > 2*len(e.hosts)+8 {
@@ -58,14 +71,23 @@ func (e *linkEvents) delegates(host, namespaces string) {
 	e.log.Info("the server forwards requests to us", "host", host, "namespaces", namespaces)
 }
 
-// untrustedDelegation warns once, and of an address that can be a server only:
-// an administrator forgets a host more often than somebody forges a request.
+// untrustedDelegation warns of a host that forwards without being trusted.
 func (e *linkEvents) untrustedDelegation(from string) {
+	e.untrusted(from, "refused a forwarded request, since its host is not trusted; if it is a host of your server, add it to component.hosts")
+}
+
+// untrustedHost warns of a host that asks for what trusted hosts only get.
+func (e *linkEvents) untrustedHost(from string) {
+	e.untrusted(from, "refused to feed a list, since its host is not trusted; if it is a host of your server, add it to component.hosts")
+}
+
+// untrusted warns once, and of an address that can be a server only: an
+// administrator forgets a host more often than somebody forges a request.
+func (e *linkEvents) untrusted(from, message string) {
 	if e.toldUntrusted || strings.ContainsAny(from, "@/") {
-		e.log.Debug("refused a forwarded request from an address that is not trusted", "from", from)
+		e.log.Debug("refused a request from an address that is not trusted", "from", from)
 		return
 	}
 	e.toldUntrusted = true
-	e.log.Warn("refused a forwarded request, since its host is not trusted; if it is a host of your server, add it to component.hosts",
-		"from", from, "component.hosts", strings.Join(e.hosts, " "))
+	e.log.Warn(message, "from", from, "component.hosts", strings.Join(e.hosts, " "))
 }

@@ -146,11 +146,11 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 		}
 	}
 	for _, n := range r.c.cfg.Namespaces {
-		if n.NS != start.Name.Space {
+		if n.NS != start.Name.Space || n.HostsOnly && iq != 0 {
 			continue
 		}
 		request := &Request{Requester: []byte(bareJID(from)), Payload: doc.reader(payload), Now: now}
-		err := r.admit(n.Handler, request)
+		err := r.admit(n, from, request)
 		if err == errDeferred {
 			return dst, err
 		}
@@ -159,7 +159,9 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 			dst, err = n.Handler.AppendReply(dst, request)
 		}
 		r.observe(n.NS, iq != 0, err, now)
-		if err == nil {
+		if err == nil && n.HostsOnly {
+			r.events.fed(from)
+		} else if err == nil {
 			r.events.answered(iq != 0)
 		} else if !errors.As(err, new(stanza.Error)) {
 			r.events.broken("a request could not be answered", "namespace", n.NS, "err", err)
@@ -169,15 +171,22 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 	return dst, serviceUnavailable()
 }
 
-// admit asks the gate, and the Handler whether it is ready.
-func (r *responder) admit(h Handler, request *Request) error {
+// admit asks the gate, and the Handler whether it is ready. What is for hosts only
+// is for a host itself, not for an address with a resource at it.
+func (r *responder) admit(n Namespace, from string, request *Request) error {
 	if r.last {
 		return nil
 	}
-	if err := r.c.cfg.Gate.Admit(request.Requester, request.Now); err != nil {
-		return err
+	if n.HostsOnly && !r.c.hosts[from] {
+		r.events.untrustedHost(from)
+		return stanzaError(stanza.Auth, stanza.Forbidden, "this address is not one of component.hosts")
 	}
-	if p, ok := h.(Preparer); ok {
+	if !n.HostsOnly {
+		if err := r.c.cfg.Gate.Admit(request.Requester, request.Now); err != nil {
+			return err
+		}
+	}
+	if p, ok := n.Handler.(Preparer); ok {
 		if r.wait = p.Prepare(request); r.wait != nil {
 			return errDeferred
 		}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/xml"
+	"strconv"
+	"strings"
+	"time"
+
+	"mellium.im/xmpp/stanza"
+
+	"extdisco/component"
+	"extdisco/xep0215"
+)
+
+// nsFeed is the namespace in which mod_extdisco_bridge asks for sets of services
+// that it lists on its hosts; see docs/bridge.md.
+const nsFeed = "extdisco:feed:1"
+
+// maxFeed is how many sets a host gets at once: with 30 services each the answer
+// stays below what Prosody takes.
+const maxFeed = 64
+
+// feedHandler answers a trusted host that asks for the services on offer on behalf
+// of users who are not known yet. Each set is made for a requester of its own that
+// nobody is, so that no two users share a quota of the TURN server. It implements
+// [component.Handler].
+type feedHandler struct {
+	handler *xep0215.Handler
+	daemon  *daemon
+}
+
+func newFeedHandler(d *daemon) feedHandler {
+	return feedHandler{xep0215.NewHandler(feedOffer{d}), d}
+}
+
+// Prepare implements [component.Preparer].
+func (h feedHandler) Prepare(r *component.Request) <-chan struct{} {
+	return h.daemon.prepare(r.Requester, r.Now)
+}
+
+// AppendReply implements [component.Handler].
+func (h feedHandler) AppendReply(dst []byte, r *component.Request) ([]byte, error) {
+	count, err := parseFeedRequest(r.Payload)
+	if err != nil {
+		return dst, err
+	}
+	reply := append(dst, "<feed xmlns='"+nsFeed+"'>"...)
+	for range count {
+		reply, err = h.handler.AppendReply(reply, xep0215.Request{NS: xep0215.NS}, anonymousAt(r.Requester), r.Now)
+		if err != nil {
+			return dst, err
+		}
+	}
+	return append(reply, "</feed>"...), nil
+}
+
+// parseFeedRequest returns how many sets are asked for.
+func parseFeedRequest(r xml.TokenReader) (int, error) {
+	token, _ := r.Token() // without a start element there is nothing to go by
+	start, ok := token.(xml.StartElement)
+	if !ok || start.Name.Local != "feed" {
+		return 0, stanza.Error{Type: stanza.Cancel, Condition: stanza.ServiceUnavailable}
+	}
+	count := 1
+	for _, a := range start.Attr {
+		if a.Name.Space != "" || a.Name.Local != "count" {
+			continue
+		}
+		var err error
+		if count, err = strconv.Atoi(a.Value); err != nil || count < 1 || count > maxFeed {
+			return 0, stanza.Error{Type: stanza.Modify, Condition: stanza.BadRequest,
+				Text: map[string]string{"en": "count is a number from 1 to " + strconv.Itoa(maxFeed)}}
+		}
+	}
+	return count, nil
+}
+
+// anonymousAt returns a requester at the host that was never there before. Since
+// a bare JID has no slash, no user can have its pseudonym.
+func anonymousAt(host []byte) []byte { return []byte(string(host) + "/" + rand.Text()) }
+
+// feedOffer is what a [daemon] offers to the host of an anonymous requester:
+// providers that fetch for each requester fetch once for the host.
+type feedOffer struct{ daemon *daemon }
+
+// Groups implements [xep0215.Offer].
+func (o feedOffer) Groups(requester []byte, now time.Time) []*xep0215.Group {
+	host, _, _ := strings.Cut(string(requester), "/")
+	return o.daemon.Groups([]byte(host), now)
+}
