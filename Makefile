@@ -5,7 +5,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.8.0
 # How long each fuzz target runs.
 FUZZTIME ?= 1m
 
-.PHONY: all build demo test unit integration lint fuzz clean
+.PHONY: all build demo test unit lua integration lint fuzz clean
 
 all: build
 
@@ -17,12 +17,18 @@ demo:
 	@contrib/install-needed demo
 	@$(GO) run ./integration/demo
 
-# Everything: the packages under the race detector, then the real servers.
-test: unit integration
+# Everything: the packages under the race detector, the module of Prosody on its
+# own, then the real servers.
+test: unit lua integration
 
 unit:
 	$(GO) vet -tags integration ./...
 	$(GO) test -race ./...
+
+# The Lua that Debian's Prosody runs with, and the stanzas of that Prosody.
+lua:
+	@contrib/install-needed test
+	cd prosody && lua5.4 /usr/bin/busted --lpath='/usr/lib/prosody/?.lua;./?.lua' --cpath='/usr/lib/prosody/?.so' spec
 
 integration: integration/clients/node_modules
 	$(GO) test -tags integration -timeout 8m ./integration/...
@@ -39,6 +45,7 @@ lint:
 	$(GO) mod tidy -diff
 	$(GO) run $(STATICCHECK) -tags integration ./...
 	contrib/vulncheck $(GO) $(GOVULNCHECK)
+	cd prosody && luacheck --no-color .
 
 # Each fuzz target for a minute. What they find is kept in testdata/fuzz.
 fuzz:
