@@ -30,13 +30,16 @@ lua:
 	@contrib/install-needed test
 	cd prosody && lua5.4 /usr/bin/busted --lpath='/usr/lib/prosody/?.lua;./?.lua' --cpath='/usr/lib/prosody/?.so' spec
 
-integration: integration/clients/node_modules
+integration: integration/clients/node_modules integration/.prosody13/prosody
 	$(GO) test -tags integration -timeout 8m ./integration/...
 
 integration/clients/node_modules: integration/clients/package-lock.json
 	contrib/install-needed test
 	cd integration/clients && npm ci --no-audit --no-fund --silent
 	touch $@
+
+integration/.prosody13/prosody: contrib/fetch-prosody13
+	contrib/fetch-prosody13 integration/.prosody13
 
 lint:
 	@test -z "$$(gofmt -s -l .)" || { echo "gofmt -s would change:"; gofmt -s -l .; exit 1; }
@@ -52,4 +55,4 @@ fuzz:
 	contrib/fuzz $(GO) $(FUZZTIME)
 
 clean:
-	rm -rf extdisco integration/clients/node_modules
+	rm -rf extdisco integration/clients/node_modules integration/.prosody13

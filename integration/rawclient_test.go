@@ -19,6 +19,7 @@ type rawClient struct {
 	conn net.Conn
 	dec  *xml.Decoder
 	jid  string
+	seen map[string]int // IQs by their id
 }
 
 // element is a stanza as it came.
@@ -53,7 +54,7 @@ func connectRaw(t *testing.T, address, domain, resource string) (*rawClient, err
 	if err != nil {
 		return nil, err
 	}
-	c := &rawClient{t: t, conn: conn}
+	c := &rawClient{t: t, conn: conn, seen: map[string]int{}}
 	bind := ""
 	if resource != "" {
 		bind = "<resource>" + resource + "</resource>"
@@ -131,12 +132,20 @@ func (c *rawClient) read() (element, error) {
 // ask sends a request and returns the answer with this id.
 func (c *rawClient) ask(id, request string) (element, error) {
 	c.send(request)
+	return c.wait(id)
+}
+
+// wait returns the answer with this id.
+func (c *rawClient) wait(id string) (element, error) {
 	for {
 		e, err := c.read()
 		if err != nil {
 			return element{}, fmt.Errorf("no answer to %.80s: %w", id, err)
 		}
-		if e.XMLName.Local == "iq" && e.attr("id") == id {
+		if e.XMLName.Local != "iq" {
+			continue
+		}
+		if c.seen[e.attr("id")]++; e.attr("id") == id {
 			return e, nil
 		}
 	}

@@ -11,10 +11,13 @@ import (
 	"slices"
 )
 
-// StartProsody starts Prosody 0.12 in cfg.Dir and creates the accounts.
+// StartProsody starts Prosody 0.12, or cfg.Program, in cfg.Dir and creates the accounts.
 func StartProsody(ctx context.Context, cfg XMPPConfig) (*XMPPServer, error) {
 	if len(cfg.Hosts) == 0 {
 		return nil, errors.New("lab: prosody needs a host")
+	}
+	if cfg.Program == "" {
+		cfg.Program = "prosody"
 	}
 	if cfg.LogLevel == "" {
 		cfg.LogLevel = "debug"
@@ -39,7 +42,7 @@ func StartProsody(ctx context.Context, cfg XMPPConfig) (*XMPPServer, error) {
 		server.ready = append(server.ready, accepts(server.HTTPAddr))
 	}
 	server.name = "prosody"
-	server.argv = []string{"prosody", "-F", "--config", config}
+	server.argv = []string{cfg.Program, "-F", "--config", config}
 	server.dir = cfg.Dir
 	server.env = []string{"HOME=" + cfg.Dir}
 	server.logs = []string{filepath.Join(cfg.Dir, "prosody.out"), filepath.Join(cfg.Dir, "prosody.log")}
@@ -54,7 +57,7 @@ func StartProsody(ctx context.Context, cfg XMPPConfig) (*XMPPServer, error) {
 func addProsodyUsers(ctx context.Context, cfg XMPPConfig, config string) error {
 	for _, host := range cfg.Hosts {
 		for _, user := range slices.Sorted(maps.Keys(host.Users)) {
-			cmd := exec.CommandContext(ctx, "prosodyctl", "--root", "--config", config,
+			cmd := exec.CommandContext(ctx, cfg.Program+"ctl", "--root", "--config", config,
 				"register", user, host.Name, host.Users[user])
 			cmd.Dir = cfg.Dir
 			cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cfg.Dir}

@@ -45,6 +45,7 @@ type XMPPConfig struct {
 	// TLS from the first byte (XEP-0368).
 	CA *CA
 
+	Program  string // Prosody: the command, default "prosody"; prosodyctl is beside it
 	HTTP     bool   // Prosody: WebSocket at /xmpp-websocket and BOSH at /http-bind, for all hosts
 	LogLevel string // default "debug" for Prosody and "info" for ejabberd
 	Extra    string // raw configuration lines at the top level
