@@ -37,12 +37,13 @@ type commandLine struct {
 	LogLevel  string `help:"Log from this level on: debug, info, warn or error, instead of the configuration's." enum:",debug,info,warn,error" default:"" placeholder:"LEVEL"`
 	LogFormat string `help:"Log as text or json, instead of as the configuration says." enum:",text,json" default:"" placeholder:"FORMAT"`
 
-	Serve      serveCommand      `cmd:"" help:"Run the component. SIGTERM answers what was asked and leaves, SIGHUP reads the configuration again."`
-	Check      checkCommand      `cmd:"" help:"Read the configuration and report every fault. Touches no network."`
-	Credential credentialCommand `cmd:"" help:"Print a credential for each TURN server, and the line that tries it."`
-	Query      queryCommand      `cmd:"" help:"Ask as an XMPP client would, and print the services that the answer names."`
-	Import     importCommand     `cmd:"" help:"Print the [[ice_server]] tables for a web page's iceServers or Prosody's external_services."`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Serve         serveCommand         `cmd:"" help:"Run the component. SIGTERM answers what was asked and leaves, SIGHUP reads the configuration again."`
+	Check         checkCommand         `cmd:"" help:"Read the configuration and report every fault. Touches no network."`
+	Credential    credentialCommand    `cmd:"" help:"Print a credential for each TURN server, and the line that tries it."`
+	Query         queryCommand         `cmd:"" help:"Ask as an XMPP client would, and print the services that the answer names."`
+	Import        importCommand        `cmd:"" help:"Print the [[ice_server]] tables for a web page's iceServers or Prosody's external_services."`
+	ProsodyConfig prosodyConfigCommand `cmd:"" help:"Print the blocks of Prosody's configuration that fit this one."`
+	Version       versionCommand       `cmd:"" help:"Print the version."`
 }
 
 const description = `Gives the users of an XMPP server STUN and TURN addresses with credentials that expire (XEP-0215).
