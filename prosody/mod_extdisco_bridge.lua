@@ -104,11 +104,14 @@ local last_id = 0;
 local sweeping = false;
 local told_timeout = false;
 
+-- Takes a request out and gives its stanza the form in which the client sent it.
 local function take_pending(id)
 	local request = pending[id];
 	if request then
 		pending[id] = nil;
 		pending_count = pending_count - 1;
+		local attr = request.stanza.attr;
+		attr.id, attr.to = request.id, module.host;
 	end
 	return request;
 end
@@ -159,7 +162,7 @@ local function bring_back(event)
 		if attr.to ~= request.stanza.attr.from then return true; end
 		take_pending(attr.id);
 		told_timeout = false;
-		attr.id, attr.from = request.stanza.attr.id, module.host;
+		attr.id, attr.from = request.id, module.host;
 	elseif attr.id and attr.id:sub(1, #id_prefix) == id_prefix then
 		return true; -- too late: the client was told that there will be no answer
 	end
@@ -173,7 +176,6 @@ local function watch_answers(host)
 		module:context(host):hook("iq/full", bring_back, 1000);
 	end
 end
-module:hook_global("host-deactivated", function (host) watched[host] = nil; end);
 
 local function forward(event)
 	local origin, stanza = event.origin, event.stanza;
@@ -185,12 +187,11 @@ local function forward(event)
 	end
 	watch_answers(origin.host);
 	last_id = last_id + 1;
-	local attr, id, id_on_the_way = stanza.attr, stanza.attr.id, id_prefix..last_id;
-	pending[id_on_the_way] = { stanza = stanza, deadline = now() + timeout };
+	local attr, id = stanza.attr, id_prefix..last_id;
+	pending[id] = { stanza = stanza, id = attr.id, deadline = now() + timeout };
 	pending_count = pending_count + 1;
-	attr.id, attr.to = id_on_the_way, component;
+	attr.id, attr.to = id, component;
 	module:send(stanza, bouncer);
-	attr.id, attr.to = id, module.host;
 	if not sweeping then
 		sweeping = true;
 		module:add_timer(1, sweep);
@@ -490,7 +491,7 @@ local function on_connected()
 end
 
 local function on_disconnected(event)
-	if event.session.type ~= "component" then return; end -- one that was not let in
+	if not connected or event.session.type ~= "component" then return; end -- one that was not let in
 	module:log("info", "extdisco at %s has disconnected; requests are refused until it is back, and the lists keep what they have", component);
 	module:set_status("warn", "extdisco is not connected");
 	connected = false;
@@ -515,6 +516,13 @@ module:hook_global("host-activated", function (host)
 	elseif pools[host] then
 		pools[host].instance = nil;
 		tick_soon();
+	end
+end);
+
+module:hook_global("host-deactivated", function (host)
+	watched[host] = nil;
+	if host == component then -- or requests would go out to other servers
+		on_disconnected({ session = { type = "component" } });
 	end
 end);
 

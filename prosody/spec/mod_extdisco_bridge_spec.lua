@@ -396,11 +396,22 @@ describe("requests", function ()
 
 	it("are refused with their own id when mod_component sends them back", function ()
 		connect();
+		server.bounce = true;
 		ask();
-		local sent = server.sent[1];
-		sent.origin.send(st.error_reply(sent.stanza, "wait", "remote-server-timeout"));
+		assert.equal(1, #server.sent);
+		local refusal = server.sent[1].stanza.attr;
+		assert.same({ "a1", host, "juliet@"..host.."/x", "error" }, { refusal.id, refusal.from, refusal.to, refusal.type });
+	end);
+
+	it("are refused when the component is taken out of the server", function ()
+		connect();
+		ask();
+		server.global["host-deactivated"](turn);
 		assert.equal("a1", server.sent[2].stanza.attr.id);
-		assert.equal("juliet@"..host.."/x", server.sent[2].stanza.attr.to);
+		ask();
+		assert.equal("error", server.sent[3].stanza.attr.type);
+		disconnect();
+		assert.equal(1, logged("has disconnected"));
 	end);
 
 	it("are refused when the module is unloaded", function ()

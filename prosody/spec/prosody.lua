@@ -63,7 +63,13 @@ end
 function api:add_timer(delay, callback)
 	table.insert(self.server.timers, { at = self.server.clock + delay, callback = callback, module = self });
 end
-function api:send(stanza, origin) table.insert(self.server.sent, { stanza = st.clone(stanza), origin = origin }); end
+function api:send(stanza, origin)
+	if self.server.bounce and origin then -- as mod_component does without a connection
+		origin.send(st.error_reply(stanza, "wait", "remote-server-timeout", "Component unavailable"));
+		return;
+	end
+	table.insert(self.server.sent, { stanza = st.clone(stanza), origin = origin });
+end
 function api:send_iq(stanza)
 	local question = { stanza = stanza };
 	table.insert(self.server.asked, question);
