@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +15,7 @@ type ExtdiscoConfig struct {
 	Dir    string // an existing folder; gets config.toml and the log
 	Config string // content of config.toml
 	Args   []string
+	Within []string // the command that runs it, such as "ip netns exec NAME"
 
 	// Unconnected makes Start return at once, without a connection to the
 	// server.
@@ -36,7 +38,7 @@ func StartExtdisco(ctx context.Context, cfg ExtdiscoConfig) (*Extdisco, error) {
 		return nil, err
 	}
 	e.name = "extdisco"
-	e.argv = append([]string{cfg.Binary, "serve", "--config", e.ConfigFile}, cfg.Args...)
+	e.argv = slices.Concat(cfg.Within, []string{cfg.Binary, "serve", "--config", e.ConfigFile}, cfg.Args)
 	e.dir = cfg.Dir
 	e.env = []string{"HOME=" + cfg.Dir}
 	e.logs = []string{filepath.Join(cfg.Dir, "extdisco.log")}

@@ -3,8 +3,10 @@ package lab
 import (
 	"embed"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"text/template"
 )
@@ -45,6 +47,10 @@ type XMPPConfig struct {
 	// TLS from the first byte (XEP-0368).
 	CA *CA
 
+	// ComponentIP is where components connect, 127.0.0.1 by default: the end of
+	// a network of the test's own, for a component in a network namespace.
+	ComponentIP string
+
 	Program  string // Prosody: the command, default "prosody"; prosodyctl is beside it
 	HTTP     bool   // Prosody: WebSocket at /xmpp-websocket and BOSH at /http-bind, for all hosts
 	LogLevel string // default "debug" for Prosody and "info" for ejabberd
@@ -57,7 +63,7 @@ type XMPPConfig struct {
 }
 
 // XMPPServer is a running, or stopped, Prosody or ejabberd.
-// All addresses are "127.0.0.1:PORT" and stay the same over a restart.
+// All addresses are "127.0.0.1:PORT", but for ComponentIP, and stay the same over a restart.
 type XMPPServer struct {
 	C2SAddr       string
 	DirectTLSAddr string // empty without a CA
@@ -89,6 +95,9 @@ func newXMPPSettings(cfg XMPPConfig) (*xmppSettings, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.ComponentIP == "" {
+		cfg.ComponentIP = "127.0.0.1"
+	}
 	s := &xmppSettings{
 		XMPPConfig: cfg,
 		C2SPort:    list[0], DirectTLSPort: list[1], ComponentPort: list[2], HTTPPort: list[3],
@@ -110,7 +119,7 @@ func newXMPPSettings(cfg XMPPConfig) (*xmppSettings, error) {
 
 // server returns the server that the settings describe, without its process.
 func (s *xmppSettings) server() *XMPPServer {
-	server := &XMPPServer{C2SAddr: loopback(s.C2SPort), ComponentAddr: loopback(s.ComponentPort)}
+	server := &XMPPServer{C2SAddr: loopback(s.C2SPort), ComponentAddr: net.JoinHostPort(s.ComponentIP, strconv.Itoa(s.ComponentPort))}
 	server.ready = append(server.ready, accepts(server.C2SAddr))
 	if len(s.Components) > 0 { // otherwise Prosody does not open the port
 		server.ready = append(server.ready, accepts(server.ComponentAddr))
