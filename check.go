@@ -60,6 +60,16 @@ func (e *environment) fetchAll(cfg *config) error {
 }
 
 func (e *environment) fetchOne(cfg *providerConfig) error {
+	now := time.Now()
+	set, err := e.fetchSet(cfg, now)
+	if err != nil {
+		return err
+	}
+	return printProviderSet(e.stdout, cfg, set, now)
+}
+
+// fetchSet asks a provider for what it offers at now.
+func (e *environment) fetchSet(cfg *providerConfig, now time.Time) (*providerSet, error) {
 	logger, _ := e.logger(logConfig{format: "text"})
 	p := newProvider(cfg, logger)
 	defer p.client.CloseIdleConnections()
@@ -69,16 +79,11 @@ func (e *environment) fetchOne(cfg *providerConfig) error {
 	if cfg.perUser {
 		user = "extdisco-check"
 	}
-	now := time.Now()
 	set, err := p.fetch(ctx, user, now)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	offered, err := newProviderSet(set)
-	if err != nil {
-		return err
-	}
-	return printProviderSet(e.stdout, cfg, offered, now)
+	return newProviderSet(set)
 }
 
 // printProviderSet prints what a provider gave, as clients would get it.

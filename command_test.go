@@ -19,7 +19,7 @@ func TestWrongUsage(t *testing.T) {
 		args []string
 		want string // first line on standard error, without "extdisco: "
 	}{
-		{"no command", nil, `expected one of "serve", "check", "credential", "query", "import", ...`},
+		{"no command", nil, `expected one of "serve", "check", "credential", "probe", "query", ...`},
 		{"unknown command", []string{"dance"}, "unexpected argument dance"},
 		{"unknown flag", []string{"--dance"}, "unknown flag --dance"},
 		{"unknown flag of a command", []string{"check", "--dance"}, "unknown flag --dance"},

@@ -28,6 +28,7 @@ type config struct {
 	allow      []string // domains and bare JIDs
 	iceServers []iceServer
 	limits     limitsConfig
+	probe      probeConfig
 	log        logConfig
 	warnings   []string // each with its file, line and key
 }
@@ -104,6 +105,7 @@ func parseConfig(file string, content []byte, now time.Time) (*config, error) {
 	cfg.allow = readAccess(root.table("access"), cfg.component.hosts)
 	cfg.iceServers = readICEServers(root)
 	cfg.limits = readLimits(root.table("limits"))
+	cfg.probe = readProbe(root)
 	cfg.log = readLog(root.table("log"))
 	root.unknown()
 	if r.inlineSecret {

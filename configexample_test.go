@@ -7,13 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"extdisco/integration/lab"
 )
 
 // commentedOut is a line of the example that is configuration once the "# " is
 // taken away.
-var commentedOut = regexp.MustCompile(`(?m)^# ((?:\w+ *= |\[\[).*)$`)
+var commentedOut = regexp.MustCompile(`(?m)^# ((?:\w+ *= |\[[\[a-z]).*)$`)
 
 // exampleConfig returns config.toml.example as it stands, and with every key
 // activated.
@@ -80,6 +81,9 @@ func TestExampleConfigTellsDefaults(t *testing.T) {
 	if full.limits != plain.limits {
 		t.Errorf("limits = %+v, and %+v by default", full.limits, plain.limits)
 	}
+	if probe := (probeConfig{on: true, interval: 30 * time.Second, allocateInterval: 5 * time.Minute, timeout: 3 * time.Second, rootCAs: full.probe.rootCAs}); full.probe != probe || plain.probe.on {
+		t.Errorf("probe = %+v, want %+v", full.probe, probe)
+	}
 	if full.log != plain.log {
 		t.Errorf("log = %+v, and %+v by default", full.log, plain.log)
 	}
@@ -94,7 +98,7 @@ var knownKeys = regexp.MustCompile(`unknown key; known (?:in \[+([a-z_]+)\]+|at 
 // says about one that it does not know. The section "" has the sections.
 func loaderKeys(t *testing.T) map[string][]string {
 	t.Helper()
-	const unknownEverywhere = "x = 1\n[component]\nx = 1\n[access]\nx = 1\n[[ice_server]]\nx = 1\n[limits]\nx = 1\n[log]\nx = 1\n"
+	const unknownEverywhere = "x = 1\n[component]\nx = 1\n[access]\nx = 1\n[[ice_server]]\nx = 1\n[limits]\nx = 1\n[probe]\nx = 1\n[log]\nx = 1\n"
 	_, err := parseConfig("config.toml", []byte(unknownEverywhere), testTime)
 	if err == nil {
 		t.Fatal("unknown keys are accepted")

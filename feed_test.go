@@ -105,10 +105,7 @@ func TestFeedRequests(t *testing.T) {
 // With nothing on offer at present the bridge keeps what it has.
 func TestFeedWithoutAnything(t *testing.T) {
 	d, _ := newTestDaemon(t, minimalConfig)
-	o := *d.offer.Load()
-	o.fixed = nil
-	o.sources = nil
-	d.offer.Store(&o)
+	d.offer.Store(newOffer(&config{}, nil, d.log, testTime))
 	_, err := askFeed(t, d, "example.org", feedRequest(2))
 	var e stanza.Error
 	if !errors.As(err, &e) || e.Condition != stanza.RemoteServerTimeout {

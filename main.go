@@ -40,6 +40,7 @@ type commandLine struct {
 	Serve         serveCommand         `cmd:"" help:"Run the component. SIGTERM answers what was asked and leaves, SIGHUP reads the configuration again."`
 	Check         checkCommand         `cmd:"" help:"Read the configuration and report every fault. Touches no network."`
 	Credential    credentialCommand    `cmd:"" help:"Print a credential for each TURN server, and the line that tries it."`
+	Probe         probeCommand         `cmd:"" help:"Try every configured server for real, as a client would."`
 	Query         queryCommand         `cmd:"" help:"Ask as an XMPP client would, and print the services that the answer names."`
 	Import        importCommand        `cmd:"" help:"Print the [[ice_server]] tables for a web page's iceServers or Prosody's external_services."`
 	ProsodyConfig prosodyConfigCommand `cmd:"" help:"Print the blocks of Prosody's configuration that fit this one."`

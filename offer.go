@@ -2,12 +2,14 @@ package main
 
 import (
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"mellium.im/xmpp/stanza"
 
 	"extdisco/component"
 	"extdisco/limit"
+	"extdisco/probe"
 	"extdisco/turncred"
 	"extdisco/xep0215"
 )
@@ -19,11 +21,15 @@ type offer struct {
 	limits  limitsConfig
 	limiter *limit.Limiter
 	sources []source
-	fixed   []*xep0215.Group // of all sources, when none of them is a provider
+	shown   atomic.Pointer[shownGroups]
+	monitor *probe.Monitor // nil without [probe]
 }
 
-// source is an [[ice_server]]: a group that never changes, or a provider.
+// source is an [[ice_server]]: services with what makes their credentials, and the
+// group of them all; or a provider.
 type source struct {
+	services []xep0215.Service
+	issuer   xep0215.Issuer
 	group    *xep0215.Group
 	provider *provider
 }
@@ -38,23 +44,23 @@ func newOffer(cfg *config, previous *offer, log *slog.Logger, now time.Time) *of
 	} else {
 		o.limiter = limit.New(cfg.limits.perJID, cfg.limits.total, now)
 	}
-	hasProvider := false
 	for _, s := range cfg.iceServers {
 		if s.provider == nil {
-			o.sources = append(o.sources, source{group: xep0215.NewGroup(newIssuer(s), s.services...)})
+			issuer := newIssuer(s)
+			o.sources = append(o.sources, source{services: s.services, issuer: issuer, group: xep0215.NewGroup(issuer, s.services...)})
 			continue
 		}
-		hasProvider = true
 		p := previous.provider(s.provider)
 		if p == nil || !p.hasAnything() { // a reload is also a wish to try again
 			p = startProvider(s.provider, log, now)
 		}
 		o.sources = append(o.sources, source{provider: p})
 	}
-	if !hasProvider {
-		for _, s := range o.sources {
-			o.fixed = append(o.fixed, s.group)
-		}
+	o.show(nil)
+	if cfg.probe.on {
+		o.monitor = o.newMonitor(cfg, previous, log)
+		o.hideUnhealthy(cfg.probe, o.monitor.Snapshot())
+		o.monitor.Start()
 	}
 	return o
 }
@@ -74,15 +80,17 @@ func (o *offer) provider(cfg *providerConfig) *provider {
 
 // groupsFor returns what is on offer for the requester at now.
 func (o *offer) groupsFor(requester []byte, now time.Time) []*xep0215.Group {
-	if o.fixed != nil {
-		return o.fixed
+	shown := o.shown.Load()
+	if shown.fixed != nil {
+		return shown.fixed
 	}
 	groups := make([]*xep0215.Group, 0, len(o.sources))
-	for _, s := range o.sources {
-		if s.provider != nil {
+	for i, s := range o.sources {
+		switch {
+		case s.provider != nil:
 			groups = append(groups, s.provider.groups(requester, now)...)
-		} else {
-			groups = append(groups, s.group)
+		case shown.bySource[i] != nil:
+			groups = append(groups, shown.bySource[i])
 		}
 	}
 	return groups
@@ -103,9 +111,12 @@ func (o *offer) prepare(requester []byte, now time.Time) []<-chan struct{} {
 	return open
 }
 
-// close ends the providers that next does not use. When there is no next, they
+// close ends the checks, and the providers that next does not use. When there is no next, they
 // take back what they gave if they are configured so.
 func (o *offer) close(next *offer) {
+	if o.monitor != nil {
+		o.monitor.Close()
+	}
 	for _, s := range o.sources {
 		if s.provider != nil && next.provider(s.provider.cfg) != s.provider {
 			s.provider.close(next == nil)

@@ -51,12 +51,12 @@ func cloudflareConfig(perUser bool) *providerConfig {
 func providerOffer(t *testing.T, v *vendor, perUser bool) (*daemon, *logBuffer) {
 	t.Helper()
 	d, log := newTestDaemon(t, minimalConfig)
-	fixed := d.offer.Load().fixed
+	o := d.offer.Load()
 	p := newProvider(cloudflareConfig(perUser), d.log)
 	p.client.Transport = v
 	p.start(time.Now())
-	d.offer.Load().fixed = nil
-	d.offer.Load().sources = []source{{provider: p}, {group: fixed[0]}}
+	o.sources = []source{{provider: p}, o.sources[0]}
+	o.show(nil)
 	return d, log
 }
 
@@ -142,8 +142,9 @@ func TestProviderOfShortLife(t *testing.T) {
 		p := newProvider(cfg, d.log)
 		p.client.Transport = v
 		p.start(time.Now())
-		d.offer.Load().fixed = nil
-		d.offer.Load().sources = append(d.offer.Load().sources, source{provider: p})
+		o := d.offer.Load()
+		o.sources = append(o.sources, source{provider: p})
+		o.show(nil)
 		defer d.close()
 		for range 60 {
 			<-time.After(20 * time.Second)

@@ -29,8 +29,10 @@ type queryCommand struct {
 	CAFile       string        `help:"Trust the certificates in this PEM file as well." placeholder:"FILE"`
 	Timeout      time.Duration `help:"Give up after this time. Default: 10s." default:"10s" placeholder:"DURATION"`
 
+	Probe bool `help:"Also try each server that the answer names, as a client would." xor:"probe"`
+
 	JSON bool `name:"json" help:"Print JSON." xor:"form"`
-	RTC  bool `name:"rtc" help:"Print an RTCIceServer list, to be pasted into a page." xor:"form"`
+	RTC  bool `name:"rtc" help:"Print an RTCIceServer list, to be pasted into a page." xor:"form,probe"`
 }
 
 // Help is printed below the flags.
@@ -40,6 +42,7 @@ func (queryCommand) Help() string {
 Examples:
   extdisco query meet.example.org
   extdisco query example.org --jid alice@example.org --password-file alice.password
+  extdisco query meet.example.org --probe
   extdisco query meet.example.org --address 127.0.0.1:5222 --tls none --insecure
   extdisco query meet.example.org --to turn.meet.example.org --rtc`
 }
@@ -73,9 +76,12 @@ func (q queryCommand) Run(env *environment) error {
 	defer client.close()
 
 	answers := []answer{client.ask(ctx, to, xep0215.NS), client.ask(ctx, to, xep0215.NS1)}
+	if q.Probe && failure(to, answers) == nil {
+		return q.probe(env, to.String(), answers)
+	}
 	switch {
 	case q.JSON:
-		err = printAnswersJSON(env.stdout, to.String(), answers)
+		err = printAnswersJSON(env.stdout, to.String(), answers, nil)
 	case q.RTC:
 		err = printRTC(env.stdout, answers)
 	default:

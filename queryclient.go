@@ -105,20 +105,29 @@ func (l *xmppLogin) tlsConfig() (*tls.Config, error) {
 	if l.tls == "direct" {
 		config.NextProtos = []string{"xmpp-client"} // XEP-0368 §4
 	}
-	if l.caFile == "" {
-		return config, nil
+	var err error
+	config.RootCAs, err = rootCAs(l.caFile)
+	return config, err
+}
+
+// rootCAs returns the authorities of the system and those in a file that the flag
+// --ca-file names; nil, which means those of the system, without one.
+func rootCAs(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
 	}
-	pem, err := os.ReadFile(l.caFile)
+	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("--ca-file: %w", err)
 	}
-	if config.RootCAs, err = x509.SystemCertPool(); err != nil {
-		config.RootCAs = x509.NewCertPool()
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
 	}
-	if !config.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("--ca-file: %s holds no certificate in PEM form", l.caFile)
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("--ca-file: %s holds no certificate in PEM form", file)
 	}
-	return config, nil
+	return pool, nil
 }
 
 // dial connects to the address given, or to where DNS says that the domain's

@@ -131,11 +131,12 @@ type answerJSON struct {
 	Milliseconds float64       `json:"milliseconds"`
 }
 
-func printAnswersJSON(w io.Writer, to string, answers []answer) error {
+func printAnswersJSON(w io.Writer, to string, answers []answer, probed []probed) error {
 	document := struct {
 		Asked   string       `json:"asked"`
 		Answers []answerJSON `json:"answers"`
-	}{Asked: to}
+		Probed  []probedJSON `json:"probed,omitempty"`
+	}{Asked: to, Probed: newProbedJSON(probed)}
 	for _, a := range answers {
 		out := answerJSON{Namespace: a.namespace, Milliseconds: float64(a.took.Microseconds()) / 1000}
 		if a.err == nil {

@@ -62,7 +62,7 @@ func answersTests() []answersTest {
 func TestPrintAnswers(t *testing.T) {
 	forms := map[string]func(io.Writer, []answer) error{
 		"txt":  func(w io.Writer, a []answer) error { return printAnswers(w, "example.org", a, testTime) },
-		"json": func(w io.Writer, a []answer) error { return printAnswersJSON(w, "example.org", a) },
+		"json": func(w io.Writer, a []answer) error { return printAnswersJSON(w, "example.org", a, nil) },
 		"rtc":  printRTC,
 	}
 	for _, tt := range answersTests() {

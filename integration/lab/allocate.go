@@ -1,26 +1,20 @@
 package lab
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
+	"net/netip"
+	"strings"
 	"time"
 
-	"github.com/pion/stun/v4"
-	"github.com/pion/turn/v5"
+	"extdisco/probe"
 )
 
 // allocateTimeout bounds [Allocation.Do] when its context does not.
 const allocateTimeout = 10 * time.Second
-
-// unusedPeer is a documentation address (RFC 5737). A permission for it can be
-// created although nothing will ever be sent there.
-var unusedPeer = &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9}
 
 // Allocation says where and how to make one TURN allocation. The fields up to
 // Password are those of a XEP-0215 service.
@@ -53,151 +47,57 @@ func (e *AllocateError) Error() string {
 	return fmt.Sprintf("turn %s: %d %s", e.Op, e.Code, e.Reason)
 }
 
-// Do makes the allocation, creates a permission, and deletes the allocation
-// again. It returns the relayed address and how long the allocation took, or
-// the echo if there was one. A refusal is an [*AllocateError].
+// Do makes the allocation and deletes it again. It returns the relayed address and
+// how long the allocation took, or the echo if there was one. A refusal is an
+// [*AllocateError].
 func (a Allocation) Do(ctx context.Context) (relayed net.Addr, rtt time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, allocateTimeout)
-	defer cancel()
-	ctx, lost := context.WithCancelCause(ctx)
-	defer lost(nil)
-	conn, err := a.dial(ctx)
+	server, err := a.server()
 	if err != nil {
-		return nil, 0, fmt.Errorf("turn dial: %w", err)
+		return nil, 0, err
 	}
-	defer conn.Close()
-	server := conn.RemoteAddr().String()
-	client, err := turn.NewClient(&turn.ClientConfig{
-		STUNServerAddr: server,
-		TURNServerAddr: server,
-		Username:       a.Username,
-		Password:       a.Password,
-		Conn:           conn,
-	})
-	if err != nil {
-		return nil, 0, fmt.Errorf("turn client: %w", err)
-	}
-	received := make(chan struct{})
-	go func() {
-		defer close(received)
-		lost(receive(conn, client))
-	}()
-	// Some steps know no context: they end when the client is closed.
-	unwatch := context.AfterFunc(ctx, client.Close)
-	defer func() {
-		unwatch()
-		client.Close()
-		conn.Close()
-		<-received
-	}()
-	return a.allocate(ctx, client)
-}
-
-func (a Allocation) allocate(ctx context.Context, client *turn.Client) (net.Addr, time.Duration, error) {
-	start := time.Now()
-	relay, err := client.AllocateWithContext(ctx)
-	if err != nil {
-		return nil, 0, refusal(ctx, "allocate", err)
-	}
-	rtt := time.Since(start)
-	defer relay.Close() // a Refresh with lifetime 0 (RFC 8656 §7)
-	peer := net.Addr(unusedPeer)
+	options := probe.Options{Depth: probe.Allocate, Timeout: allocateTimeout, RootCAs: a.RootCAs}
 	if a.Echo {
-		peer = relay.LocalAddr()
+		options.Depth = probe.Echo
 	}
-	if err := client.CreatePermission(peer); err != nil {
-		return nil, 0, refusal(ctx, "permission", err)
-	}
-	if a.Echo {
-		if rtt, err = echo(ctx, relay); err != nil {
-			return nil, 0, refusal(ctx, "echo", err)
+	if a.ServerName != "" {
+		server.Host = a.ServerName
+		options.Resolve = func(ctx context.Context, _ string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip4", a.Host)
 		}
 	}
-	return relay.LocalAddr(), rtt, nil
+	result := probe.Try(ctx, server, options)
+	if failure := result.Worst(); failure != nil {
+		return nil, 0, refusal(failure)
+	}
+	address := result.Addresses[0]
+	if a.Echo && address.Note != "" {
+		return nil, 0, errors.New("turn echo: " + address.Note)
+	}
+	last := address.Steps[len(address.Steps)-1]
+	return net.UDPAddrFromAddrPort(address.Relayed), last.Took, nil
 }
 
-// dial returns a connection that pion/turn takes for a packet connection.
-func (a Allocation) dial(ctx context.Context) (connected, error) {
-	network, port := "udp", 3478
-	switch {
-	case a.Type == "turns" && (a.Transport == "tcp" || a.Transport == ""):
-		network, port = "tls", 5349
-	case a.Type == "turn" && (a.Transport == "udp" || a.Transport == ""):
-	case a.Type == "turn" && a.Transport == "tcp":
-		network = "tcp"
-	default:
-		return nil, fmt.Errorf("cannot speak %s over %q", a.Type, a.Transport)
+// server fills in what is left to the defaults.
+func (a Allocation) server() (probe.Server, error) {
+	s := probe.Server{Type: a.Type, Host: a.Host, Port: uint16(a.Port), Transport: a.Transport, Username: a.Username, Password: a.Password}
+	tls := a.Type == probe.TypeTURNS
+	if s.Transport == "" {
+		s.Transport = map[bool]string{true: "tcp", false: "udp"}[tls]
 	}
-	if a.Port != 0 {
-		port = a.Port
+	if s.Port == 0 {
+		s.Port = map[bool]uint16{true: 5349, false: 3478}[tls]
 	}
-	address := net.JoinHostPort(a.Host, strconv.Itoa(port))
-	if network == "tls" {
-		dialer := tls.Dialer{Config: &tls.Config{RootCAs: a.RootCAs, ServerName: a.ServerName}}
-		conn, err := dialer.DialContext(ctx, "tcp", address)
-		if err != nil {
-			return nil, err
-		}
-		return streamConn{turn.NewSTUNConn(conn), conn}, nil
+	if a.Type != probe.TypeTURN && !tls || tls && s.Transport != "tcp" || s.Transport != "tcp" && s.Transport != "udp" {
+		return s, fmt.Errorf("cannot speak %s over %q", a.Type, a.Transport)
 	}
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	if network == "tcp" {
-		return streamConn{turn.NewSTUNConn(conn), conn}, nil
-	}
-	return datagramConn{conn}, nil
+	return s, nil
 }
 
-// receive feeds the client until the connection fails or is closed. The
-// client's own Listen would do the same in a goroutine that nobody can wait for,
-// and would keep the error to itself.
-func receive(conn net.PacketConn, client *turn.Client) error {
-	buffer := make([]byte, 65535)
-	for {
-		n, from, err := conn.ReadFrom(buffer)
-		if err != nil {
-			return err
-		}
-		if _, err := client.HandleInbound(buffer[:n], from); err != nil {
-			return err
-		}
+// refusal tells a refusal by the server from what kept us from asking it.
+func refusal(f *probe.Failure) error {
+	if f.Code == 0 {
+		return fmt.Errorf("turn %s: %w", f.Step, f.Err)
 	}
-}
-
-// echo sends one datagram through the relay to itself. The context has a deadline.
-func echo(ctx context.Context, relay net.PacketConn) (time.Duration, error) {
-	deadline, _ := ctx.Deadline()
-	if err := relay.SetReadDeadline(deadline); err != nil {
-		return 0, err
-	}
-	payload := []byte("echo " + relay.LocalAddr().String())
-	start := time.Now()
-	if _, err := relay.WriteTo(payload, relay.LocalAddr()); err != nil {
-		return 0, err
-	}
-	buffer := make([]byte, 1500)
-	for {
-		n, _, err := relay.ReadFrom(buffer)
-		if err != nil {
-			return 0, err
-		}
-		if bytes.Equal(buffer[:n], payload) {
-			return time.Since(start), nil
-		}
-	}
-}
-
-// refusal finds the STUN error code, or the context's end, behind an error.
-func refusal(ctx context.Context, op string, err error) error {
-	var refused *stun.TurnError
-	if errors.As(err, &refused) {
-		return &AllocateError{Op: op, Code: int(refused.ErrorCodeAttr.Code), Reason: string(refused.ErrorCodeAttr.Reason)}
-	}
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	return fmt.Errorf("turn %s: %w", op, err)
+	_, reason, _ := strings.Cut(f.Err.Error(), fmt.Sprint(f.Code)+": ")
+	return &AllocateError{Op: string(f.Step), Code: f.Code, Reason: reason}
 }

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"extdisco/probe"
+	"extdisco/xep0215"
+)
+
+// shownGroups is what of the configured servers is given out at present: all, or
+// all but those that are down.
+type shownGroups struct {
+	bySource []*xep0215.Group // nil where a source is a provider, or nothing is left of it
+	fixed    []*xep0215.Group // the same without gaps, when no source is a provider
+}
+
+// show puts in force what is given out without the hidden services.
+func (o *offer) show(hidden map[xep0215.Key]bool) {
+	shown := &shownGroups{bySource: make([]*xep0215.Group, len(o.sources))}
+	hasProvider := false
+	for i, s := range o.sources {
+		if s.provider != nil {
+			hasProvider = true
+			continue
+		}
+		shown.bySource[i] = s.without(hidden)
+		if shown.bySource[i] != nil {
+			shown.fixed = append(shown.fixed, shown.bySource[i])
+		}
+	}
+	if hasProvider {
+		shown.fixed = nil
+	}
+	o.shown.Store(shown)
+}
+
+// without returns the group without the hidden services, or nil if none is left.
+func (s source) without(hidden map[xep0215.Key]bool) *xep0215.Group {
+	var left []xep0215.Service
+	for _, service := range s.services {
+		if !hidden[service.Key()] {
+			left = append(left, service)
+		}
+	}
+	switch len(left) {
+	case 0:
+		return nil
+	case len(s.services):
+		return s.group
+	}
+	return xep0215.NewGroup(s.issuer, left...)
+}
+
+// newMonitor returns the monitor of the configured servers. What providers give is
+// the vendors' to watch. Of servers that previous had too, what it knew is kept.
+func (o *offer) newMonitor(cfg *config, previous *offer, log *slog.Logger) *probe.Monitor {
+	var known *probe.Monitor
+	if previous != nil {
+		known = previous.monitor
+	}
+	return probe.NewMonitor(probe.MonitorConfig{
+		Interval: cfg.probe.interval, AllocateInterval: cfg.probe.allocateInterval,
+		Options: probe.Options{Timeout: cfg.probe.timeout, RootCAs: cfg.probe.rootCAs},
+		Changed: func(changed probe.Health, all []probe.Health) {
+			logHealth(log, changed)
+			o.hideUnhealthy(cfg.probe, all)
+		},
+	}, monitorTargets(cfg), known)
+}
+
+// hideUnhealthy hides the servers that are down, if that is asked for. Should all be
+// down, all are offered: then it is more likely us than all of them.
+func (o *offer) hideUnhealthy(cfg probeConfig, all []probe.Health) {
+	if !cfg.hideUnhealthy {
+		return
+	}
+	hidden := map[xep0215.Key]bool{}
+	for _, h := range all {
+		if h.State == probe.Down {
+			hidden[keyOf(h.Server)] = true
+		}
+	}
+	if len(hidden) == len(all) {
+		hidden = nil
+	}
+	o.show(hidden)
+}
+
+func keyOf(s probe.Server) xep0215.Key {
+	return xep0215.Service{Type: s.Type, Host: s.Host, Port: s.Port, Transport: s.Transport}.Key()
+}
+
+// monitorTargets returns the servers that are configured, each with how to get a
+// credential for it.
+func monitorTargets(cfg *config) []probe.Target {
+	var targets []probe.Target
+	for i, s := range cfg.iceServers {
+		for _, service := range s.services {
+			server, ok := probeServer(service)
+			if !ok {
+				continue
+			}
+			t := probe.Target{ID: server.URI(), Where: fmt.Sprintf("ice_server[%d]", i), Server: server}
+			if xep0215.NeedsCredentials(service.Type) {
+				t.Credential = func(now time.Time) (username, password string, err error) {
+					c, err := probeCredential(s, now)
+					return string(c.Username), string(c.Password), err
+				}
+			}
+			targets = append(targets, t)
+		}
+	}
+	return targets
+}
+
+// logHealth tells of a change.
+func logHealth(log *slog.Logger, h probe.Health) {
+	attrs := []any{"server", h.Server.URI(), "config", h.Where}
+	level, message := slog.LevelInfo, "a server works"
+	switch h.State {
+	case probe.Down:
+		level, message = slog.LevelWarn, "a server does not work"
+	case probe.Misconfigured:
+		level, message = slog.LevelError, "a server refuses the credentials that are given out for it"
+	}
+	if h.State != probe.Up && h.Failure != nil {
+		attrs = append(attrs, "do", h.Failure.Cure(), "err", h.Failure.Error())
+	}
+	log.Log(context.Background(), level, message, attrs...)
+}

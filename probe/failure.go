@@ -1,0 +1,157 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/pion/stun/v4"
+)
+
+// Kind says what a failure is, for programs.
+type Kind string
+
+// The kinds of failures.
+const (
+	KindNoName       Kind = "no-such-name"
+	KindResolver     Kind = "resolver"
+	KindRefused      Kind = "refused"
+	KindTimeout      Kind = "timeout"
+	KindNoRoute      Kind = "no-route"
+	KindCertName     Kind = "certificate-name"
+	KindCertExpired  Kind = "certificate-expired"
+	KindCertUnknown  Kind = "certificate-unknown"
+	KindTLS          Kind = "tls"
+	KindNotSTUN      Kind = "not-stun"
+	KindUnauthorized Kind = "unauthorized" // 401
+	KindMismatch     Kind = "mismatch"     // 437, 441
+	KindQuota        Kind = "quota"        // 486
+	KindCapacity     Kind = "capacity"     // 508
+	KindRedirect     Kind = "redirect"     // 300
+	KindForbidden    Kind = "forbidden"    // 403
+	KindCode         Kind = "code"         // another STUN error code
+	KindConnection   Kind = "connection"   // anything else
+)
+
+// Failure is why a step did not go well.
+type Failure struct {
+	Step Step
+	Kind Kind
+	Code int // STUN error code, or 0
+	Err  error
+}
+
+// Error says what was tried and what happened.
+func (f *Failure) Error() string { return string(f.Step) + ": " + f.Problem() }
+
+// Unwrap returns the error behind the failure.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// saying is what a kind of failure is in words, and what to do about it.
+type saying struct{ problem, cure string }
+
+var sayings = map[Kind]saying{
+	KindNoName:       {"there is no such name", "correct the host in urls, or add it to the DNS"},
+	KindResolver:     {"the name cannot be resolved at present", "look at the resolver of this machine"},
+	KindRefused:      {"nothing listens at this port", "start the TURN server, or correct the port in urls; for tcp and tls the server must be told to listen there too"},
+	KindTimeout:      {"no answer", "open the port in the firewalls between, at the provider too; see whether the server runs"},
+	KindNoRoute:      {"this machine has no way to that address", "nothing, if clients have one (IPv6); otherwise take the address out of the DNS"},
+	KindCertName:     {"the certificate is for another name", "get a certificate for the host in urls, or write the name of the certificate into urls"},
+	KindCertExpired:  {"the certificate has expired, or is not good yet", "renew it and let the server read it (coturn: SIGUSR2); look at the clocks"},
+	KindCertUnknown:  {"the certificate is from an authority that is not trusted", "let the server send the whole chain (coturn: cert with fullchain.pem), or get one from a public authority"},
+	KindTLS:          {"TLS failed", "see whether the port is for TLS, and the server's log"},
+	KindNotSTUN:      {"what answers does not speak STUN", "correct the port in urls: it belongs to something else"},
+	KindUnauthorized: {"401: the credential is refused", "the shared secret of the TURN server is another one (coturn: static-auth-secret, use-auth-secret), or a clock is wrong on one side"},
+	KindMismatch:     {"the server has lost the allocation, or has it for somebody else", "try again; if it stays so, look for a load balancer that sends one client to several servers"},
+	KindQuota:        {"486: the quota is used up", "raise user-quota or total-quota, or see who uses it up in the server's log"},
+	KindCapacity:     {"508: the server has no port left to relay on", "widen min-port to max-port, or add a server"},
+	KindRedirect:     {"300: the server sends clients to another one", "write that one into urls"},
+	KindForbidden:    {"403: the server forbids it", "look at allowed-peer-ip and denied-peer-ip, and at the server's log"},
+	KindCode:         {"the server answered with an error", "see the server's log"},
+	KindConnection:   {"the connection failed", "see the server's log"},
+}
+
+// Problem says what happened.
+func (f *Failure) Problem() string {
+	problem := sayings[f.Kind].problem
+	switch f.Kind {
+	case KindTLS, KindConnection, KindResolver, KindCertUnknown, KindCertName, KindCertExpired:
+		problem += " (" + f.Err.Error() + ")"
+	case KindMismatch, KindCode:
+		problem = fmt.Sprintf("%d: %s", f.Code, problem)
+	}
+	return problem
+}
+
+// Cure says what to change.
+func (f *Failure) Cure() string { return sayings[f.Kind].cure }
+
+// newFailure finds out what an error means.
+func newFailure(step Step, err error) *Failure {
+	f := &Failure{Step: step, Err: err, Kind: KindConnection}
+	var turnErr *stun.TurnError
+	if errors.As(err, &turnErr) {
+		f.Code = int(turnErr.ErrorCodeAttr.Code)
+		f.Kind = kindOfCode(f.Code)
+		return f
+	}
+	f.Kind = kindOf(step, err)
+	return f
+}
+
+func kindOfCode(code int) Kind {
+	switch code {
+	case 300:
+		return KindRedirect
+	case 401:
+		return KindUnauthorized
+	case 403:
+		return KindForbidden
+	case 437, 441:
+		return KindMismatch
+	case 486:
+		return KindQuota
+	case 508:
+		return KindCapacity
+	}
+	return KindCode
+}
+
+func kindOf(step Step, err error) Kind {
+	var dns *net.DNSError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var authority x509.UnknownAuthorityError
+	var verification *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return KindNoName
+	case errors.As(err, &dns):
+		return KindResolver
+	case errors.As(err, &name):
+		return KindCertName
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return KindCertExpired
+	case errors.As(err, &authority), errors.As(err, &verification):
+		return KindCertUnknown
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return KindRefused
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL):
+		return KindNoRoute
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.Canceled):
+		return KindTimeout
+	case errors.Is(err, errNotSTUN):
+		return KindNotSTUN
+	case step == StepTLS:
+		return KindTLS
+	}
+	return KindConnection
+}
+
+// errNotSTUN is what an answer is that cannot be one.
+var errNotSTUN = errors.New("not a STUN message")

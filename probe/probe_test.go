@@ -1,0 +1,232 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pion/stun/v4"
+)
+
+func TestFailureKinds(t *testing.T) {
+	tests := []struct {
+		name string
+		step Step
+		err  error
+		want Kind
+	}{
+		{"no such name", StepResolve, &net.DNSError{IsNotFound: true}, KindNoName},
+		{"resolver", StepResolve, &net.DNSError{IsTemporary: true}, KindResolver},
+		{"refused", StepConnect, &net.OpError{Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, KindRefused},
+		{"no route", StepConnect, &net.OpError{Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, KindNoRoute},
+		{"no such host", StepConnect, os.NewSyscallError("connect", syscall.EHOSTUNREACH), KindNoRoute},
+		{"time-out of the connection", StepBinding, os.ErrDeadlineExceeded, KindTimeout},
+		{"time-out of all", StepAllocate, context.DeadlineExceeded, KindTimeout},
+		{"name of the certificate", StepTLS, x509.HostnameError{Certificate: new(x509.Certificate), Host: "turn.example.org"}, KindCertName},
+		{"expired", StepTLS, x509.CertificateInvalidError{Cert: new(x509.Certificate), Reason: x509.Expired}, KindCertExpired},
+		{"unknown authority", StepTLS, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, KindCertUnknown},
+		{"no TLS there", StepTLS, tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, KindTLS},
+		{"no STUN there", StepBinding, fmt.Errorf("odd: %w", errNotSTUN), KindNotSTUN},
+		{"300", StepAllocate, code(300), KindRedirect},
+		{"401", StepAllocate, fmt.Errorf("allocate: %w", code(401)), KindUnauthorized},
+		{"403", StepPermission, code(403), KindForbidden},
+		{"437", StepAllocate, code(437), KindMismatch},
+		{"441", StepAllocate, code(441), KindMismatch},
+		{"486", StepAllocate, code(486), KindQuota},
+		{"508", StepAllocate, code(508), KindCapacity},
+		{"another code", StepAllocate, code(442), KindCode},
+		{"anything else", StepEcho, errors.New("odd"), KindConnection},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFailure(tt.step, tt.err)
+			if f.Kind != tt.want || f.Problem() == "" || f.Cure() == "" || !strings.HasPrefix(f.Error(), string(tt.step)+": ") {
+				t.Errorf("%q: %q; %q", f.Kind, f, f.Cure())
+			}
+		})
+	}
+}
+
+func TestWorst(t *testing.T) {
+	good, noRoute, down := AddressResult{}, AddressResult{Failure: newFailure(StepConnect, syscall.ENETUNREACH)}, AddressResult{Failure: newFailure(StepConnect, syscall.ECONNREFUSED)}
+	tests := []struct {
+		name      string
+		addresses []AddressResult
+		want      Kind
+	}{
+		{"all good", []AddressResult{good, good}, ""},
+		{"one is down", []AddressResult{good, down}, KindRefused},
+		{"no route to one of them", []AddressResult{noRoute, good}, ""},
+		{"no route to any", []AddressResult{noRoute, noRoute}, KindNoRoute},
+		{"no route and down", []AddressResult{noRoute, down}, KindRefused},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := Result{Addresses: tt.addresses}.Worst()
+			if (f == nil) != (tt.want == "") || f != nil && f.Kind != tt.want {
+				t.Errorf("%v, want %q", f, tt.want)
+			}
+		})
+	}
+}
+
+// answering listens on UDP and answers each datagram with what reply returns.
+func answering(t *testing.T, reply func(n int, request []byte) [][]byte) Server {
+	t.Helper()
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { conn.Close(); <-done })
+	go func() {
+		defer close(done)
+		buffer := make([]byte, maxMessage)
+		for n := 0; ; n++ {
+			size, from, err := conn.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			for _, answer := range reply(n, buffer[:size]) {
+				_, _ = conn.WriteTo(answer, from)
+			}
+		}
+	}()
+	return Server{Type: TypeSTUN, Host: "127.0.0.1", Port: uint16(conn.LocalAddr().(*net.UDPAddr).Port), Transport: "udp"}
+}
+
+// success returns the answer to a binding request.
+func success(request []byte) []byte {
+	m := new(stun.Message)
+	if stun.Decode(request, m) != nil {
+		return nil
+	}
+	return stun.MustBuild(stun.NewTransactionIDSetter(m.TransactionID), stun.BindingSuccess).Raw
+}
+
+func TestBindingOverUDP(t *testing.T) {
+	tests := []struct {
+		name  string
+		reply func(n int, request []byte) [][]byte
+		want  Kind
+	}{
+		{"answered", func(_ int, r []byte) [][]byte { return [][]byte{success(r)} }, ""},
+		{"the first is lost", func(n int, r []byte) [][]byte {
+			if n == 0 {
+				return nil
+			}
+			return [][]byte{success(r)}
+		}, ""},
+		{"rubbish and somebody else's answer before", func(_ int, r []byte) [][]byte {
+			other := stun.MustBuild(stun.TransactionID, stun.BindingSuccess).Raw
+			return [][]byte{[]byte("HTTP/1.1 400"), {}, other, success(r)}
+		}, ""},
+		{"an error", func(_ int, r []byte) [][]byte {
+			m := new(stun.Message)
+			if stun.Decode(r, m) != nil {
+				return nil
+			}
+			return [][]byte{stun.MustBuild(stun.NewTransactionIDSetter(m.TransactionID), stun.NewType(stun.MethodBinding, stun.ClassErrorResponse), stun.CodeServerError).Raw}
+		}, KindCode},
+		{"nothing", func(int, []byte) [][]byte { return nil }, KindTimeout},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := Try(t.Context(), answering(t, tt.reply), Options{Timeout: 2 * time.Second})
+			if f := r.Worst(); (f == nil) != (tt.want == "") || f != nil && f.Kind != tt.want {
+				t.Errorf("%v, want %q", f, tt.want)
+			}
+		})
+	}
+}
+
+func TestBindingOverTCP(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer func(request []byte) []byte
+		want   Kind
+	}{
+		"answered":     {success, ""},
+		"a web server": {func([]byte) []byte { return []byte("HTTP/1.1 400 Bad Request\r\n\r\n") }, KindNotSTUN},
+		"a length of too much": {func([]byte) []byte {
+			return append([]byte{1, 1, 0xff, 0xfc, 0x21, 0x12, 0xa4, 0x42}, make([]byte, 12)...)
+		}, KindNotSTUN},
+		"closed": {func([]byte) []byte { return nil }, KindConnection},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp4", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan struct{})
+			t.Cleanup(func() { l.Close(); <-done })
+			go func() {
+				defer close(done)
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				buffer := make([]byte, maxMessage)
+				n, err := conn.Read(buffer)
+				if err == nil {
+					_, _ = conn.Write(tt.answer(buffer[:n]))
+				}
+			}()
+			s := Server{Type: TypeSTUN, Host: "127.0.0.1", Port: uint16(l.Addr().(*net.TCPAddr).Port), Transport: "tcp"}
+			f := Try(t.Context(), s, Options{Timeout: 2 * time.Second}).Worst()
+			if (f == nil) != (tt.want == "") || f != nil && f.Kind != tt.want {
+				t.Errorf("%v, want %q", f, tt.want)
+			}
+		})
+	}
+}
+
+func TestEveryAddressIsTried(t *testing.T) {
+	s := answering(t, func(_ int, r []byte) [][]byte { return [][]byte{success(r)} })
+	s.Host = "stun.example.org"
+	r := Try(t.Context(), s, Options{Timeout: time.Second, Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
+		if host != "stun.example.org" {
+			t.Errorf("looked up %s", host)
+		}
+		return []netip.Addr{netip.MustParseAddr("::ffff:127.0.0.1"), netip.MustParseAddr("127.0.0.2")}, nil
+	}})
+	if len(r.Addresses) != 2 || r.Addresses[0].Address.Addr().String() != "127.0.0.1" || r.Addresses[0].Failure != nil || r.Addresses[1].Failure == nil {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestResolverFails(t *testing.T) {
+	r := Try(t.Context(), Server{Type: TypeSTUN, Host: "nosuch.example.org", Port: 1, Transport: "udp"}, Options{
+		Resolve: func(context.Context, string) ([]netip.Addr, error) { return nil, &net.DNSError{IsNotFound: true} }})
+	if r.Failure == nil || r.Worst().Kind != KindNoName || r.OK() {
+		t.Errorf("%+v", r)
+	}
+}
+
+func FuzzParseAnswer(f *testing.F) {
+	f.Add(stun.MustBuild(stun.TransactionID, stun.BindingSuccess).Raw)
+	f.Add(stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodBinding, stun.ClassErrorResponse), stun.CodeUnauthorized).Raw)
+	f.Add([]byte{1, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		m, err := parseAnswer(raw)
+		if err != nil {
+			if !errors.Is(err, errNotSTUN) {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		if answerError(m) == nil {
+			t.Error("an error that is none")
+		}
+	})
+}

@@ -1,0 +1,225 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pion/turn/v5"
+)
+
+// attempt tries one address of a server.
+type attempt struct {
+	server  Server
+	options Options
+	result  AddressResult
+}
+
+// tryAddress tries one address, step by step, up to the first that fails.
+func tryAddress(ctx context.Context, s Server, address netip.AddrPort, o Options) AddressResult {
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	a := &attempt{server: s, options: o, result: AddressResult{Address: address}}
+	conn, ok := a.connect(ctx)
+	if !ok {
+		return a.result
+	}
+	defer conn.Close()
+	datagrams := s.Transport == "udp" && !s.usesTLS()
+	bound := a.step(StepBinding, func() error { return bind(ctx, conn, datagrams) })
+	if bound && s.relays() && o.Depth >= Allocate {
+		a.allocate(ctx, conn, datagrams)
+	}
+	return a.result
+}
+
+// step does a step and notes how it went.
+func (a *attempt) step(step Step, do func() error) bool {
+	start := time.Now()
+	if err := do(); err != nil {
+		a.result.Failure = newFailure(step, err)
+		return false
+	}
+	a.result.Steps = append(a.result.Steps, StepResult{step, time.Since(start)})
+	return true
+}
+
+// connect opens the connection, with TLS if that is what clients do.
+func (a *attempt) connect(ctx context.Context) (net.Conn, bool) {
+	network := "tcp"
+	if a.server.Transport == "udp" && !a.server.usesTLS() {
+		network = "udp"
+	}
+	var conn net.Conn
+	ok := a.step(StepConnect, func() (err error) {
+		var dialer net.Dialer
+		conn, err = dialer.DialContext(ctx, network, a.result.Address.String())
+		return err
+	})
+	if !ok || !a.server.usesTLS() {
+		return conn, ok
+	}
+	session := tls.Client(conn, &tls.Config{RootCAs: a.options.RootCAs, ServerName: a.server.Host})
+	if !a.step(StepTLS, func() error { return session.HandshakeContext(ctx) }) {
+		a.noteCertificate(a.result.Failure.Err)
+		conn.Close()
+		return nil, false
+	}
+	leaf := session.ConnectionState().PeerCertificates[0]
+	a.result.Certificate = newCertificate(leaf.DNSNames, leaf.IPAddresses, leaf.NotAfter)
+	return session, true
+}
+
+// noteCertificate keeps what is known of a certificate that was refused.
+func (a *attempt) noteCertificate(err error) {
+	var refused *tls.CertificateVerificationError
+	if errors.As(err, &refused) && len(refused.UnverifiedCertificates) > 0 {
+		leaf := refused.UnverifiedCertificates[0]
+		a.result.Certificate = newCertificate(leaf.DNSNames, leaf.IPAddresses, leaf.NotAfter)
+	}
+}
+
+func newCertificate(names []string, addresses []net.IP, notAfter time.Time) *Certificate {
+	c := &Certificate{Names: names, NotAfter: notAfter}
+	for _, ip := range addresses {
+		c.Names = append(c.Names, ip.String())
+	}
+	return c
+}
+
+// allocate makes an allocation on the server, uses it as deep as is asked for, and
+// deletes it. RFC 8656 §7.
+func (a *attempt) allocate(ctx context.Context, conn net.Conn, datagrams bool) {
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
+	packets := packetConn(conn, datagrams)
+	server := conn.RemoteAddr().String()
+	client, err := turn.NewClient(&turn.ClientConfig{
+		STUNServerAddr: server, TURNServerAddr: server, Conn: packets,
+		Username: a.server.Username, Password: a.server.Password,
+	})
+	if err != nil {
+		a.result.Failure = newFailure(StepAllocate, err)
+		return
+	}
+	if err := conn.SetDeadline(time.Time{}); err != nil { // the one of the binding
+		a.result.Failure = newFailure(StepAllocate, err)
+		return
+	}
+	received := make(chan struct{})
+	go func() {
+		defer close(received)
+		lost(receive(packets, client))
+	}()
+	// Some steps know no context: they end when the client is closed.
+	unwatch := context.AfterFunc(ctx, client.Close)
+	defer func() {
+		unwatch()
+		client.Close()
+		conn.Close()
+		<-received
+	}()
+	a.useRelay(ctx, client)
+}
+
+// useRelay does the steps from the allocation on.
+func (a *attempt) useRelay(ctx context.Context, client *turn.Client) {
+	var relay net.PacketConn
+	ok := a.step(StepAllocate, func() (err error) {
+		relay, err = client.AllocateWithContext(ctx)
+		return because(ctx, err)
+	})
+	if !ok {
+		return
+	}
+	defer relay.Close() // a Refresh with lifetime 0
+	if address, ok := relay.LocalAddr().(*net.UDPAddr); ok {
+		a.result.Relayed = address.AddrPort()
+	}
+	if a.options.Depth < Echo {
+		return
+	}
+	ok = a.step(StepPermission, func() error { return because(ctx, client.CreatePermission(relay.LocalAddr())) })
+	if !ok {
+		if a.result.Failure.Kind == KindForbidden {
+			// Well-kept servers do not relay to themselves.
+			a.result.Failure = nil
+			a.result.Note = "the credential is good; the server does not relay to its own address, so that no echo was tried"
+		}
+		return
+	}
+	a.step(StepEcho, func() error { return because(ctx, echo(ctx, relay)) })
+}
+
+// because returns the reason of an error when that is the end of the context or of
+// the connection.
+func because(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && newFailure("", err).Code == 0 {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// receive feeds the client until the connection fails or is closed. The client's
+// own Listen would do the same in a goroutine that nobody can wait for, and would
+// keep the error to itself.
+func receive(conn net.PacketConn, client *turn.Client) error {
+	buffer := make([]byte, 65535)
+	for {
+		n, from, err := conn.ReadFrom(buffer)
+		if err != nil {
+			return err
+		}
+		if _, err := client.HandleInbound(buffer[:n], from); err != nil {
+			return fmt.Errorf("%w: %w", errNotSTUN, err)
+		}
+	}
+}
+
+// echo sends one datagram through the relay to itself. The context has a deadline.
+func echo(ctx context.Context, relay net.PacketConn) error {
+	deadline, _ := ctx.Deadline()
+	if err := relay.SetReadDeadline(deadline); err != nil {
+		return err
+	}
+	payload := []byte("echo " + relay.LocalAddr().String())
+	if _, err := relay.WriteTo(payload, relay.LocalAddr()); err != nil {
+		return err
+	}
+	buffer := make([]byte, maxMessage)
+	for {
+		n, _, err := relay.ReadFrom(buffer)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(buffer[:n], payload) {
+			return nil
+		}
+	}
+}
+
+// packetConn makes of a connection what pion/turn wants.
+func packetConn(conn net.Conn, datagrams bool) net.PacketConn {
+	if datagrams {
+		return datagramConn{conn}
+	}
+	return turn.NewSTUNConn(conn) // knows where in the stream each message ends
+}
+
+// datagramConn is a connected UDP socket: unlike an unconnected one it has the
+// address family of the server, and learns when nobody listens there.
+type datagramConn struct{ net.Conn }
+
+// ReadFrom implements [net.PacketConn].
+func (c datagramConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	n, err := c.Read(p)
+	return n, c.RemoteAddr(), err
+}
+
+// WriteTo implements [net.PacketConn].
+func (c datagramConn) WriteTo(p []byte, _ net.Addr) (int, error) { return c.Write(p) }

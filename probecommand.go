@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"extdisco/probe"
+	"extdisco/turncred"
+	"extdisco/xep0215"
+)
+
+type probeCommand struct {
+	JSON    bool          `name:"json" help:"Print JSON."`
+	Timeout time.Duration `help:"Give each address up after this time. Default: 10s." default:"10s" placeholder:"DURATION"`
+	CAFile  string        `help:"Trust the certificates in this PEM file as well." placeholder:"FILE"`
+}
+
+// Help is printed below the flags.
+func (probeCommand) Help() string {
+	return `Each address of each server is tried from this machine: its name in the DNS, a STUN binding request, TLS with the certificate, an allocation with a credential as clients get it (user healthcheck), and a datagram through the relay and back where the server relays to its own address. What fails is printed with what to change, and the exit status is 1.
+
+That a server works from here does not mean that it does from where the users are.
+
+Example: extdisco probe --timeout 3s`
+}
+
+// probeUser is the user part of the usernames that are tried, so that the TURN
+// server's log and quotas show who it is.
+const probeUser = "healthcheck"
+
+// probeLife is how long the credentials that are tried live.
+const probeLife = 10 * time.Minute
+
+// maxProbes is how many servers are tried at once.
+const maxProbes = 8
+
+// probed is a server and what became of trying it.
+type probed struct {
+	key    string // where it stands: "ice_server[0]"
+	result probe.Result
+}
+
+// Run tries all servers and prints how each fares.
+func (c probeCommand) Run(env *environment) error {
+	if c.Timeout <= 0 {
+		return usageError{"--timeout: more than 0"}
+	}
+	authorities, err := rootCAs(c.CAFile)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	cfg, err := env.loadConfig(now)
+	if err != nil {
+		return err
+	}
+	targets, err := env.probeTargets(cfg, now)
+	results := env.tryAll(targets, c.Timeout, authorities)
+	if c.JSON {
+		err = errors.Join(printJSON(env.stdout, newProbedJSON(results)), err)
+	} else {
+		err = errors.Join(printProbed(env.stdout, results, now), err)
+	}
+	return errors.Join(err, probeFailure(results))
+}
+
+// probe tries what the first answer with services names.
+func (q queryCommand) probe(env *environment, to string, answers []answer) error {
+	authorities, err := rootCAs(q.CAFile)
+	if err != nil {
+		return err
+	}
+	var targets []probed
+	for _, a := range answers {
+		for _, s := range a.services {
+			if server, ok := probeServer(s); ok {
+				targets = append(targets, probed{key: a.namespace, result: probe.Result{Server: server}})
+			}
+		}
+		if len(targets) > 0 {
+			break
+		}
+	}
+	results := env.tryAll(targets, q.Timeout, authorities)
+	if q.JSON {
+		err = printAnswersJSON(env.stdout, to, answers, results)
+	} else if err = printAnswers(env.stdout, to, answers, time.Now()); err == nil {
+		fmt.Fprintln(env.stdout)
+		err = printProbed(env.stdout, results, time.Now())
+	}
+	return errors.Join(err, probeFailure(results))
+}
+
+// probeServer returns what to try of a service, unless its type is none of ours.
+func probeServer(s xep0215.Service) (probe.Server, bool) {
+	switch s.Type {
+	case xep0215.TypeSTUN, xep0215.TypeSTUNS, xep0215.TypeTURN, xep0215.TypeTURNS:
+	default:
+		return probe.Server{}, false
+	}
+	return probe.Server{Type: s.Type, Host: s.Host, Port: s.Port, Transport: s.Transport, Username: s.Username, Password: s.Password}, true
+}
+
+// probeTargets returns all servers of the configuration with credentials for each.
+// What a provider does not give is an error beside those of the others.
+func (e *environment) probeTargets(cfg *config, now time.Time) ([]probed, error) {
+	var targets []probed
+	var errs []error
+	for i, s := range cfg.iceServers {
+		services, err := e.servicesToProbe(s, now)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %s: %w", s.provider.key, s.provider.name, err))
+		}
+		for _, service := range services {
+			if server, ok := probeServer(service); ok {
+				targets = append(targets, probed{key: fmt.Sprintf("ice_server[%d]", i), result: probe.Result{Server: server}})
+			}
+		}
+	}
+	return targets, errors.Join(errs...)
+}
+
+// servicesToProbe returns the services of an [[ice_server]] with credentials.
+func (e *environment) servicesToProbe(s iceServer, now time.Time) ([]xep0215.Service, error) {
+	if s.provider != nil {
+		set, err := e.fetchSet(s.provider, now)
+		if err != nil {
+			return nil, err
+		}
+		return set.services, nil
+	}
+	c, err := probeCredential(s, now)
+	if err != nil {
+		return nil, err
+	}
+	services := make([]xep0215.Service, len(s.services))
+	for i, service := range s.services {
+		if xep0215.NeedsCredentials(service.Type) {
+			service.Username, service.Password = string(c.Username), string(c.Password)
+		}
+		services[i] = service
+	}
+	return services, nil
+}
+
+// probeCredential returns a credential of a server, none if it needs none.
+func probeCredential(s iceServer, now time.Time) (turncred.Credential, error) {
+	var c turncred.Credential
+	switch {
+	case !s.sharedSecret.IsEmpty():
+		return c, turncred.NewSharedSecret(s.sharedSecret, s.pseudonymKey, s.ttl).IssueTo(&c, probeUser, now, min(s.ttl, probeLife))
+	case s.username != "":
+		turncred.NewStatic(s.username, s.password).Issue(&c, nil, now)
+	}
+	return c, nil
+}
+
+// tryAll tries the servers, some at once, and returns what became of each, in their
+// order.
+func (e *environment) tryAll(targets []probed, timeout time.Duration, authorities *x509.CertPool) []probed {
+	progress := newProgress(e.stderr, len(targets))
+	defer progress.done()
+	results := make([]probed, len(targets))
+	slots := make(chan struct{}, maxProbes)
+	var tries sync.WaitGroup
+	for i, t := range targets {
+		tries.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			results[i] = probed{t.key, probe.Try(context.Background(), t.result.Server, probe.Options{
+				Depth: probe.Echo, Timeout: timeout, RootCAs: authorities,
+			})}
+			progress.step()
+		})
+	}
+	tries.Wait()
+	return results
+}
+
+// probeFailure is the error that the command ends with when a server does not work.
+func probeFailure(results []probed) error {
+	broken := 0
+	for _, p := range results {
+		if !p.result.OK() {
+			broken++
+		}
+	}
+	if broken == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d servers do not work from here", broken, len(results))
+}
