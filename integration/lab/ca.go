@@ -23,6 +23,7 @@ const certificateLife = 7 * 24 * time.Hour
 type CA struct {
 	CertFile string         // the authority's own certificate, PEM
 	Pool     *x509.CertPool // the same, for [crypto/tls.Config.RootCAs]
+	Expired  bool           // what it issues has expired a day ago
 
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -66,6 +67,9 @@ func (ca *CA) Issue(dir string, names ...string) (certFile, keyFile string, err 
 		return "", "", fmt.Errorf("lab: key for %s: %w", names[0], err)
 	}
 	template := certificateTemplate(names[0])
+	if ca.Expired {
+		template.NotBefore, template.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
+	}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	for _, name := range names {
