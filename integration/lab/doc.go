@@ -6,6 +6,9 @@
 // folder given by the caller, and they listen on free ports of 127.0.0.1 only.
 // Nothing of the system's own configuration is read.
 //
+// [StartChromium] starts a browser for pages that use them (the Debian package
+// chromium). It is driven over a pipe; there is no port that others could use.
+//
 // A server is started by [StartProsody], [StartEjabberd] or [StartCoturn], which
 // return when it answers. Its owner must call Stop. Should the owner's process
 // die first, the kernel kills the servers with it.

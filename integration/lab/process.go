@@ -30,6 +30,9 @@ type daemon struct {
 	env  []string // whole environment, besides PATH
 	logs []string // what Log reads; the first also gets standard output and error
 
+	// inherit are files that the process gets as descriptors 3, 4…; usually none.
+	inherit []*os.File
+
 	before func() error                      // run ahead of each start; may be nil
 	ready  []func(ctx context.Context) error // all nil errors: the server answers
 
@@ -140,6 +143,7 @@ func (d *daemon) spawn() error {
 	cmd.Dir = d.dir
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, d.env...)
 	cmd.Stdout, cmd.Stderr = output, output
+	cmd.ExtraFiles = d.inherit
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig: syscall.SIGKILL,
 		Setpgid:   true, // a Ctrl-C in the terminal is the owner's to handle
