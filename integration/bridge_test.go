@@ -94,17 +94,28 @@ func newBridgeScene(t *testing.T, cfg bridgeScene) *scene {
 	return s
 }
 
-// listed asks a host for what so many calls of get_services() return there.
+// listed returns what so many calls of get_services() return on a host.
 func (c *rawClient) listed(host string, count int) [][]service {
 	c.t.Helper()
-	e := c.mustAsk("list", fmt.Sprintf("<iq type='get' id='list' to='%s'><list xmlns='test:services' count='%d'/></iq>", host, count))
+	lists, err := c.askList(host, count)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return lists
+}
+
+func (c *rawClient) askList(host string, count int) ([][]service, error) {
+	e, err := c.ask("list", fmt.Sprintf("<iq type='get' id='list' to='%s'><list xmlns='test:services' count='%d'/></iq>", host, count))
+	if err != nil {
+		return nil, err
+	}
 	var text string
 	if err := xml.Unmarshal([]byte(e.Inner), &text); err != nil {
-		c.t.Fatalf("%v: %+v", err, e)
+		return nil, fmt.Errorf("%w: %+v", err, e)
 	}
 	var answers []json.RawMessage
 	if err := json.Unmarshal([]byte(text), &answers); err != nil {
-		c.t.Fatalf("%v: %s", err, text)
+		return nil, fmt.Errorf("%w: %s", err, text)
 	}
 	lists := make([][]service, len(answers))
 	for i, a := range answers {
@@ -112,10 +123,10 @@ func (c *rawClient) listed(host string, count int) [][]service {
 			continue
 		}
 		if err := json.Unmarshal(a, &lists[i]); err != nil {
-			c.t.Fatalf("%v: %s", err, a)
+			return nil, fmt.Errorf("%w: %s", err, a)
 		}
 	}
-	return lists
+	return lists, nil
 }
 
 // waitListed waits until a host lists so many services, and returns them.

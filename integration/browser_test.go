@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,9 +21,6 @@ import (
 
 const mucHost = "conference." + meetHost
 
-// jitsiRooms are the chat rooms as Jitsi Meet configures them.
-var jitsiRooms = fmt.Sprintf("Component %q \"muc\"\n\tmuc_room_locking = false\n\tmuc_room_default_public_jids = true\n", mucHost)
-
 // jitsi is a scene with a browser in it and a web server for its pages.
 type jitsi struct {
 	*scene
@@ -30,8 +28,8 @@ type jitsi struct {
 	browser *lab.Browser
 }
 
-// jitsiPage is a user of Jitsi Meet.
-type jitsiPage struct {
+// jitsiUser is a user of Jitsi Meet.
+type jitsiUser struct {
 	t    *testing.T
 	page *lab.Page
 	jid  string
@@ -48,9 +46,9 @@ type jitsiLogin struct {
 	page string // of clients/browser; default extdisco2.html
 }
 
-func newJitsi(t *testing.T, cfg sceneConfig) *jitsi {
+func newJitsi(t *testing.T, s *scene) *jitsi {
 	t.Helper()
-	j := &jitsi{scene: newScene(t, "prosody", cfg)}
+	j := &jitsi{scene: s}
 	j.web = httptest.NewServer(http.FileServer(http.Dir("clients")))
 	t.Cleanup(j.web.Close)
 	var err error
@@ -65,7 +63,7 @@ func (j *jitsi) webSocket() string { return "ws://" + j.xmpp.HTTPAddr + "/xmpp-w
 func (j *jitsi) bosh() string      { return "http://" + j.xmpp.HTTPAddr + "/http-bind" }
 
 // login opens a page that connects as Jitsi Meet does.
-func (j *jitsi) login(t *testing.T, login jitsiLogin) *jitsiPage {
+func (j *jitsi) login(t *testing.T, login jitsiLogin) *jitsiUser {
 	t.Helper()
 	if login.page == "" {
 		login.page = "extdisco2.html"
@@ -88,7 +86,7 @@ func (j *jitsi) login(t *testing.T, login jitsiLogin) *jitsiPage {
 			t.Error(err)
 		}
 	})
-	p := &jitsiPage{t: t, page: page}
+	p := &jitsiUser{t: t, page: page}
 	p.do("connect", login, &p.jid)
 	return p
 }
@@ -102,7 +100,7 @@ func browserContext(t *testing.T) context.Context {
 }
 
 // do calls a function of the page.
-func (p *jitsiPage) do(function string, arg, out any) {
+func (p *jitsiUser) do(function string, arg, out any) {
 	p.t.Helper()
 	text, err := json.Marshal(arg)
 	if err != nil {
@@ -123,7 +121,7 @@ type iceServer struct {
 type iceServerLists struct{ P2P, JVB []iceServer }
 
 // waitICEServers waits until the page has ICE servers.
-func (p *jitsiPage) waitICEServers() iceServerLists {
+func (p *jitsiUser) waitICEServers() iceServerLists {
 	p.t.Helper()
 	var lists iceServerLists
 	err := lab.Poll(browserContext(p.t), func(context.Context) error {
@@ -197,7 +195,7 @@ type callStats struct {
 }
 
 // checkCall waits until media flows to both pages over relays, and goes on to.
-func checkCall(t *testing.T, pages ...*jitsiPage) {
+func checkCall(t *testing.T, pages ...*jitsiUser) {
 	t.Helper()
 	for i, p := range pages {
 		var first callStats
@@ -236,11 +234,65 @@ func (j *jitsi) checkRelayed(t *testing.T, usernames ...string) {
 	}
 }
 
-// TestIntegrationJitsiDelegated has two Jitsi users in a browser ask and call each
+// TestIntegrationJitsiDelegated has Jitsi users in a browser ask and call each
 // other, with requests delegated by the server.
 func TestIntegrationJitsiDelegated(t *testing.T) {
-	j := newJitsi(t, sceneConfig{xmpp: func(cfg *lab.XMPPConfig) { cfg.HTTP, cfg.Extra = true, jitsiRooms }})
+	j := newJitsi(t, newScene(t, "prosody", sceneConfig{xmpp: func(cfg *lab.XMPPConfig) {
+		cfg.HTTP = true
+		cfg.Extra = pluginPaths(t) + roomMetadata(meetHost)
+	}}))
 	testJitsi(t, j)
+	// This is why there is a bridge.
+	t.Run("current clients end up with nothing", func(t *testing.T) {
+		p := j.login(t, jitsiLogin{})
+		p.waitICEServers()
+		p.do("listenForMetadata", metadataHost, nil)
+		p.do("join", "emptied", nil)
+		var lists iceServerLists
+		if p.do("iceServers", nil, &lists); len(lists.P2P) > 0 || len(lists.JVB) > 0 {
+			t.Errorf("the room's metadata left %v", lists)
+		}
+	})
+}
+
+// TestIntegrationJitsiBridged is the same with the bridge, on two hosts, and with
+// what it has Prosody push to those who join a room.
+func TestIntegrationJitsiBridged(t *testing.T) {
+	program, err := filepath.Abs(prosodies["13"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := newJitsi(t, newMetadataScene(t, bridgeScene{program: program, sceneConfig: sceneConfig{xmpp: func(cfg *lab.XMPPConfig) {
+		cfg.HTTP = true
+		cfg.Hosts[2] = lab.Host{Name: corpHost, Anonymous: true, Modules: []string{"extdisco_bridge"},
+			Extra: fmt.Sprintf("extdisco_component = %q\n", turnJID)}
+	}}}))
+	testJitsi(t, j)
+	t.Run("second host", func(t *testing.T) {
+		p := j.login(t, jitsiLogin{Domain: corpHost})
+		j.checkICEServers(t, p.waitICEServers())
+	})
+	t.Run("call over relays that were pushed", func(t *testing.T) { testPushedCall(t, j) })
+}
+
+// testPushedCall stops extdisco, so that nothing but the push can have told the
+// users of relays. One of them is a guest.
+func testPushedCall(t *testing.T, j *jitsi) {
+	if err := j.extdisco.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	pages := []*jitsiUser{j.login(t, jitsiLogin{Relay: true}), j.login(t, jitsiLogin{Relay: true, Guests: guestHost})}
+	var users []string
+	for _, p := range pages {
+		p.do("listenForMetadata", metadataHost, nil)
+		p.do("join", "pushed", nil)
+		users = append(users, j.checkICEServers(t, p.waitICEServers()))
+	}
+	if users[0] == users[1] {
+		t.Errorf("both pages got the user %s", users[0])
+	}
+	checkCall(t, pages...)
+	j.checkRelayed(t, users...)
 }
 
 // testJitsi runs what must work on any route.
@@ -265,7 +317,7 @@ func testJitsi(t *testing.T, j *jitsi) {
 		if _, pseudonym, _ := strings.Cut(users[0], ":"); strings.HasSuffix(users[1], ":"+pseudonym) {
 			t.Errorf("two users have one pseudonym: %v", users)
 		}
-		for _, p := range []*jitsiPage{one, two} {
+		for _, p := range []*jitsiUser{one, two} {
 			p.do("join", "room", nil)
 		}
 		checkCall(t, one, two)

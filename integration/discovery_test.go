@@ -58,23 +58,30 @@ func checkAnswers(t *testing.T, s *scene, out queryAnswer) {
 		if a.Namespace != namespaces[i] || a.Error.Condition != "" {
 			t.Fatalf("answer %d: %+v", i, a)
 		}
-		var types []string
-		for _, v := range a.Services {
-			types = append(types, v.Type+" "+v.Transport)
-			if v.Host == "stun.example.net" || v.Type == "stun" {
-				if v.Username != "" || v.Restricted {
-					t.Errorf("%s has credentials: %+v", v.Type, v)
-				}
-				continue
+		checkOffer(t, s, a.Services)
+	}
+}
+
+// checkOffer checks that services are all that the scene offers, and allocates
+// with each.
+func checkOffer(t *testing.T, s *scene, services []service) {
+	t.Helper()
+	var types []string
+	for _, v := range services {
+		types = append(types, v.Type+" "+v.Transport)
+		if v.Host == "stun.example.net" || v.Type == "stun" {
+			if v.Username != "" || v.Restricted {
+				t.Errorf("%s has credentials: %+v", v.Type, v)
 			}
-			checkCredential(t, v)
-			if err := s.allocate(v); err != nil {
-				t.Errorf("%s over %s: %v", v.Type, v.Transport, err)
-			}
+			continue
 		}
-		if want := "stun udp,turn udp,turn tcp,turns tcp,stun udp"; strings.Join(types, ",") != want {
-			t.Errorf("%s: services are %v, want %s", a.Namespace, types, want)
+		checkCredential(t, v)
+		if err := s.allocate(v); err != nil {
+			t.Errorf("%s over %s: %v", v.Type, v.Transport, err)
 		}
+	}
+	if want := "stun udp,turn udp,turn tcp,turns tcp,stun udp"; strings.Join(types, ",") != want {
+		t.Errorf("services are %v, want %s", types, want)
 	}
 }
 
