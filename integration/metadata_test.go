@@ -148,8 +148,18 @@ func TestIntegrationRoomMetadata(t *testing.T) {
 		if err := s.extdisco.Start(stepContext(t)); err != nil {
 			t.Fatal(err)
 		}
-		for i := range 3 {
-			join(t, fmt.Sprint("back", i))
+		join(t, "back")
+		// What was made before does not suffice for so many.
+		before := len(users)
+		err := lab.Poll(stepContext(t), func(context.Context) error {
+			users[relayUser(t, c.listed(metadataHost, 1)[0])] = "a list"
+			if n := len(users) - before; n <= 2*16 {
+				return fmt.Errorf("extdisco is back, and the pool is not refilled: %d users", n)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
 		}
 	})
 }
