@@ -164,32 +164,6 @@ func TestIntegrationRoomMetadata(t *testing.T) {
 	})
 }
 
-// TestIntegrationRoomMetadataRefresh has credentials that live for 12 s and asks
-// seldom: what is pushed was always made lately.
-func TestIntegrationRoomMetadataRefresh(t *testing.T) {
-	const ttl = 12 * time.Second
-	s := newMetadataScene(t, bridgeScene{sceneConfig: sceneConfig{config: func(s *scene) string { return s.config(ttl.String()) }}})
-	c := dialRaw(t, s.xmpp.C2SAddr, meetHost, "")
-	c.waitListed(metadataHost, 5)
-	first := c.mustJoin("first")[1]
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for i := 0; time.Now().Before(first.Expires.Add(time.Second)); i++ {
-		<-tick.C
-		services := c.mustJoin(fmt.Sprint("later", i))
-		relayUser(t, services)
-		if left := time.Until(services[1].Expires); left < ttl/3 {
-			t.Errorf("join %d: the credential lives for %v more, of %v", i, left, ttl)
-		}
-	}
-	if err := s.allocate(first); !isUnauthorized(err) {
-		t.Errorf("the first credential: %v, want 401", err)
-	}
-	if err := s.allocate(c.mustJoin("last")[1]); err != nil {
-		t.Errorf("the last credential: %v", err)
-	}
-}
-
 // TestIntegrationRoomMetadataBurst has ten users ask for the list again and again,
 // and then join rooms. extdisco is killed in the middle of it.
 func TestIntegrationRoomMetadataBurst(t *testing.T) {
@@ -205,7 +179,7 @@ func TestIntegrationRoomMetadataBurst(t *testing.T) {
 		wait.Go(func() { errs[i] = c.askAndJoin(seen, calls, rooms, &killed) })
 	}
 	err := lab.Poll(stepContext(t), func(context.Context) error {
-		if n := seen.distinct(); n < 100 {
+		if n := seen.distinct(); n <= 2*16 {
 			return fmt.Errorf("%d users in the lists: those that were given out are not replaced", n)
 		}
 		return nil
