@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -224,6 +226,8 @@ func TestIntegrationBridgeOutage(t *testing.T) {
 		// It dies with the request in its hands.
 		signal(t, s, syscall.SIGSTOP)
 		c.send(request("killed"))
+		// Prosody has seen the request when it has answered what came after that.
+		c.mustAsk("then", "<iq type='get' id='then' to='"+meetHost+"'><ping xmlns='urn:xmpp:ping'/></iq>")
 		if err := s.extdisco.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -304,9 +308,33 @@ func TestIntegrationBridgeMisconfigured(t *testing.T) {
 	}
 }
 
+// signal sends a signal to extdisco. After SIGSTOP it waits until no thread of it
+// runs any more, which the kernel sees to in its own time.
 func signal(t *testing.T, s *scene, sig syscall.Signal) {
 	t.Helper()
 	if err := s.extdisco.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+	if sig != syscall.SIGSTOP {
+		return
+	}
+	err := lab.Poll(stepContext(t), func(context.Context) error {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.extdisco.PID()))
+		if err != nil || len(threads) == 0 {
+			return errors.Join(errors.New("extdisco has no threads"), err)
+		}
+		for _, file := range threads {
+			stat, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			if !strings.Contains(string(stat), ") T ") {
+				return fmt.Errorf("%s: still runs: %.40s", file, stat)
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }
