@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -337,4 +338,40 @@ func signal(t *testing.T, s *scene, sig syscall.Signal) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestIntegrationFeedFollows: a list has what extdisco offers now, also when that is
+// less than before.
+func TestIntegrationFeedFollows(t *testing.T) {
+	eachProsody(t, func(t *testing.T, program string) {
+		s := newBridgeScene(t, bridgeScene{program: program})
+		c := dialRaw(t, s.xmpp.C2SAddr, meetHost, "")
+		c.waitListed(metadataHost, 5)
+		whole, err := os.ReadFile(s.extdisco.ConfigFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			from string
+			want int
+		}{{"[[ice_server]]\nurls = [\"stun:stun.example.net\"]\n", 4}, {"\"turn:", 1}, {"", 5}} {
+			content := string(whole)
+			switch step.want {
+			case 4: // without the server of its own
+				content = replace(t, content, step.from, "")
+			case 1: // STUN only
+				content, _, _ = strings.Cut(content, step.from)
+				content = strings.TrimRight(content, ", ") + "]\n"
+			}
+			write(t, s.extdisco.ConfigFile, content)
+			if err := s.extdisco.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.extdisco.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			c.waitListed(metadataHost, step.want)
+			c.waitListed(metadataHost, step.want) // and the call after
+		}
+	})
 }

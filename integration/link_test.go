@@ -44,10 +44,9 @@ func TestIntegrationServerRestarts(t *testing.T) {
 			if err := s.xmpp.Start(stepContext(t)); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.extdisco.WaitForLog(stepContext(t), connectedLine, round+2); err != nil {
-				t.Fatal(err)
-			}
+			s.waitConnected(round + 2)
 			s.waitForAnswers(&answered, 20)
+			s.checkHealth()
 		}
 	})
 }

@@ -277,9 +277,11 @@ end
 -- get_services() has taken. A call asks for each index once, so that the second
 -- time is the next call.
 local function next_entry(pool, index)
-	local following = pool.head % #pool.sets + 1;
-	if pool.listing then -- mod_external_services only tries what is added
-		return pool.sets[following][index];
+	local following = pool.head % math.max(1, #pool.sets) + 1;
+	if pool.listing then
+		-- mod_external_services only tries what is in the list while that is
+		-- changed. The old part of it may not be in the sets any more.
+		return (pool.sets[following] or {})[index] or {};
 	end
 	local set = pool.current;
 	if not set or set.asked[index] then

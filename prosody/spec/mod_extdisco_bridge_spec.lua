@@ -194,6 +194,20 @@ describe("the list", function ()
 		end
 	end);
 
+	it("follows when extdisco offers less", function ()
+		answer_all(3600);
+		server:pass(61);
+		while #server.asked > 0 do
+			local question = table.remove(server.asked, 1);
+			question.answer({ stanza = st.reply(question.stanza):tag("feed", { xmlns = "extdisco:feed:1" })
+				:tag("services", { xmlns = xmlns })
+				:tag("service", { type = "stun", host = "stun.example.org", port = "3478", transport = "udp" }) });
+		end
+		local services = server:get_services(metadata);
+		assert.equal(1, #services);
+		assert.equal("stun", services[1].type);
+	end);
+
 	it("takes fixed accounts, which never expire", function ()
 		answer_all(nil);
 		disconnect();

@@ -59,6 +59,7 @@ function api:remove_item(_, item)
 	for i = #self.items, 1, -1 do
 		if self.items[i] == item then table.remove(self.items, i); end
 	end
+	for _, other in ipairs(self.items) do Prosody.prepare(other); end -- and all that is left
 end
 function api:add_timer(delay, callback)
 	table.insert(self.server.timers, { at = self.server.clock + delay, callback = callback, module = self });
