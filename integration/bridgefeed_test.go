@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
