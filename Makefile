@@ -5,7 +5,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.8.0
 # How long each fuzz target runs.
 FUZZTIME ?= 1m
 
-.PHONY: all build demo test unit lua integration lint fuzz clean
+.PHONY: all build demo test unit lua integration lint fuzz bench clean
 
 all: build
 
@@ -53,6 +53,14 @@ lint:
 # Each fuzz target for a minute. What they find is kept in testdata/fuzz.
 fuzz:
 	contrib/fuzz $(GO) $(FUZZTIME)
+
+# How fast it is, beside the servers' own modules: docs/performance.md. In full
+# it takes some five minutes, with BENCH=quick less than one.
+BENCHTIME = $(if $(filter quick,$(BENCH)),20ms,300ms)
+bench:
+	@contrib/install-needed bench
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./component ./xep0215 ./turncred ./limit .
+	$(GO) run ./integration/bench $(if $(filter quick,$(BENCH)),-quick)
 
 clean:
 	rm -rf extdisco integration/clients/node_modules integration/.prosody13

@@ -49,7 +49,8 @@ func (m *minimal) serve(conn net.Conn, secret string) error {
 	if err := m.readUntil(conn, "<stream:stream", ">"); err != nil {
 		return err
 	}
-	digest := sha1.Sum(append(attribute(m.buf, "id"), secret...))
+	header, _ := readTag(m.buf[bytes.Index(m.buf, []byte("<stream:stream")):])
+	digest := sha1.Sum(append(bytes.Clone(header.id), secret...))
 	m.buf = m.buf[:0]
 	fmt.Fprintf(conn, "<handshake>%s</handshake>", hex.EncodeToString(digest[:]))
 	if err := m.readUntil(conn, "<handshake", ">"); err != nil {
@@ -132,18 +133,38 @@ func stanzaLength(b []byte) int {
 	return 0
 }
 
-// attribute returns the value of the first attribute of this name in b.
-func attribute(b []byte, name string) []byte {
+// tag is the attributes of a start tag that matter, as they are written.
+type tag struct{ id, from, to, node, xmlns []byte }
+
+// readTag reads the start tag that b begins with and returns what follows.
+func readTag(b []byte) (t tag, rest []byte) {
+	i := 1
+	for b[i] != ' ' && b[i] != '>' && b[i] != '/' {
+		i++
+	}
 	for {
-		i := bytes.Index(b, []byte(name))
-		if i < 0 {
-			return nil
+		for b[i] == ' ' || b[i] == '/' {
+			i++
 		}
-		before, behind := i > 0 && b[i-1] == ' ', b[i+len(name):]
-		b = behind
-		if before && len(behind) > 1 && behind[0] == '=' {
-			value, _, _ := bytes.Cut(behind[2:], behind[1:2])
-			return value
+		if b[i] == '>' {
+			return t, b[i+1:]
+		}
+		name := b[i : i+bytes.IndexByte(b[i:], '=')]
+		i += len(name) + 1
+		value := b[i+1:]
+		value = value[:bytes.IndexByte(value, b[i])]
+		i += len(value) + 2
+		switch string(name) {
+		case "id":
+			t.id = value
+		case "from":
+			t.from = value
+		case "to":
+			t.to = value
+		case "node":
+			t.node = value
+		case "xmlns":
+			t.xmlns = value
 		}
 	}
 }
@@ -154,43 +175,40 @@ func (m *minimal) answer(stanza []byte, now time.Time) {
 	if !bytes.HasPrefix(stanza, []byte("<iq ")) {
 		return
 	}
-	if bytes.Contains(stanza, []byte("disco#info")) {
-		m.open(stanza, "")
-		node := attribute(stanza, "node")
+	iq, payload := readTag(stanza)
+	m.open(iq, "")
+	switch {
+	case bytes.HasPrefix(payload, []byte("<query")):
+		query, _ := readTag(payload)
 		m.out = append(m.out, "<query xmlns='http://jabber.org/protocol/disco#info' node='"...)
-		m.out = append(append(m.out, node...), "'>"...)
-		if _, ns, nested := bytes.Cut(node, []byte("::")); nested {
+		m.out = append(append(m.out, query.node...), "'>"...)
+		if _, ns, nested := bytes.Cut(query.node, []byte("::")); nested {
 			m.out = append(append(append(m.out, "<feature var='"...), ns...), "'/>"...)
 		}
 		m.out = append(m.out, "</query></iq>"...)
-		return
-	}
-	i := bytes.Index(stanza, []byte("<delegation "))
-	if i < 0 {
-		m.open(stanza, "")
+	case bytes.HasPrefix(payload, []byte("<delegation ")):
+		delegation, rest := readTag(payload)
+		_, rest = readTag(rest)
+		inner, _ := readTag(rest)
+		m.out = append(append(m.out, "<delegation xmlns='"...), delegation.xmlns...)
+		m.out = append(m.out, "'><forwarded xmlns='urn:xmpp:forward:0'>"...)
+		m.open(inner, " xmlns='jabber:client'")
+		m.answerServices(now)
+		m.out = append(m.out, "</iq></forwarded></delegation></iq>"...)
+	default:
 		m.answerServices(now)
 		m.out = append(m.out, "</iq>"...)
-		return
 	}
-	m.open(stanza[:i], "")
-	inner := stanza[i+bytes.Index(stanza[i:], []byte("<iq ")):]
-	m.out = append(m.out, "<delegation xmlns='"...)
-	m.out = append(m.out, attribute(stanza[i:], "xmlns")...)
-	m.out = append(m.out, "'><forwarded xmlns='urn:xmpp:forward:0'>"...)
-	m.open(inner, " xmlns='jabber:client'")
-	m.answerServices(now)
-	m.out = append(m.out, "</iq></forwarded></delegation></iq>"...)
 }
 
 // open appends the start tag of the reply to an IQ.
-func (m *minimal) open(iq []byte, xmlns string) {
-	tag := iq[:bytes.IndexByte(iq, '>')]
+func (m *minimal) open(iq tag, xmlns string) {
 	m.out = append(append(m.out, "<iq type='result'"...), xmlns...)
-	m.out = append(append(m.out, " id='"...), attribute(tag, "id")...)
-	if to := attribute(tag, "to"); to != nil {
-		m.out = append(append(m.out, "' from='"...), to...)
+	m.out = append(append(m.out, " id='"...), iq.id...)
+	if iq.to != nil {
+		m.out = append(append(m.out, "' from='"...), iq.to...)
 	}
-	m.out = append(append(m.out, "' to='"...), attribute(tag, "from")...)
+	m.out = append(append(m.out, "' to='"...), iq.from...)
 	m.out = append(m.out, "'>"...)
 }
 
