@@ -115,6 +115,11 @@ func (h extdiscoHandler) AppendReply(dst []byte, r *component.Request) ([]byte, 
 	return h.Handler.AppendReply(dst, request, r.Requester, r.Now)
 }
 
+// AppendFast implements [component.FastHandler].
+func (h extdiscoHandler) AppendFast(dst, element []byte, r *component.Request) ([]byte, error) {
+	return h.Handler.AppendFast(dst, r.NS, element, r.Requester, r.Now)
+}
+
 // refusalLog tells of requesters that are not served, at most once a minute: an
 // administrator who forgot a domain must find out, and a stranger must not fill
 // the log.

@@ -25,5 +25,5 @@ func NewAccess(entries []string) *Access {
 
 // Allows reports whether the requester, named by its bare JID, is on the list.
 func (a *Access) Allows(requester []byte) bool {
-	return a.bare[string(requester)] || a.domains[domainOf(string(requester))]
+	return a.domains[string(domainOf(requester))] || a.bare[string(requester)]
 }

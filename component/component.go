@@ -55,7 +55,8 @@ type Handler interface {
 // ask somebody else.
 type Preparer interface {
 	// Prepare returns nil when AppendReply can answer the request now, and
-	// otherwise a channel that is closed when it can. It must not block.
+	// otherwise a channel that is closed when it can. It must not block, and
+	// not read the Payload.
 	// AppendReply is called in any case: also when the channel stays open for
 	// too long, or too many requests wait already.
 	Prepare(r *Request) <-chan struct{}
@@ -63,7 +64,8 @@ type Preparer interface {
 
 // Request is one IQ of type get.
 type Request struct {
-	Requester []byte          // bare JID of who asks
+	NS        string          // of the Handler
+	Requester []byte          // bare JID of who asks; good until the Handler returns
 	Payload   xml.TokenReader // the element in the Handler's namespace
 	Now       time.Time       // when it was read
 }
@@ -108,7 +110,8 @@ type Config struct {
 type Component struct {
 	cfg   Config
 	jid   jid.JID
-	hosts map[string]bool
+	hosts map[string]string // those that are trusted, each by itself
+	fast  []fastNamespace
 	disco disco
 	watch watch
 }
@@ -132,9 +135,9 @@ func New(cfg Config) (*Component, error) {
 		cfg.Observer = noObserver{}
 	}
 	cfg.JID = address.String() // as the server writes it: some end the stream for a from in capitals
-	c := &Component{cfg: cfg, jid: address, hosts: map[string]bool{}, disco: newDisco(cfg)}
+	c := &Component{cfg: cfg, jid: address, hosts: map[string]string{}, fast: fastNamespaces(cfg.Namespaces), disco: newDisco(cfg)}
 	for _, h := range cfg.Hosts {
-		c.hosts[h] = true
+		c.hosts[h] = h
 	}
 	return c, nil
 }

@@ -95,6 +95,12 @@ func (d *deferred) end() {
 // respondOrDefer answers a stanza now, or later if its Handler is not ready.
 func (l *link) respondOrDefer(frame []byte, truncated bool, now time.Time) {
 	l.out = l.respond(l.out, frame, truncated, now)
+	l.deferIfNotReady(frame, now)
+}
+
+// deferIfNotReady keeps the stanza that was looked at last, if its Handler was
+// not ready to answer.
+func (l *link) deferIfNotReady(frame []byte, now time.Time) {
 	wait := l.wait
 	l.wait = nil
 	if wait != nil && !l.deferred.add(frame, wait, now) {

@@ -24,7 +24,7 @@ func isDelegation(name xml.Name) bool {
 // forwardedIQ finds the IQ that a trusted host forwards, and the namespace of
 // the wrapping. XEP-0355 §4.3.
 func (r *responder) forwardedIQ(doc document) (delegation string, inner int, ok bool) {
-	if !r.c.hosts[sender(doc)] {
+	if r.c.hosts[sender(doc)] == "" {
 		return "", 0, false
 	}
 	i, ok := doc.onlyChild(0, "delegation", delegationNamespaces[:]...)
@@ -44,7 +44,7 @@ func (r *responder) forwardedIQ(doc document) (delegation string, inner int, ok 
 // only: otherwise one could get credentials in the name of another.
 func (r *responder) answerDelegated(dst []byte, doc document, env envelope, now time.Time) []byte {
 	host := sender(doc)
-	if !r.c.hosts[host] {
+	if r.c.hosts[host] == "" {
 		r.events.untrustedDelegation(host)
 		return env.appendReply(dst, func(dst []byte) ([]byte, error) {
 			return dst, stanzaError(stanza.Auth, stanza.Forbidden, "this address is not trusted to forward requests")
@@ -85,7 +85,7 @@ func (r *responder) readAdvert(doc document) {
 		return
 	}
 	host := sender(doc)
-	if !r.c.hosts[host] {
+	if r.c.hosts[host] == "" {
 		r.events.untrustedDelegation(host)
 		return
 	}

@@ -184,8 +184,8 @@ func bareJID(jid string) string {
 }
 
 // domainOf returns the domain of a bare JID.
-func domainOf(bare string) string {
-	if _, domain, found := strings.Cut(bare, "@"); found {
+func domainOf(bare []byte) []byte {
+	if _, domain, found := bytes.Cut(bare, []byte{'@'}); found {
 		return domain
 	}
 	return bare

@@ -183,8 +183,8 @@ func TestBareJIDAndDomain(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.jid, func(t *testing.T) {
-			if bare := bareJID(tt.jid); bare != tt.bare || domainOf(bare) != tt.domain {
-				t.Errorf("bare %q, domain %q", bare, domainOf(bare))
+			if bare := bareJID(tt.jid); bare != tt.bare || string(domainOf([]byte(bare))) != tt.domain {
+				t.Errorf("bare %q, domain %q", bare, string(domainOf([]byte(bare))))
 			}
 		})
 	}

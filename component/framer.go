@@ -127,6 +127,23 @@ func (f *framer) next() (frameKind, []byte, error) {
 	return frameIncomplete, nil, nil
 }
 
+// ahead returns what follows the last frame, as far as it was read, or nothing
+// when a frame has already been begun. It is valid until the next call of space.
+func (f *framer) ahead() []byte {
+	if f.state != inText || f.depth > 0 {
+		return nil
+	}
+	return f.buf[f.pos:]
+}
+
+// take takes the first n bytes of what is ahead for a frame.
+func (f *framer) take(n int) []byte {
+	frame := f.buf[f.pos : f.pos+n]
+	f.pos += n
+	f.begin, f.skipping = f.pos, false
+	return frame
+}
+
 // step scans up to the next change of state.
 func (f *framer) step() (frameKind, []byte, error) {
 	switch f.state {

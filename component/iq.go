@@ -23,6 +23,10 @@ type responder struct {
 	wait <-chan struct{}
 	// lost is set when the server has stopped to forward; see [watch].
 	lost bool
+
+	// What the fast path works on, kept so that nothing is allocated for it.
+	request fastRequest
+	asked   Request
 }
 
 // errDeferred is the reason why no reply was made yet.
@@ -31,7 +35,17 @@ var errDeferred = errors.New("the reply is deferred")
 // respond appends the answer to one frame to dst, if it is one to answer: every
 // IQ of type get or set gets exactly one reply, everything else gets none. When
 // the frame was too large, truncated is true and frame is its beginning.
-func (r *responder) respond(dst, frame []byte, truncated bool, now time.Time) (reply []byte) {
+func (r *responder) respond(dst, frame []byte, truncated bool, now time.Time) []byte {
+	if !truncated {
+		if reply, n := r.fast(dst, frame, now); n == len(frame) {
+			return reply
+		}
+	}
+	return r.slow(dst, frame, truncated, now)
+}
+
+// slow is respond for any stanza, of any form.
+func (r *responder) slow(dst, frame []byte, truncated bool, now time.Time) (reply []byte) {
 	mark := len(dst)
 	doc := parse(frame)
 	root := doc.start(0)
@@ -145,11 +159,12 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 			return append(dst, r.c.disco.version...), nil
 		}
 	}
-	for _, n := range r.c.cfg.Namespaces {
+	for i := range r.c.cfg.Namespaces {
+		n := &r.c.cfg.Namespaces[i]
 		if n.NS != start.Name.Space || n.HostsOnly && iq != 0 {
 			continue
 		}
-		request := &Request{Requester: []byte(bareJID(from)), Payload: doc.reader(payload), Now: now}
+		request := &Request{NS: n.NS, Requester: []byte(bareJID(from)), Now: now}
 		err := r.admit(n, from, request)
 		if err == errDeferred {
 			return dst, err
@@ -158,26 +173,34 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 			request.Payload = doc.reader(payload)
 			dst, err = n.Handler.AppendReply(dst, request)
 		}
-		r.observe(n.NS, iq != 0, err, now)
-		if err == nil && n.HostsOnly {
-			r.events.fed(from)
-		} else if err == nil {
-			r.events.answered(iq != 0)
-		} else if !errors.As(err, new(stanza.Error)) {
-			r.events.broken("a request could not be answered", "namespace", n.NS, "err", err)
-		}
+		r.answered(n, iq != 0, from, err, now)
 		return dst, err
 	}
 	return dst, serviceUnavailable()
 }
 
+// answered tells of the reply to a request in the namespace n. The address from
+// matters in a namespace for hosts only.
+func (r *responder) answered(n *Namespace, delegated bool, from string, err error, now time.Time) {
+	r.observe(n.NS, delegated, err, now)
+	switch {
+	case err == nil && n.HostsOnly:
+		r.events.fed(from)
+	case err == nil:
+		r.events.answered(delegated)
+	case !errors.As(err, new(stanza.Error)):
+		r.events.broken("a request could not be answered", "namespace", n.NS, "err", err)
+	}
+}
+
 // admit asks the gate, and the Handler whether it is ready. What is for hosts only
-// is for a host itself, not for an address with a resource at it.
-func (r *responder) admit(n Namespace, from string, request *Request) error {
+// is for a host itself, not for an address with a resource at it; the address from
+// matters in such a namespace only.
+func (r *responder) admit(n *Namespace, from string, request *Request) error {
 	if r.last {
 		return nil
 	}
-	if n.HostsOnly && !r.c.hosts[from] {
+	if n.HostsOnly && r.c.hosts[from] == "" {
 		r.events.untrustedHost(from)
 		return stanzaError(stanza.Auth, stanza.Forbidden, "this address is not one of component.hosts")
 	}

@@ -141,29 +141,43 @@ func (l *link) read(ctx context.Context, timeout time.Duration) error {
 // answerBuffered answers every whole stanza that was read and sends the replies.
 func (l *link) answerBuffered(ctx context.Context, now time.Time) error {
 	for {
-		kind, frame, err := l.framer.next()
-		if err != nil {
-			return err
-		}
-		switch kind {
-		case frameIncomplete:
-			return l.flush(ctx)
-		case frameStreamEnd:
-			if err := l.flush(ctx); err != nil {
+		if !l.answerFast(now) {
+			kind, frame, err := l.framer.next()
+			if err != nil {
 				return err
 			}
-			return errServerClosed
+			switch kind {
+			case frameIncomplete:
+				return l.flush(ctx)
+			case frameStreamEnd:
+				if err := l.flush(ctx); err != nil {
+					return err
+				}
+				return errServerClosed
+			}
+			if err := streamError(frame); err != nil {
+				return err
+			}
+			l.respondOrDefer(frame, kind == frameOversize, now)
 		}
-		if err := streamError(frame); err != nil {
-			return err
-		}
-		l.respondOrDefer(frame, kind == frameOversize, now)
 		if len(l.out) >= flushAt {
 			if err := l.flush(ctx); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// answerFast answers the next stanza if that is one for the fast path, which then
+// cuts it from the stream as well.
+func (l *link) answerFast(now time.Time) bool {
+	reply, n := l.fast(l.out, l.framer.ahead(), now)
+	if n == 0 {
+		return false
+	}
+	l.out = reply
+	l.deferIfNotReady(l.framer.take(n), now)
+	return true
 }
 
 // flush sends what was gathered.

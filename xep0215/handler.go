@@ -96,6 +96,7 @@ type scratch struct {
 	offered    int    // services on offer
 	selected   int    // of these, the ones that the request selects
 	sent       int    // of these, the ones in the reply
+	fast       fastRequest
 }
 
 // NewHandler returns a Handler that answers from offer.
@@ -116,10 +117,14 @@ func NewHandler(offer Offer) *Handler {
 func (h *Handler) AppendReply(dst []byte, r Request, requester []byte, now time.Time) ([]byte, error) {
 	sc := h.scratch.Get().(*scratch)
 	defer h.scratch.Put(sc)
+	return sc.appendReply(dst, r, h.offer.Groups(requester, now), requester, now)
+}
 
+// appendReply answers from the groups.
+func (sc *scratch) appendReply(dst []byte, r Request, groups []*Group, requester []byte, now time.Time) ([]byte, error) {
 	sc.offered, sc.selected, sc.sent = 0, 0, 0
 	reply := appendRoot(dst, r)
-	for _, g := range h.offer.Groups(requester, now) {
+	for _, g := range groups {
 		reply = sc.appendGroup(reply, g, r, requester, now)
 	}
 	switch {

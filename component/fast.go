@@ -1,0 +1,259 @@
+package component
+
+import (
+	"bytes"
+	"time"
+
+	"extdisco/xmltext"
+)
+
+// The fast path answers the requests that come all the time, in the form in which
+// servers write them, from their bytes. Everything else is left to [responder.slow],
+// which takes stanzas apart properly; it alone decides what is right. FuzzFast
+// holds that both append the same bytes for whatever the fast path takes.
+//
+// What is taken: an IQ of type get to the component's own address, and the same
+// inside a delegation from a trusted host, with one payload that a [FastHandler]
+// knows. Each start tag has known attributes only, each at most once, with values
+// of printable ASCII that need no escaping; nothing stands between the elements.
+// So no value must be decoded, escaped or normalised, no name has a prefix but
+// xml:lang, and every namespace is written where it counts.
+//
+// Nothing is charged or told before the whole stanza has been read: when the fast
+// path gives a stanza up, it has not happened.
+
+// FastHandler is a [Handler] that can also answer usual requests from their bytes.
+type FastHandler interface {
+	Handler
+	// FastLen returns the length of the element that b begins with, if it is a
+	// request in the namespace ns that AppendFast can answer, and 0 for anything
+	// else. It must know by then that the element is well-formed. b holds the
+	// rest of the stanza too, or only a part of it.
+	FastLen(ns string, b []byte) int
+	// AppendFast does for an element that FastLen has measured what AppendReply
+	// does, with the same result. r.Payload is nil, and r and what it holds are
+	// good until AppendFast returns.
+	AppendFast(dst, element []byte, r *Request) ([]byte, error)
+}
+
+// maxFast is the largest stanza that the fast path looks at. It bounds what a
+// stanza costs that is given up at its end.
+const maxFast = 4 << 10
+
+// fastNamespace is a namespace whose Handler is a FastHandler.
+type fastNamespace struct {
+	*Namespace
+	handler FastHandler
+}
+
+// fastNamespaces are those of all that are answered to everybody.
+func fastNamespaces(namespaces []Namespace) []fastNamespace {
+	var fast []fastNamespace
+	for i := range namespaces {
+		n := &namespaces[i]
+		if h, ok := n.Handler.(FastHandler); ok && !n.HostsOnly {
+			fast = append(fast, fastNamespace{n, h})
+		}
+	}
+	return fast
+}
+
+// fastRequest is a request in the bytes that it was read from.
+type fastRequest struct {
+	namespace  fastNamespace
+	payload    []byte
+	outer      fastIQ
+	host       string // the trusted host that forwards it; empty if nobody does
+	delegation string // namespace of the wrapping
+	inner      fastIQ
+	len        int // of the whole stanza
+}
+
+// fast appends the answer to the stanza that b begins with, and returns how long
+// the stanza is: 0 means that it is not for the fast path, or not yet here as a
+// whole. A panic ends the fast path only; the slow one will say what it is.
+func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
+	mark := len(dst)
+	defer func() {
+		if recover() != nil {
+			reply, n = dst[:mark], 0
+		}
+	}()
+	q := &r.request
+	if !r.readFast(q, b[:min(len(b), maxFast)]) {
+		return dst, 0
+	}
+	if q.host != "" {
+		r.events.heardFrom(q.host)
+	}
+	asked := &r.asked
+	*asked = Request{NS: q.namespace.NS, Requester: q.requester(), Now: now}
+	err := r.admit(q.namespace.Namespace, "", asked)
+	if err == errDeferred {
+		return dst, q.len
+	}
+	reply = q.appendOpen(dst, "result")
+	if err == nil {
+		reply, err = q.namespace.handler.AppendFast(reply, q.payload, asked)
+	}
+	r.answered(q.namespace.Namespace, q.host != "", "", err, now)
+	if err == nil {
+		if reply = q.appendClose(reply); len(reply)-mark <= maxReply {
+			return reply, q.len
+		}
+		err = tooLarge()
+	}
+	return q.appendClose(appendError(q.appendOpen(reply[:mark], "error"), err)), q.len
+}
+
+// What stands around the payload of a request that a server forwards. XEP-0355
+// §4.3.
+var (
+	fastDelegations = [...]struct{ ns, open string }{
+		{nsDelegation2, "<delegation xmlns='" + nsDelegation2 + "'><forwarded xmlns='" + nsForward + "'>"},
+		{nsDelegation1, "<delegation xmlns='" + nsDelegation1 + "'><forwarded xmlns='" + nsForward + "'>"},
+	}
+	fastDelegatedEnd = "</iq></forwarded></delegation></iq>"
+	fastDirectEnd    = "</iq>"
+)
+
+// readFast reads the stanza that b begins with, and reports whether it is one for
+// the fast path.
+func (r *responder) readFast(q *fastRequest, b []byte) bool {
+	rest, ok := q.outer.read(b)
+	if !ok || string(q.outer.to) != r.c.cfg.JID || len(q.outer.from) == 0 {
+		return false
+	}
+	if ns := string(q.outer.ns); ns != "" && ns != nsAccept && ns != nsClient {
+		return false
+	}
+	end := fastDirectEnd
+	switch string(q.outer.kind) {
+	case "get":
+		q.host = ""
+	case "set":
+		if q.host = r.c.hosts[string(q.outer.from)]; q.host == "" {
+			return false
+		}
+		if rest, ok = r.readFastDelegation(q, rest); !ok {
+			return false
+		}
+		end = fastDelegatedEnd
+	default:
+		return false
+	}
+	for _, n := range r.c.fast {
+		if size := n.handler.FastLen(n.NS, rest); size > 0 {
+			q.namespace, q.payload, rest = n, rest[:size], rest[size:]
+			q.len = len(b) - len(rest) + len(end)
+			return len(rest) >= len(end) && string(rest[:len(end)]) == end
+		}
+	}
+	return false
+}
+
+// readFastDelegation reads the wrapping and the start tag of the inner IQ.
+func (r *responder) readFastDelegation(q *fastRequest, b []byte) (rest []byte, ok bool) {
+	for i := range fastDelegations {
+		d := &fastDelegations[i]
+		if len(b) < len(d.open) || string(b[:len(d.open)]) != d.open {
+			continue
+		}
+		q.delegation = d.ns
+		rest, ok = q.inner.read(b[len(d.open):])
+		return rest, ok && string(q.inner.ns) == nsClient && string(q.inner.kind) == "get" &&
+			(q.inner.to == nil || string(q.inner.to) == q.host || bytes.Equal(q.inner.to, q.requester()))
+	}
+	return nil, false
+}
+
+// requester returns the bare JID of who asks.
+func (q *fastRequest) requester() []byte {
+	from := q.outer.from
+	if q.host != "" {
+		from = q.inner.from
+	}
+	bare, _, _ := bytes.Cut(from, []byte{'/'})
+	return bare
+}
+
+// appendOpen is envelope.appendOpen, for values that need no escaping.
+func (q *fastRequest) appendOpen(dst []byte, iqType string) []byte {
+	if q.host == "" {
+		return q.outer.appendReply(dst, "", iqType)
+	}
+	dst = q.outer.appendReply(dst, "", "result")
+	dst = append(dst, "<delegation xmlns='"...)
+	dst = append(dst, q.delegation...)
+	dst = append(dst, "'><forwarded xmlns='"+nsForward+"'>"...)
+	return q.inner.appendReply(dst, " xmlns='"+nsClient+"'", iqType)
+}
+
+func (q *fastRequest) appendClose(dst []byte) []byte {
+	if q.host == "" {
+		return append(dst, fastDirectEnd...)
+	}
+	return append(dst, fastDelegatedEnd...)
+}
+
+// fastIQ is the attributes of an IQ, as they are written. A nil slice was not
+// there.
+type fastIQ struct{ kind, ns, id, from, to []byte }
+
+// read reads the start tag that b begins with. It must have type, id and from.
+func (iq *fastIQ) read(b []byte) (rest []byte, ok bool) {
+	const open = "<iq"
+	if len(b) < len(open) || string(b[:len(open)]) != open {
+		return nil, false
+	}
+	*iq = fastIQ{}
+	var lang []byte
+	for b = b[len(open):]; ; {
+		name, value, behind, ok := xmltext.CutPlainAttr(b)
+		if !ok {
+			break
+		}
+		var field *[]byte
+		switch string(name) {
+		case "type":
+			field = &iq.kind
+		case "xmlns":
+			field = &iq.ns
+		case "id":
+			field = &iq.id
+		case "from":
+			field = &iq.from
+		case "to":
+			field = &iq.to
+		case "xml:lang":
+			field = &lang
+		default:
+			return nil, false
+		}
+		if *field != nil {
+			return nil, false
+		}
+		*field, b = value, behind
+	}
+	if len(b) == 0 || b[0] != '>' {
+		return nil, false
+	}
+	return b[1:], iq.kind != nil && iq.id != nil && iq.from != nil
+}
+
+// appendReply appends the start tag of the reply: from and to change places.
+func (iq *fastIQ) appendReply(dst []byte, xmlns, iqType string) []byte {
+	dst = append(dst, "<iq type='"...)
+	dst = append(dst, iqType...)
+	dst = append(dst, '\'')
+	dst = append(dst, xmlns...)
+	dst = append(dst, " id='"...)
+	dst = append(dst, iq.id...)
+	if iq.to != nil {
+		dst = append(dst, "' from='"...)
+		dst = append(dst, iq.to...)
+	}
+	dst = append(dst, "' to='"...)
+	dst = append(dst, iq.from...)
+	return append(dst, "'>"...)
+}

@@ -1,0 +1,290 @@
+package component
+
+import (
+	"bytes"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mellium.im/xmpp/stanza"
+
+	"extdisco/xep0215"
+)
+
+// fastHandler joins a component and a handler of XEP-0215 as package main does.
+type fastHandler struct{ *xep0215.Handler }
+
+func (h fastHandler) AppendReply(dst []byte, r *Request) ([]byte, error) {
+	request, err := xep0215.ParseRequest(r.Payload)
+	if err != nil {
+		return dst, err
+	}
+	return h.Handler.AppendReply(dst, request, r.Requester, r.Now)
+}
+
+func (h fastHandler) AppendFast(dst, element []byte, r *Request) ([]byte, error) {
+	return h.Handler.AppendFast(dst, r.NS, element, r.Requester, r.Now)
+}
+
+type fastOffer []*xep0215.Group
+
+func (o fastOffer) Groups([]byte, time.Time) []*xep0215.Group { return o }
+
+// nameTag gives everybody a credential that tells who asked and when.
+type nameTag struct{}
+
+func (nameTag) Issue(c *xep0215.Credential, requester []byte, now time.Time) error {
+	c.Username = append(c.Username, requester...)
+	c.Password = append(c.Password, "password"...)
+	c.Expires = now.Add(time.Hour)
+	return nil
+}
+
+// tellTale is a Gate and an Observer that remembers what it was asked and told.
+type tellTale struct {
+	noObserver
+	admitted []string
+	answers  []Answer
+}
+
+func (g *tellTale) Admit(requester []byte, now time.Time) error {
+	g.admitted = append(g.admitted, string(requester)+" "+now.String())
+	switch domain := domainOf(requester); {
+	case string(domain) != TestHost:
+		return stanza.Error{Type: stanza.Auth, Condition: stanza.Forbidden}
+	case bytes.HasPrefix(requester, []byte("busy@")):
+		return stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint, Text: map[string]string{"en": "it's <busy>"}}
+	}
+	return nil
+}
+
+func (g *tellTale) Answered(a Answer) {
+	a.At, a.Took = time.Time{}, 0
+	g.answers = append(g.answers, a)
+}
+
+func newFastComponent(t testing.TB) (*Component, *tellTale) {
+	uris := []string{"stun:stun.test", "turn:turn.test", "turns:turn.test:443?transport=tcp", "turn:[2001:db8::1]:3478"}
+	var services []xep0215.Service
+	for _, uri := range uris {
+		s, err := xep0215.ParseURI(uri)
+		if err != nil {
+			t.Fatal(err)
+		}
+		services = append(services, s)
+	}
+	h := fastHandler{xep0215.NewHandler(fastOffer{xep0215.NewGroup(nameTag{}, services...)})}
+	gate := new(tellTale)
+	cfg := ConfigFor(h, slog.New(slog.DiscardHandler))
+	cfg.Gate, cfg.Observer = gate, gate
+	cfg.Namespaces = append(cfg.Namespaces, Namespace{NS: "for:hosts", Handler: h, HostsOnly: true})
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, gate
+}
+
+const (
+	askTyped       = "<services xmlns='urn:xmpp:extdisco:2' type='turn'></services>"
+	askOld         = "<services xmlns='urn:xmpp:extdisco:1'/>"
+	askCredentials = "<credentials xmlns='urn:xmpp:extdisco:2'><service host='turn.test' type='turns' port='443' transport='tcp'/></credentials>"
+)
+
+// usual are the stanzas that the fast path is for, each as servers write it.
+var usual = []string{
+	directly(ask), directly(askTyped), directly(askOld), directly(askCredentials),
+	forwarded(nsDelegation2, innerGet(ask)), forwarded(nsDelegation1, innerGet(askCredentials)), forwarded(nsDelegation1, innerGet(askOld)),
+	strings.Replace(directly(ask), "<iq ", "<iq xml:lang='en' xmlns='jabber:client' ", 1),
+	strings.Replace(directly(ask), "'q1'", `"q1"`, 1),
+	strings.Replace(directly(ask), "juliet@", "busy@", 1),
+	strings.Replace(directly(ask), "@meet.test", "@evil.test", 1),
+	directly("<credentials xmlns='urn:xmpp:extdisco:1'><service host='other.test'></service><service host='turn.test'/></credentials>"),
+	directly("<credentials xmlns='urn:xmpp:extdisco:2'><service type='stun' host='stun.test'/></credentials>"),
+	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), " to='meet.test'", "", 1),
+	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), " to='meet.test'", " to='juliet@meet.test'", 1),
+}
+
+// unusual are some that it is not for.
+var unusual = []string{
+	directly(""), directly(ask + ask), directly(" " + ask), directly("<services xmlns='urn:xmpp:extdisco:2'> </services>"),
+	directly("<services xmlns='urn:xmpp:extdisco:2' type='sfu'/>"), directly("<services xmlns='urn:xmpp:extdisco:2' type=''/>"),
+	directly("<services xmlns='urn:xmpp:extdisco:2' xmlns='urn:xmpp:extdisco:1'/>"), directly("<s:services xmlns:s='urn:xmpp:extdisco:2'/>"),
+	directly("<credentials xmlns='urn:xmpp:extdisco:2'></credentials>"), directly("<credentials xmlns='urn:xmpp:extdisco:2'/>"),
+	directly("<credentials xmlns='urn:xmpp:extdisco:2'><service host='TURN.test.' type='turn'/></credentials>"),
+	directly("<credentials xmlns='urn:xmpp:extdisco:2'><service host='turn.test'/></credentials>"),
+	directly("<credentials xmlns='urn:xmpp:extdisco:2'><service host='turn.test' type='turn' port='065536'/></credentials>"),
+	directly("<credentials xmlns='urn:xmpp:extdisco:2'>" + strings.Repeat("<service host='turn.test' type='turn'/>", 5) + "</credentials>"),
+	directly("<services xmlns='for:hosts'/>"),
+	strings.Replace(directly(ask), "type='get'", "type='set'", 1), strings.Replace(directly(ask), "type='get'", "type='get' type='set'", 1),
+	strings.Replace(directly(ask), "juliet", "jul&#105;et", 1), strings.Replace(directly(ask), "juliet", "zoë", 1), strings.Replace(directly(ask), "juliet", "jul\tiet", 1),
+	strings.Replace(directly(ask), "'q1'", `"o'hara"`, 1), strings.Replace(directly(ask), " id='q1'", "", 1), strings.Replace(directly(ask), "turn.meet.test", "turn.meet.test/x", 1),
+	strings.Replace(directly(ask), "<iq ", "<iq xmlns='jabber:server' ", 1), strings.Replace(directly(ask), "<iq ", "<iq a:b='c' ", 1),
+	strings.Replace(directly(ask), "</iq>", "</iq >", 1), strings.Replace(directly(ask), "</iq>", "</message>", 1),
+	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), "from='meet.test'", "from='evil.test'", 1),
+	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), " to='meet.test'", " to='romeo@meet.test'", 1),
+	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), "jabber:client", "jabber:server", 1),
+	forwarded(nsDelegation2, innerGet(ask)+innerGet(ask)), forwarded(nsDelegation2, directly(ask)), forwarded("urn:xmpp:delegation:3", innerGet(ask)),
+	"<message/>", "<presence from='a@b'/>", "<iq>", "<iq type='result' id='1' from='a' to='b'/>",
+}
+
+func TestFastPathTakesWhatIsUsual(t *testing.T) {
+	c, _ := newFastComponent(t)
+	r := &newLink(c, nil, nil).responder
+	for _, frame := range usual {
+		if _, n := r.fast(nil, []byte(frame), testTime); n != len(frame) {
+			t.Errorf("took %d bytes of %s", n, frame)
+		}
+		if _, n := r.fast(nil, []byte(frame+frame), testTime); n != len(frame) {
+			t.Errorf("took %d bytes of two of %s", n, frame)
+		}
+		for i := range frame {
+			if out, n := r.fast(nil, []byte(frame[:i]), testTime); n != 0 || out != nil {
+				t.Errorf("took %d bytes of the beginning %s", n, frame[:i])
+			}
+		}
+	}
+	for _, frame := range unusual {
+		if _, n := r.fast(nil, []byte(frame), testTime); n != 0 {
+			t.Errorf("took %s", frame)
+		}
+	}
+}
+
+// FuzzFast: what the fast path takes, the slow path answers with the same bytes,
+// and the gate, the observer and the log are told the same. What it does not take
+// has not happened.
+func FuzzFast(f *testing.F) {
+	for _, frame := range slices.Concat(usual, unusual) {
+		f.Add([]byte(frame))
+	}
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		compareFast(t, frame)
+	})
+}
+
+// FuzzFastParts is FuzzFast with requests that are put together from parts, which
+// finds more that are nearly usual.
+func FuzzFastParts(f *testing.F) {
+	f.Add("q1", "juliet@meet.test/x", "turn.meet.test", "meet.test", "urn:xmpp:extdisco:2", "type", "turn", "turn.test", byte(0))
+	f.Add("", "meet.test", "", "juliet@meet.test", "urn:xmpp:extdisco:1", "port", "443", "", byte(7))
+	f.Add("'", "@/", "\"", "/", "urn:xmpp:extdisco:2", "transport", "udp", "[2001:DB8::1]", byte(30))
+	f.Fuzz(func(t *testing.T, id, from, to, innerTo, ns, name, value, host string, shape byte) {
+		quote, payload := "'", "<services xmlns='"+ns+"' "+name+"='"+value+"'/>"
+		if shape&1 != 0 {
+			quote = `"`
+		}
+		if shape&2 != 0 {
+			payload = "<credentials xmlns='" + ns + "'><service host='" + host + "' type='turn'/><service " + name + "='" + value + "' host='" + host + "' type='turns'/></credentials>"
+		}
+		attrs := " id=" + quote + id + quote + " from=" + quote + from + quote
+		frame := "<iq type='get'" + attrs + " to='" + to + "'>" + payload + "</iq>"
+		if shape&4 != 0 {
+			inner := "<iq xmlns='jabber:client' type='get'" + attrs + " to='" + innerTo + "'>" + payload + "</iq>"
+			if shape&8 != 0 {
+				inner = strings.Replace(inner, " to='"+innerTo+"'", "", 1)
+			}
+			frame = forwarded(delegationNamespaces[shape>>4&1], inner)
+		}
+		compareFast(t, []byte(frame))
+	})
+}
+
+func compareFast(t *testing.T, frame []byte) {
+	fastComponent, fastTold := newFastComponent(t)
+	slowComponent, slowTold := newFastComponent(t)
+	fast, slow := newLink(fastComponent, nil, nil), newLink(slowComponent, nil, nil)
+	reply, n := fast.fast([]byte("before"), frame, testTime)
+	if n == 0 {
+		if string(reply) != "before" || len(fastTold.admitted)+len(fastTold.answers) > 0 || fast.events.pingTarget != slow.events.pingTarget {
+			t.Fatalf("%q was given up, and yet %q, %v", frame, reply, fastTold)
+		}
+		return
+	}
+	slow.framer.added(copy(slow.framer.space(), frame))
+	if kind, whole, err := slow.framer.next(); kind != frameStanza || err != nil || !bytes.Equal(whole, frame[:n]) {
+		t.Fatalf("the framer cuts %q from %q (%v), not %q", whole, frame, err, frame[:n])
+	}
+	if want := slow.slow([]byte("before"), frame[:n], false, testTime); !bytes.Equal(reply, want) {
+		t.Fatalf("%q is answered with\n%q, not\n%q", frame[:n], reply, want)
+	}
+	if !slices.Equal(fastTold.admitted, slowTold.admitted) || len(fastTold.answers) != len(slowTold.answers) {
+		t.Fatalf("the gate was asked %v, not %v; the observer was told %v, not %v", fastTold.admitted, slowTold.admitted, fastTold.answers, slowTold.answers)
+	}
+	for i, a := range fastTold.answers {
+		b := slowTold.answers[i]
+		if a.NS != b.NS || a.Route != b.Route || !sameError(a.Err, b.Err) {
+			t.Fatalf("the observer was told %v, not %v", a, b)
+		}
+	}
+	if a, b := fast.events, slow.events; a.pingTarget != b.pingTarget || a.toldDirect != b.toldDirect || a.toldDelegated != b.toldDelegated {
+		t.Fatalf("the log was told %+v, not %+v", a, b)
+	}
+}
+
+func sameError(a, b error) bool {
+	return string(appendError(nil, a)) == string(appendError(nil, b)) && (a == nil) == (b == nil)
+}
+
+// writtenTo is a connection that keeps what is written.
+type writtenTo struct {
+	net.Conn
+	bytes.Buffer
+}
+
+func (w *writtenTo) Write(p []byte) (int, error)      { return w.Buffer.Write(p) }
+func (w *writtenTo) Read(p []byte) (int, error)       { return w.Buffer.Read(p) }
+func (w *writtenTo) SetWriteDeadline(time.Time) error { return nil }
+
+// Wherever the server's bytes are cut in two, every stanza is answered once and
+// in its turn.
+func TestFastAndSlowStanzasInOneStream(t *testing.T) {
+	c, _ := newFastComponent(t)
+	stream := directly(ask) + directly(" "+askTyped) + " \n" + forwarded(nsDelegation2, innerGet(ask)) + "<message>" + directly(ask) + "</message>" +
+		directly("<ping xmlns='urn:xmpp:ping'/>") + forwarded(nsDelegation1, innerGet(askCredentials)) + directly(ask)
+	var want bytes.Buffer
+	slow := newLink(c, nil, []byte(stream))
+	for {
+		kind, frame, err := slow.framer.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kind == frameIncomplete {
+			break
+		}
+		want.Write(slow.slow(nil, frame, false, testTime))
+	}
+	for i := range stream {
+		var conn writtenTo
+		l := newLink(c, &conn, []byte(stream[:i]))
+		if err := l.answerBuffered(t.Context(), testTime); err != nil {
+			t.Fatal(err)
+		}
+		l.framer.added(copy(l.framer.space(), stream[i:]))
+		if err := l.answerBuffered(t.Context(), testTime); err != nil {
+			t.Fatal(err)
+		}
+		if conn.String() != want.String() {
+			t.Fatalf("cut at %d, the answers are\n%s\nnot\n%s", i, conn.String(), want.String())
+		}
+	}
+}
+
+// A Handler that panics costs the fast path nothing but the request, which the
+// slow path then answers.
+func TestFastPathSurvivesPanic(t *testing.T) {
+	c, _ := newFastComponent(t)
+	c.fast[0].handler = panicking{}
+	r := &newLink(c, nil, nil).responder
+	if reply, n := r.fast([]byte("before"), []byte(directly(ask)), testTime); n != 0 || string(reply) != "before" {
+		t.Errorf("%d, %q", n, reply)
+	}
+}
+
+type panicking struct{ fastHandler }
+
+func (panicking) FastLen(string, []byte) int                           { return len(ask) }
+func (panicking) AppendFast(dst, _ []byte, _ *Request) ([]byte, error) { panic("oh") }

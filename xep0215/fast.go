@@ -1,0 +1,229 @@
+package xep0215
+
+import (
+	"bytes"
+	"time"
+
+	"extdisco/xmltext"
+)
+
+// The fast path reads requests from their bytes, in the form in which most clients
+// and servers write them; anything else is for [ParseRequest]. What it takes, it
+// understands as ParseRequest does, which FuzzFast holds: an element without text,
+// with known attributes only, each at most once and of the values that are usual.
+// Its strings are constants and those of the services on offer, so that none is
+// allocated.
+
+// maxFastFilters is how many services a request for credentials may name.
+const maxFastFilters = 4
+
+// fastRequest is a request whose hosts are still bytes.
+type fastRequest struct {
+	Request
+	filters [maxFastFilters]Filter
+	hosts   [maxFastFilters][]byte // of the filters
+}
+
+// FastLen returns the length of the element that b begins with, if it is a request
+// in the namespace ns, [NS] or [NS1], that [Handler.AppendFast] can answer, and 0
+// for anything else.
+func (h *Handler) FastLen(ns string, b []byte) int {
+	if n := lenOfMostUsual(ns, b); n > 0 {
+		return n
+	}
+	var q fastRequest
+	return q.read(ns, b)
+}
+
+// AppendFast does for an element that FastLen has measured what
+// [Handler.AppendReply] does for the request that [ParseRequest] reads from it.
+func (h *Handler) AppendFast(dst []byte, ns string, element, requester []byte, now time.Time) ([]byte, error) {
+	sc := h.scratch.Get().(*scratch)
+	defer h.scratch.Put(sc)
+	groups := h.offer.Groups(requester, now)
+	q := &sc.fast
+	if lenOfMostUsual(ns, element) > 0 {
+		q.Request = Request{NS: ns}
+	} else {
+		q.read(ns, element)
+		q.resolveHosts(groups)
+	}
+	return sc.appendReply(dst, q.Request, groups, requester, now)
+}
+
+// lenOfMostUsual knows what nearly all ask.
+func lenOfMostUsual(ns string, b []byte) int {
+	const before, after = "<services xmlns='", "'/>"
+	n := len(before) + len(ns) + len(after)
+	if len(b) >= n && string(b[:len(before)]) == before && string(b[len(before):n-len(after)]) == ns && string(b[n-len(after):n]) == after {
+		return n
+	}
+	return 0
+}
+
+// read reads the request that b begins with, and returns its length or 0.
+func (q *fastRequest) read(ns string, b []byte) int {
+	rest, isServices := bytes.CutPrefix(b, []byte("<services"))
+	var isCredentials bool
+	if !isServices {
+		if rest, isCredentials = bytes.CutPrefix(b, []byte("<credentials")); !isCredentials {
+			return 0
+		}
+	}
+	q.Request = Request{NS: ns}
+	hasNS := false
+	for {
+		name, value, behind, ok := xmltext.CutPlainAttr(rest)
+		if !ok {
+			break
+		}
+		rest = behind
+		switch {
+		case string(name) == "xmlns" && !hasNS && string(value) == ns:
+			hasNS = true
+		case string(name) == "type" && isServices && q.Type == "":
+			if q.Type = knownType(value); q.Type == "" {
+				return 0
+			}
+		default:
+			return 0
+		}
+	}
+	if !hasNS {
+		return 0
+	}
+	ok := false
+	if isServices {
+		rest, ok = cutEmptyEnd(rest, "></services>")
+	} else if rest, ok = bytes.CutPrefix(rest, []byte{'>'}); ok {
+		rest, ok = q.readFilters(rest)
+	}
+	if !ok {
+		return 0
+	}
+	return len(b) - len(rest)
+}
+
+// cutEmptyEnd cuts the end of an element without content, in either form.
+func cutEmptyEnd(b []byte, long string) (rest []byte, ok bool) {
+	if rest, ok = bytes.CutPrefix(b, []byte("/>")); ok {
+		return rest, true
+	}
+	return bytes.CutPrefix(b, []byte(long))
+}
+
+// readFilters reads the content of a credentials element and its end tag.
+func (q *fastRequest) readFilters(b []byte) (rest []byte, ok bool) {
+	for n := range maxFastFilters + 1 {
+		if rest, ok = bytes.CutPrefix(b, []byte("</credentials>")); ok {
+			q.Credentials = q.filters[:n]
+			return rest, n > 0
+		}
+		if n == maxFastFilters {
+			break
+		}
+		if b, ok = bytes.CutPrefix(b, []byte("<service")); !ok {
+			break
+		}
+		if b, ok = q.readFilter(n, b); !ok {
+			break
+		}
+	}
+	return nil, false
+}
+
+// readFilter reads the attributes and the end of a service element.
+func (q *fastRequest) readFilter(n int, b []byte) (rest []byte, ok bool) {
+	f, host := Filter{}, []byte(nil)
+	for {
+		name, value, behind, ok := xmltext.CutPlainAttr(b)
+		if !ok {
+			break
+		}
+		b = behind
+		switch {
+		case string(name) == "type" && f.Type == "":
+			f.Type = knownType(value)
+			ok = f.Type != ""
+		case string(name) == "host" && host == nil:
+			host = value
+			ok = isPlainHost(host)
+		case string(name) == "port" && f.Port == 0:
+			f.Port, ok = parsePlainPort(value)
+		case string(name) == "transport" && f.Transport == "":
+			f.Transport = knownTransport(value)
+			ok = f.Transport != ""
+		default:
+			ok = false
+		}
+		if !ok {
+			return nil, false
+		}
+	}
+	if host == nil || f.Type == "" && q.NS != NS1 {
+		return nil, false
+	}
+	q.filters[n], q.hosts[n] = f, host
+	return cutEmptyEnd(b, "></service>")
+}
+
+// resolveHosts makes strings of the hosts. One that is on offer is there already.
+func (q *fastRequest) resolveHosts(groups []*Group) {
+	for i := range q.Credentials {
+		f := &q.Credentials[i]
+		f.Host = ""
+		for _, g := range groups {
+			for j := range g.entries {
+				if host := g.entries[j].key.Host; string(q.hosts[i]) == host {
+					f.Host = host
+				}
+			}
+		}
+		if f.Host == "" {
+			f.Host = string(q.hosts[i])
+		}
+	}
+}
+
+func knownType(b []byte) string {
+	for _, t := range [...]string{TypeSTUN, TypeTURN, TypeTURNS, TypeSTUNS} {
+		if string(b) == t {
+			return t
+		}
+	}
+	return ""
+}
+
+func knownTransport(b []byte) string {
+	for _, t := range [...]string{TransportUDP, TransportTCP} {
+		if string(b) == t {
+			return t
+		}
+	}
+	return ""
+}
+
+// isPlainHost reports whether b is a host that is its own [CanonicalHost].
+func isPlainHost(b []byte) bool {
+	for _, c := range b {
+		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_') {
+			return false
+		}
+	}
+	return len(b) > 0 && b[len(b)-1] != '.'
+}
+
+// parsePlainPort is parsePort for a number without leading zeros.
+func parsePlainPort(b []byte) (port uint16, ok bool) {
+	if len(b) == 0 || len(b) > len("65535") || b[0] == '0' {
+		return 0, false
+	}
+	n := 0
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int(c-'0')
+	}
+	return uint16(n), n <= 1<<16-1
+}
