@@ -185,7 +185,7 @@ func ask(t *testing.T, d *daemon, payload, requester string) (string, error) {
 }
 
 // parseServices reads a reply as a client does.
-func parseServices(t *testing.T, reply string) []xep0215.Service {
+func parseServices(t testing.TB, reply string) []xep0215.Service {
 	t.Helper()
 	var list struct {
 		Services []xep0215.Service `xml:"service"`

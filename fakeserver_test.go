@@ -15,14 +15,14 @@ import (
 // fakeServer is as much of an XMPP server as a component sees. It accepts one
 // connection at a time, when asked to.
 type fakeServer struct {
-	t        *testing.T
+	t        testing.TB
 	listener net.Listener
 
 	mu     sync.Mutex
 	proofs []string // that components have sent
 }
 
-func startServer(t *testing.T) *fakeServer {
+func startServer(t testing.TB) *fakeServer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -36,7 +36,7 @@ func (s *fakeServer) address() string { return s.listener.Addr().String() }
 
 // fakeStream is the server's end of a component's stream.
 type fakeStream struct {
-	t    *testing.T
+	t    testing.TB
 	conn net.Conn
 	in   *xml.Decoder
 	to   string // whom the component asked for

@@ -31,8 +31,9 @@ func (h *Handler) FastLen(ns string, b []byte) int {
 	if n := lenOfMostUsual(ns, b); n > 0 {
 		return n
 	}
-	var q fastRequest
-	return q.read(ns, b)
+	sc := h.scratch.Get().(*scratch)
+	defer h.scratch.Put(sc)
+	return sc.fast.read(ns, b)
 }
 
 // AppendFast does for an element that FastLen has measured what

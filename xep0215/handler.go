@@ -45,7 +45,7 @@ type Group struct {
 type groupEntry struct {
 	key        Key
 	restricted bool
-	xml        []byte // the service element, up to where the credential goes
+	xml        []byte // the service element; if restricted, up to where the credential goes
 }
 
 // NewGroup returns a group of services. Services that need credentials, see
@@ -58,7 +58,11 @@ func NewGroup(issuer Issuer, services ...Service) *Group {
 		if restricted && issuer == nil {
 			continue
 		}
-		g.entries = append(g.entries, groupEntry{key: s.Key(), restricted: restricted, xml: appendService(nil, s)})
+		e := groupEntry{key: s.Key(), restricted: restricted, xml: appendService(nil, s)}
+		if !restricted {
+			e.xml = append(e.xml, "/>"...)
+		}
+		g.entries = append(g.entries, e)
 	}
 	return g
 }
@@ -92,7 +96,8 @@ type Handler struct {
 // scratch is what one reply needs besides the bytes of the reply.
 type scratch struct {
 	credential Credential
-	attrs      []byte // the credential as XML attributes
+	attrs      []byte // the credential as XML attributes, and the end of the element
+	expires    instant
 	offered    int    // services on offer
 	selected   int    // of these, the ones that the request selects
 	sent       int    // of these, the ones in the reply
@@ -143,7 +148,8 @@ func (sc *scratch) appendReply(dst []byte, r Request, groups []*Group, requester
 func (sc *scratch) appendGroup(dst []byte, g *Group, r Request, requester []byte, now time.Time) []byte {
 	sc.offered += len(g.entries)
 	asked, given := false, false
-	for _, e := range g.entries {
+	for i := range g.entries {
+		e := &g.entries[i]
 		if !r.Selects(e.key, e.restricted) {
 			continue
 		}
@@ -159,7 +165,6 @@ func (sc *scratch) appendGroup(dst []byte, g *Group, r Request, requester []byte
 		if e.restricted {
 			dst = append(dst, sc.attrs...)
 		}
-		dst = append(dst, "/>"...)
 	}
 	return dst
 }
@@ -176,14 +181,28 @@ func (sc *scratch) issue(issuer Issuer, requester []byte, now time.Time) bool {
 	a := append(sc.attrs[:0], " restricted='1'"...)
 	if !c.Expires.IsZero() {
 		a = append(a, " expires='"...)
-		a = append(c.Expires.UTC().AppendFormat(a, expiresFormat), '\'')
+		a = append(sc.expires.append(a, c.Expires), '\'')
 	}
 	a = append(a, " username='"...)
 	a = xmltext.AppendAttr(a, c.Username)
 	a = append(a, "' password='"...)
 	a = xmltext.AppendAttr(a, c.Password)
-	sc.attrs = append(a, '\'')
+	sc.attrs = append(a, "'/>"...)
 	return true
+}
+
+// instant is what was rendered last: credentials that are given out in the same
+// second mostly expire in the same second too.
+type instant struct {
+	seconds int64
+	text    []byte
+}
+
+func (i *instant) append(dst []byte, t time.Time) []byte {
+	if s := t.Unix(); s != i.seconds || i.text == nil {
+		i.seconds, i.text = s, t.UTC().AppendFormat(i.text[:0], expiresFormat)
+	}
+	return append(dst, i.text...)
 }
 
 func appendRoot(dst []byte, r Request) []byte {

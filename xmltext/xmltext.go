@@ -20,6 +20,10 @@ func AppendAttr[T string | []byte](dst []byte, value T) []byte {
 	done := 0
 	for i := 0; i < len(value); {
 		c := value[i]
+		if plain[c] {
+			i++
+			continue
+		}
 		if c >= utf8.RuneSelf {
 			r, size := decodeRune(value[i:])
 			if !isChar(r) || r == utf8.RuneError && size == 1 {
