@@ -209,8 +209,8 @@ func (iq *fastIQ) read(b []byte) (rest []byte, ok bool) {
 	*iq = fastIQ{}
 	var lang []byte
 	for b = b[len(open):]; ; {
-		name, value, behind, ok := xmltext.CutPlainAttr(b)
-		if !ok {
+		name, value, n := xmltext.PlainAttr(b)
+		if n == 0 {
 			break
 		}
 		var field *[]byte
@@ -233,7 +233,7 @@ func (iq *fastIQ) read(b []byte) (rest []byte, ok bool) {
 		if *field != nil {
 			return nil, false
 		}
-		*field, b = value, behind
+		*field, b = value, b[n:]
 	}
 	if len(b) == 0 || b[0] != '>' {
 		return nil, false

@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"hash"
 	"sync"
 
 	"extdisco/secret"
@@ -19,13 +18,12 @@ const pseudonymBytes = 8
 // It is safe for concurrent use.
 type Pseudonyms struct {
 	mu  sync.Mutex
-	mac hash.Hash
-	sum [sha256.Size]byte
+	mac *cmac
 }
 
 // NewPseudonyms returns the pseudonyms under key.
 func NewPseudonyms(key secret.Secret) *Pseudonyms {
-	return &Pseudonyms{mac: hmac.New(sha256.New, []byte(key.Reveal()))}
+	return &Pseudonyms{mac: newCMAC([]byte(key.Reveal()))}
 }
 
 // DerivePseudonymKey returns the key that is used where none is configured. It
@@ -37,11 +35,9 @@ func DerivePseudonymKey(sharedSecret secret.Secret) secret.Secret {
 }
 
 // Append appends the pseudonym of requester to dst: 16 lower-case hexadecimal
-// digits, the first 64 bits of HMAC-SHA256(key, requester).
+// digits, the first 64 bits of AES-CMAC-PRF-128(key, requester) of RFC 4615.
 func (p *Pseudonyms) Append(dst, requester []byte) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mac.Reset()
-	p.mac.Write(requester)
-	return hex.AppendEncode(dst, p.mac.Sum(p.sum[:0])[:pseudonymBytes])
+	return hex.AppendEncode(dst, p.mac.sum(requester)[:pseudonymBytes])
 }

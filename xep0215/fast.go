@@ -49,7 +49,7 @@ func (h *Handler) AppendFast(dst []byte, ns string, element, requester []byte, n
 		q.read(ns, element)
 		q.resolveHosts(groups)
 	}
-	return sc.appendReply(dst, q.Request, groups, requester, now)
+	return sc.appendReply(dst, &q.Request, groups, requester, now)
 }
 
 // lenOfMostUsual knows what nearly all ask.
@@ -74,11 +74,11 @@ func (q *fastRequest) read(ns string, b []byte) int {
 	q.Request = Request{NS: ns}
 	hasNS := false
 	for {
-		name, value, behind, ok := xmltext.CutPlainAttr(rest)
-		if !ok {
+		name, value, n := xmltext.PlainAttr(rest)
+		if n == 0 {
 			break
 		}
-		rest = behind
+		rest = rest[n:]
 		switch {
 		case string(name) == "xmlns" && !hasNS && string(value) == ns:
 			hasNS = true
@@ -137,11 +137,11 @@ func (q *fastRequest) readFilters(b []byte) (rest []byte, ok bool) {
 func (q *fastRequest) readFilter(n int, b []byte) (rest []byte, ok bool) {
 	f, host := Filter{}, []byte(nil)
 	for {
-		name, value, behind, ok := xmltext.CutPlainAttr(b)
-		if !ok {
+		name, value, size := xmltext.PlainAttr(b)
+		if size == 0 {
 			break
 		}
-		b = behind
+		b, ok = b[size:], true
 		switch {
 		case string(name) == "type" && f.Type == "":
 			f.Type = knownType(value)

@@ -122,11 +122,11 @@ func NewHandler(offer Offer) *Handler {
 func (h *Handler) AppendReply(dst []byte, r Request, requester []byte, now time.Time) ([]byte, error) {
 	sc := h.scratch.Get().(*scratch)
 	defer h.scratch.Put(sc)
-	return sc.appendReply(dst, r, h.offer.Groups(requester, now), requester, now)
+	return sc.appendReply(dst, &r, h.offer.Groups(requester, now), requester, now)
 }
 
 // appendReply answers from the groups.
-func (sc *scratch) appendReply(dst []byte, r Request, groups []*Group, requester []byte, now time.Time) ([]byte, error) {
+func (sc *scratch) appendReply(dst []byte, r *Request, groups []*Group, requester []byte, now time.Time) ([]byte, error) {
 	sc.offered, sc.selected, sc.sent = 0, 0, 0
 	reply := appendRoot(dst, r)
 	for _, g := range groups {
@@ -145,12 +145,13 @@ func (sc *scratch) appendReply(dst []byte, r Request, groups []*Group, requester
 
 // appendGroup appends the services of the group that the request selects. Those
 // for which there is no credential are left out.
-func (sc *scratch) appendGroup(dst []byte, g *Group, r Request, requester []byte, now time.Time) []byte {
+func (sc *scratch) appendGroup(dst []byte, g *Group, r *Request, requester []byte, now time.Time) []byte {
 	sc.offered += len(g.entries)
+	all := r.Type == "" && len(r.Credentials) == 0
 	asked, given := false, false
 	for i := range g.entries {
 		e := &g.entries[i]
-		if !r.Selects(e.key, e.restricted) {
+		if !all && !r.Selects(e.key, e.restricted) {
 			continue
 		}
 		sc.selected++
@@ -205,7 +206,7 @@ func (i *instant) append(dst []byte, t time.Time) []byte {
 	return append(dst, i.text...)
 }
 
-func appendRoot(dst []byte, r Request) []byte {
+func appendRoot(dst []byte, r *Request) []byte {
 	dst = append(dst, '<')
 	dst = append(dst, r.element()...)
 	dst = append(dst, " xmlns='"...)
@@ -217,14 +218,14 @@ func appendRoot(dst []byte, r Request) []byte {
 	return append(dst, "'>"...)
 }
 
-func (r Request) element() string {
+func (r *Request) element() string {
 	if len(r.Credentials) > 0 {
 		return "credentials"
 	}
 	return "services"
 }
 
-func (r Request) namespace() string {
+func (r *Request) namespace() string {
 	if r.NS == "" {
 		return NS
 	}

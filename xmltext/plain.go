@@ -19,15 +19,17 @@ var nameByte = func() (table [256]bool) {
 	return table
 }()
 
-// CutPlainAttr reads the attribute that b begins with, if it is written as most
+// PlainAttr reads the attribute that b begins with, if it is written as most
 // software writes it: one blank, the name in lower case, an equals sign, and in
 // quotes a value of characters that stand for themselves. Such a value means what
-// it says, and can be written into an attribute as it is. What is ok here an XML
-// parser takes too, and understands in the same way; most of what is not ok is
-// XML all the same.
-func CutPlainAttr(b []byte) (name, value, rest []byte, ok bool) {
+// it says, and can be written into an attribute as it is. It returns the length of
+// all that, or 0 if the attribute is of another form, or there is none.
+//
+// What it reads an XML parser takes too, and understands in the same way; most of
+// what it does not read is XML all the same.
+func PlainAttr(b []byte) (name, value []byte, n int) {
 	if len(b) == 0 || b[0] != ' ' {
-		return nil, nil, b, false
+		return nil, nil, 0
 	}
 	i := 1
 	for i < len(b) && nameByte[b[i]] {
@@ -35,16 +37,16 @@ func CutPlainAttr(b []byte) (name, value, rest []byte, ok bool) {
 	}
 	name = b[1:i]
 	if len(name) == 0 || len(b)-i < len("=''") || b[i] != '=' {
-		return nil, nil, b, false
+		return nil, nil, 0
 	}
 	quote := b[i+1]
-	value = b[i+2:]
-	n := 0
-	for n < len(value) && plain[value[n]] {
-		n++
+	i += len("='")
+	begin := i
+	for i < len(b) && plain[b[i]] {
+		i++
 	}
-	if n == len(value) || value[n] != quote || quote != '\'' && quote != '"' {
-		return nil, nil, b, false
+	if i == len(b) || b[i] != quote || quote != '\'' && quote != '"' {
+		return nil, nil, 0
 	}
-	return name, value[:n], value[n+1:], true
+	return name, b[begin:i], i + 1
 }
