@@ -39,5 +39,10 @@ func DerivePseudonymKey(sharedSecret secret.Secret) secret.Secret {
 func (p *Pseudonyms) Append(dst, requester []byte) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.append(dst, requester)
+}
+
+// append is Append for one goroutine at a time.
+func (p *Pseudonyms) append(dst, requester []byte) []byte {
 	return hex.AppendEncode(dst, p.mac.sum(requester)[:pseudonymBytes])
 }

@@ -16,12 +16,20 @@ import (
 // SharedSecret issues credentials that a TURN server accepts which has the same
 // shared secret (coturn: static-auth-secret). It is safe for concurrent use.
 type SharedSecret struct {
-	ttl        time.Duration
-	pseudonyms *Pseudonyms
+	ttl time.Duration
 
-	mu  sync.Mutex
-	mac hash.Hash // keyed once: building an HMAC costs three times its use
-	sum [sha1.Size]byte
+	mu         sync.Mutex // guards all below
+	pseudonyms *Pseudonyms
+	mac        hash.Hash // keyed once: building an HMAC costs three times its use
+	sum        [sha1.Size]byte
+	last       validity
+}
+
+// validity is what all credentials that are issued at one instant have in common.
+type validity struct {
+	now     time.Time
+	expires time.Time
+	digits  []byte // expires, as usernames have it, and the colon behind it
 }
 
 // NewSharedSecret returns an issuer whose credentials live for ttl. Its
@@ -42,12 +50,17 @@ func NewSharedSecret(sharedSecret, pseudonymKey secret.Secret, ttl time.Duration
 // stable name is given, valid for the issuer's TTL from now. c's slices are
 // reused.
 func (s *SharedSecret) Issue(c *Credential, requester []byte, now time.Time) {
-	expires := ExpiresAfter(now, s.ttl)
-	c.Username = strconv.AppendInt(c.Username[:0], expires, 10)
-	c.Username = append(c.Username, ':')
-	c.Username = s.pseudonyms.Append(c.Username, requester)
-	c.Password = s.AppendPassword(c.Password[:0], c.Username)
-	c.Expires = time.Unix(expires, 0).UTC()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := &s.last
+	if v.now != now { // a whole batch of requests is answered at one instant
+		expires := ExpiresAfter(now, s.ttl)
+		v.now, v.expires = now, time.Unix(expires, 0).UTC()
+		v.digits = append(strconv.AppendInt(v.digits[:0], expires, 10), ':')
+	}
+	c.Username = s.pseudonyms.append(append(c.Username[:0], v.digits...), requester)
+	c.Password = s.appendPassword(c.Password[:0], c.Username)
+	c.Expires = v.expires
 }
 
 // IssueTo fills c as [SharedSecret.Issue] does, but with the user part given
@@ -69,6 +82,10 @@ func (s *SharedSecret) IssueTo(c *Credential, user string, now time.Time, ttl ti
 func (s *SharedSecret) AppendPassword(dst, username []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.appendPassword(dst, username)
+}
+
+func (s *SharedSecret) appendPassword(dst, username []byte) []byte {
 	s.mac.Reset()
 	s.mac.Write(username)
 	return base64.StdEncoding.AppendEncode(dst, s.mac.Sum(s.sum[:0]))

@@ -1,10 +1,10 @@
 package xmltext
 
 // plain has the bytes that stand for themselves between quotes, both where they
-// are read and where [AppendAttr] writes them: printable ASCII without quotes,
-// '&' and '<'.
+// are read and where [AppendAttr] writes them: ASCII from the blank on, without
+// quotes, '&' and '<'.
 var plain = func() (table [256]bool) {
-	for c := ' '; c <= '~'; c++ {
+	for c := ' '; c < 0x80; c++ {
 		table[c] = c != '\'' && c != '"' && c != '&' && c != '<'
 	}
 	return table
@@ -25,8 +25,8 @@ var nameByte = func() (table [256]bool) {
 // it says, and can be written into an attribute as it is. It returns the length of
 // all that, or 0 if the attribute is of another form, or there is none.
 //
-// What it reads an XML parser takes too, and understands in the same way; most of
-// what it does not read is XML all the same.
+// What it reads, with a name that makes sense, an XML parser takes too, and
+// understands in the same way; most of what it does not read is XML all the same.
 func PlainAttr(b []byte) (name, value []byte, n int) {
 	if len(b) == 0 || b[0] != ' ' {
 		return nil, nil, 0

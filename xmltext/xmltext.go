@@ -17,12 +17,11 @@ var escapes = [256]string{
 // AppendAttr appends value to dst, escaped for use between quotes of either
 // kind. Bytes that XML 1.0 cannot carry at all become U+FFFD.
 func AppendAttr[T string | []byte](dst []byte, value T) []byte {
-	first := 0 // that is not plain
-	for first < len(value) && plain[value[first]] {
-		first++
+	done, i := 0, 0
+	for i < len(value) && plain[value[i]] {
+		i++
 	}
-	done := 0
-	for i := first; i < len(value); {
+	for i < len(value) {
 		c := value[i]
 		if c >= utf8.RuneSelf {
 			r, size := decodeRune(value[i:])
