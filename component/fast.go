@@ -60,13 +60,13 @@ func fastNamespaces(namespaces []Namespace) []fastNamespace {
 
 // fastRequest is a request in the bytes that it was read from.
 type fastRequest struct {
-	namespace  fastNamespace
-	payload    []byte
-	outer      fastIQ
-	host       string // the trusted host that forwards it; empty if nobody does
-	delegation string // namespace of the wrapping
-	inner      fastIQ
-	len        int // of the whole stanza
+	namespace fastNamespace
+	payload   []byte
+	outer     fastIQ
+	wrapping  *fastWrapping // nil if nobody has forwarded it
+	host      string        // the trusted host that has
+	inner     fastIQ
+	len       int // of the whole stanza
 }
 
 // fast appends the answer to the stanza that b begins with, and returns how long
@@ -83,7 +83,7 @@ func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 	if !r.readFast(q, b[:min(len(b), maxFast)]) {
 		return dst, 0
 	}
-	if q.host != "" {
+	if q.wrapping != nil {
 		r.events.heardFrom(q.host)
 	}
 	asked := &r.asked
@@ -92,29 +92,33 @@ func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 	if err == errDeferred {
 		return dst, q.len
 	}
-	reply = q.appendOpen(dst, "result")
+	reply = q.appendOpen(dst, false)
 	if err == nil {
 		reply, err = q.namespace.handler.AppendFast(reply, q.payload, asked)
 	}
-	r.answered(q.namespace.Namespace, q.host != "", "", err, now)
+	r.answered(q.namespace.Namespace, q.wrapping != nil, "", err, now)
 	if err == nil {
 		if reply = q.appendClose(reply); len(reply)-mark <= maxReply {
 			return reply, q.len
 		}
 		err = tooLarge()
 	}
-	return q.appendClose(appendError(q.appendOpen(reply[:mark], "error"), err)), q.len
+	return q.appendClose(appendError(q.appendOpen(reply[:mark], true), err)), q.len
 }
 
-// What stands around the payload of a request that a server forwards. XEP-0355
-// §4.3.
-var (
-	fastDelegations = [...]struct{ ns, open string }{
-		{nsDelegation2, "<delegation xmlns='" + nsDelegation2 + "'><forwarded xmlns='" + nsForward + "'>"},
-		{nsDelegation1, "<delegation xmlns='" + nsDelegation1 + "'><forwarded xmlns='" + nsForward + "'>"},
-	}
-	fastDelegatedEnd = "</iq></forwarded></delegation></iq>"
+// fastWrapping is what stands around the inner IQ of a request that a server
+// forwards, and of the reply to it. XEP-0355 §4.3.
+type fastWrapping struct{ open string }
+
+var fastWrappings = [...]fastWrapping{
+	{"<delegation xmlns='" + nsDelegation2 + "'><forwarded xmlns='" + nsForward + "'>"},
+	{"<delegation xmlns='" + nsDelegation1 + "'><forwarded xmlns='" + nsForward + "'>"},
+}
+
+// What stands behind the payload.
+const (
 	fastDirectEnd    = "</iq>"
+	fastDelegatedEnd = "</iq></forwarded></delegation></iq>"
 )
 
 // readFast reads the stanza that b begins with, and reports whether it is one for
@@ -130,7 +134,7 @@ func (r *responder) readFast(q *fastRequest, b []byte) bool {
 	end := fastDirectEnd
 	switch string(q.outer.kind) {
 	case "get":
-		q.host = ""
+		q.wrapping = nil
 	case "set":
 		if q.host = r.c.hosts[string(q.outer.from)]; q.host == "" {
 			return false
@@ -146,7 +150,7 @@ func (r *responder) readFast(q *fastRequest, b []byte) bool {
 		if size := n.handler.FastLen(n.NS, rest); size > 0 {
 			q.namespace, q.payload, rest = n, rest[:size], rest[size:]
 			q.len = len(b) - len(rest) + len(end)
-			return len(rest) >= len(end) && string(rest[:len(end)]) == end
+			return hasPrefix(rest, end)
 		}
 	}
 	return false
@@ -154,13 +158,13 @@ func (r *responder) readFast(q *fastRequest, b []byte) bool {
 
 // readFastDelegation reads the wrapping and the start tag of the inner IQ.
 func (r *responder) readFastDelegation(q *fastRequest, b []byte) (rest []byte, ok bool) {
-	for i := range fastDelegations {
-		d := &fastDelegations[i]
-		if len(b) < len(d.open) || string(b[:len(d.open)]) != d.open {
+	for i := range fastWrappings {
+		w := &fastWrappings[i]
+		if !hasPrefix(b, w.open) {
 			continue
 		}
-		q.delegation = d.ns
-		rest, ok = q.inner.read(b[len(d.open):])
+		q.wrapping = w
+		rest, ok = q.inner.read(b[len(w.open):])
 		return rest, ok && string(q.inner.ns) == nsClient && string(q.inner.kind) == "get" &&
 			(q.inner.to == nil || string(q.inner.to) == q.host || bytes.Equal(q.inner.to, q.requester()))
 	}
@@ -170,27 +174,37 @@ func (r *responder) readFastDelegation(q *fastRequest, b []byte) (rest []byte, o
 // requester returns the bare JID of who asks.
 func (q *fastRequest) requester() []byte {
 	from := q.outer.from
-	if q.host != "" {
+	if q.wrapping != nil {
 		from = q.inner.from
 	}
 	bare, _, _ := bytes.Cut(from, []byte{'/'})
 	return bare
 }
 
+// Start tags of replies, up to the value of id.
+const (
+	fastResult      = "<iq type='result' id='"
+	fastError       = "<iq type='error' id='"
+	fastInnerResult = "<iq type='result' xmlns='" + nsClient + "' id='"
+	fastInnerError  = "<iq type='error' xmlns='" + nsClient + "' id='"
+)
+
 // appendOpen is envelope.appendOpen, for values that need no escaping.
-func (q *fastRequest) appendOpen(dst []byte, iqType string) []byte {
-	if q.host == "" {
-		return q.outer.appendReply(dst, "", iqType)
+func (q *fastRequest) appendOpen(dst []byte, failed bool) []byte {
+	open, inner := fastResult, fastInnerResult
+	if failed {
+		open, inner = fastError, fastInnerError
 	}
-	dst = q.outer.appendReply(dst, "", "result")
-	dst = append(dst, "<delegation xmlns='"...)
-	dst = append(dst, q.delegation...)
-	dst = append(dst, "'><forwarded xmlns='"+nsForward+"'>"...)
-	return q.inner.appendReply(dst, " xmlns='"+nsClient+"'", iqType)
+	if q.wrapping == nil {
+		return q.outer.appendReply(dst, open)
+	}
+	dst = q.outer.appendReply(dst, fastResult)
+	dst = append(dst, q.wrapping.open...)
+	return q.inner.appendReply(dst, inner)
 }
 
 func (q *fastRequest) appendClose(dst []byte) []byte {
-	if q.host == "" {
+	if q.wrapping == nil {
 		return append(dst, fastDirectEnd...)
 	}
 	return append(dst, fastDelegatedEnd...)
@@ -203,37 +217,34 @@ type fastIQ struct{ kind, ns, id, from, to []byte }
 // read reads the start tag that b begins with. It must have type, id and from.
 func (iq *fastIQ) read(b []byte) (rest []byte, ok bool) {
 	const open = "<iq"
-	if len(b) < len(open) || string(b[:len(open)]) != open {
+	if !hasPrefix(b, open) {
 		return nil, false
 	}
 	*iq = fastIQ{}
 	var lang []byte
-	for b = b[len(open):]; ; {
-		name, value, n := xmltext.PlainAttr(b)
-		if n == 0 {
-			break
-		}
+	for b = b[len(open):]; len(b) > 0 && b[0] == ' '; {
 		var field *[]byte
-		switch string(name) {
-		case "type":
-			field = &iq.kind
-		case "xmlns":
-			field = &iq.ns
-		case "id":
-			field = &iq.id
-		case "from":
-			field = &iq.from
-		case "to":
-			field = &iq.to
-		case "xml:lang":
-			field = &lang
+		switch {
+		case hasPrefix(b, " id="):
+			field, b = &iq.id, b[len(" id="):]
+		case hasPrefix(b, " to="):
+			field, b = &iq.to, b[len(" to="):]
+		case hasPrefix(b, " from="):
+			field, b = &iq.from, b[len(" from="):]
+		case hasPrefix(b, " type="):
+			field, b = &iq.kind, b[len(" type="):]
+		case hasPrefix(b, " xml:lang="):
+			field, b = &lang, b[len(" xml:lang="):]
+		case hasPrefix(b, " xmlns="):
+			field, b = &iq.ns, b[len(" xmlns="):]
 		default:
 			return nil, false
 		}
-		if *field != nil {
+		n := xmltext.PlainValue(b)
+		if n == 0 || *field != nil {
 			return nil, false
 		}
-		*field, b = value, b[n:]
+		*field, b = b[1:n-1], b[n:]
 	}
 	if len(b) == 0 || b[0] != '>' {
 		return nil, false
@@ -241,13 +252,10 @@ func (iq *fastIQ) read(b []byte) (rest []byte, ok bool) {
 	return b[1:], iq.kind != nil && iq.id != nil && iq.from != nil
 }
 
-// appendReply appends the start tag of the reply: from and to change places.
-func (iq *fastIQ) appendReply(dst []byte, xmlns, iqType string) []byte {
-	dst = append(dst, "<iq type='"...)
-	dst = append(dst, iqType...)
-	dst = append(dst, '\'')
-	dst = append(dst, xmlns...)
-	dst = append(dst, " id='"...)
+// appendReply appends the start tag of the reply, which begins with open: from and
+// to change places.
+func (iq *fastIQ) appendReply(dst []byte, open string) []byte {
+	dst = append(dst, open...)
 	dst = append(dst, iq.id...)
 	if iq.to != nil {
 		dst = append(dst, "' from='"...)
@@ -256,4 +264,9 @@ func (iq *fastIQ) appendReply(dst []byte, xmlns, iqType string) []byte {
 	dst = append(dst, "' to='"...)
 	dst = append(dst, iq.from...)
 	return append(dst, "'>"...)
+}
+
+// hasPrefix is small enough to be compiled in place.
+func hasPrefix(b []byte, prefix string) bool {
+	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
 }

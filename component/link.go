@@ -20,8 +20,9 @@ const (
 	// Prosody lets a component send and receive.
 	maxStanza = 1 << 20
 	// flushAt is how many bytes of replies are gathered before they are sent
-	// although more requests wait.
-	flushAt = 48 << 10
+	// although more requests wait. What one read brings is mostly less: a write
+	// costs as much as several answers.
+	flushAt = 128 << 10
 	// silence is how long the server may send nothing before it is pinged, and
 	// how long it then has to send anything.
 	silence      = 25 * time.Second

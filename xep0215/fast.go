@@ -28,8 +28,8 @@ type fastRequest struct {
 // in the namespace ns, [NS] or [NS1], that [Handler.AppendFast] can answer, and 0
 // for anything else.
 func (h *Handler) FastLen(ns string, b []byte) int {
-	if n := lenOfMostUsual(ns, b); n > 0 {
-		return n
+	if isMostUsual(ns, b) {
+		return len(mostUsual)
 	}
 	sc := h.scratch.Get().(*scratch)
 	defer h.scratch.Put(sc)
@@ -43,7 +43,7 @@ func (h *Handler) AppendFast(dst []byte, ns string, element, requester []byte, n
 	defer h.scratch.Put(sc)
 	groups := h.offer.Groups(requester, now)
 	q := &sc.fast
-	if lenOfMostUsual(ns, element) > 0 {
+	if isMostUsual(ns, element) {
 		q.Request = Request{NS: ns}
 	} else {
 		q.read(ns, element)
@@ -52,14 +52,19 @@ func (h *Handler) AppendFast(dst []byte, ns string, element, requester []byte, n
 	return sc.appendReply(dst, &q.Request, groups, requester, now)
 }
 
-// lenOfMostUsual knows what nearly all ask.
-func lenOfMostUsual(ns string, b []byte) int {
-	const before, after = "<services xmlns='", "'/>"
-	n := len(before) + len(ns) + len(after)
-	if len(b) >= n && string(b[:len(before)]) == before && string(b[len(before):n-len(after)]) == ns && string(b[n-len(after):n]) == after {
-		return n
+// mostUsual is what nearly all ask.
+const (
+	mostUsual  = "<services xmlns='" + NS + "'/>"
+	mostUsual1 = "<services xmlns='" + NS1 + "'/>"
+)
+
+// isMostUsual reports whether b begins with that. Both have the same length.
+func isMostUsual(ns string, b []byte) bool {
+	if len(b) < len(mostUsual) {
+		return false
 	}
-	return 0
+	begin := b[:len(mostUsual)]
+	return ns == NS && string(begin) == mostUsual || ns == NS1 && string(begin) == mostUsual1
 }
 
 // read reads the request that b begins with, and returns its length or 0.
@@ -73,22 +78,19 @@ func (q *fastRequest) read(ns string, b []byte) int {
 	}
 	q.Request = Request{NS: ns}
 	hasNS := false
-	for {
-		name, value, n := xmltext.PlainAttr(rest)
-		if n == 0 {
-			break
-		}
-		rest = rest[n:]
+	for len(rest) > 0 && rest[0] == ' ' {
+		name, value, behind := cutAttr(rest)
 		switch {
-		case string(name) == "xmlns" && !hasNS && string(value) == ns:
+		case name == "xmlns" && !hasNS && string(value) == ns:
 			hasNS = true
-		case string(name) == "type" && isServices && q.Type == "":
+		case name == "type" && isServices && q.Type == "":
 			if q.Type = knownType(value); q.Type == "" {
 				return 0
 			}
 		default:
 			return 0
 		}
+		rest = behind
 	}
 	if !hasNS {
 		return 0
@@ -103,6 +105,21 @@ func (q *fastRequest) read(ns string, b []byte) int {
 		return 0
 	}
 	return len(b) - len(rest)
+}
+
+// cutAttr cuts off the attribute that b begins with, if it is one that requests
+// have, with a plain value. Otherwise the name is empty.
+func cutAttr(b []byte) (name string, value, rest []byte) {
+	for _, name := range [...]string{"xmlns", "type", "host", "port", "transport"} {
+		behind, ok := bytes.CutPrefix(b[1:], []byte(name))
+		if !ok || len(behind) == 0 || behind[0] != '=' {
+			continue
+		}
+		if n := xmltext.PlainValue(behind[1:]); n > 0 {
+			return name, behind[2:n], behind[1+n:]
+		}
+	}
+	return "", nil, nil
 }
 
 // cutEmptyEnd cuts the end of an element without content, in either form.
@@ -136,30 +153,26 @@ func (q *fastRequest) readFilters(b []byte) (rest []byte, ok bool) {
 // readFilter reads the attributes and the end of a service element.
 func (q *fastRequest) readFilter(n int, b []byte) (rest []byte, ok bool) {
 	f, host := Filter{}, []byte(nil)
-	for {
-		name, value, size := xmltext.PlainAttr(b)
-		if size == 0 {
-			break
-		}
-		b, ok = b[size:], true
+	for len(b) > 0 && b[0] == ' ' {
+		name, value, behind := cutAttr(b)
+		ok := false
 		switch {
-		case string(name) == "type" && f.Type == "":
+		case name == "type" && f.Type == "":
 			f.Type = knownType(value)
 			ok = f.Type != ""
-		case string(name) == "host" && host == nil:
+		case name == "host" && host == nil:
 			host = value
 			ok = isPlainHost(host)
-		case string(name) == "port" && f.Port == 0:
+		case name == "port" && f.Port == 0:
 			f.Port, ok = parsePlainPort(value)
-		case string(name) == "transport" && f.Transport == "":
+		case name == "transport" && f.Transport == "":
 			f.Transport = knownTransport(value)
 			ok = f.Transport != ""
-		default:
-			ok = false
 		}
 		if !ok {
 			return nil, false
 		}
+		b = behind
 	}
 	if host == nil || f.Type == "" && q.NS != NS1 {
 		return nil, false

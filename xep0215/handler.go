@@ -98,9 +98,9 @@ type scratch struct {
 	credential Credential
 	attrs      []byte // the credential as XML attributes, and the end of the element
 	expires    instant
-	offered    int    // services on offer
-	selected   int    // of these, the ones that the request selects
-	sent       int    // of these, the ones in the reply
+	offered    int // services on offer
+	selected   int // of these, the ones that the request selects
+	sent       int // of these, the ones in the reply
 	fast       fastRequest
 }
 
