@@ -22,7 +22,8 @@ type responder struct {
 	// ready; see [Preparer].
 	wait <-chan struct{}
 	// lost is set when the server has stopped to forward; see [watch].
-	lost bool
+	lost  bool
+	clock clock
 
 	// What the fast path works on, kept so that nothing is allocated for it.
 	request fastRequest

@@ -149,24 +149,27 @@ func (sc *scratch) appendGroup(dst []byte, g *Group, r *Request, requester []byt
 	sc.offered += len(g.entries)
 	all := r.Type == "" && len(r.Credentials) == 0
 	asked, given := false, false
+	selected, sent := 0, 0
 	for i := range g.entries {
 		e := &g.entries[i]
 		if !all && !r.Selects(e.key, e.restricted) {
 			continue
 		}
-		sc.selected++
+		selected++
 		if e.restricted && !asked {
 			asked, given = true, sc.issue(g.issuer, requester, now)
 		}
 		if e.restricted && !given {
 			continue
 		}
-		sc.sent++
+		sent++
 		dst = append(dst, e.xml...)
 		if e.restricted {
 			dst = append(dst, sc.attrs...)
 		}
 	}
+	sc.selected += selected
+	sc.sent += sent
 	return dst
 }
 
