@@ -19,6 +19,7 @@ type fault struct {
 	problem string
 	cure    string
 	refused bool // the server does not want us as we are
+	closed  bool // nothing listens at its address, as while it is being restarted
 }
 
 const (
@@ -41,7 +42,7 @@ func (c *Component) diagnose(err error) fault {
 	case errors.As(err, &dnsErr):
 		return fault{problem: "the name of the XMPP server cannot be resolved", cure: "check the host name in component.server, and the resolver of this machine"}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fault{problem: "nothing accepts connections at the address of the XMPP server", cure: "start the XMPP server; if it runs, " + cureAddress}
+		return fault{closed: true, problem: "nothing accepts connections at the address of the XMPP server", cure: "start the XMPP server; if it runs, " + cureAddress}
 	case errors.Is(err, errServerClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return fault{problem: "the XMPP server closed the connection", cure: "nothing, if it is being restarted; otherwise see its log"}
 	case errors.Is(err, errDelegationLost):

@@ -20,32 +20,40 @@ func TestBackoff(t *testing.T) {
 	t.Run("doubles up to the longest pause", func(t *testing.T) {
 		var b backoff
 		for want := firstPause; want < 4*longestPause; want *= 2 {
-			checkPause(t, b.next(false), min(want, longestPause))
+			checkPause(t, b.next(fault{}, 0), min(want, longestPause))
 		}
 	})
 	t.Run("begins higher when refused", func(t *testing.T) {
 		var b backoff
-		checkPause(t, b.next(true), firstRefusedPause)
-		checkPause(t, b.next(true), 2*firstRefusedPause)
+		checkPause(t, b.next(fault{refused: true}, 0), firstRefusedPause)
+		checkPause(t, b.next(fault{refused: true}, 0), 2*firstRefusedPause)
 	})
 	t.Run("rises when refused later", func(t *testing.T) {
 		var b backoff
-		checkPause(t, b.next(false), firstPause)
-		checkPause(t, b.next(true), firstRefusedPause)
-		checkPause(t, b.next(false), 2*firstRefusedPause)
+		checkPause(t, b.next(fault{}, 0), firstPause)
+		checkPause(t, b.next(fault{refused: true}, 0), firstRefusedPause)
+		checkPause(t, b.next(fault{}, 0), 2*firstRefusedPause)
 	})
 	t.Run("begins again", func(t *testing.T) {
 		var b backoff
 		for range 10 {
-			b.next(true)
+			b.next(fault{refused: true}, 0)
 		}
 		b.reset()
-		checkPause(t, b.next(false), firstPause)
+		checkPause(t, b.next(fault{}, 0), firstPause)
+	})
+	t.Run("stays short while the server is being restarted", func(t *testing.T) {
+		var b backoff
+		for range 10 {
+			checkPause(t, b.next(fault{closed: true}, restartFor-1), restartPause)
+		}
+		checkPause(t, b.next(fault{closed: true}, restartFor), firstPause)
+		checkPause(t, b.next(fault{closed: true}, 2*restartFor), 2*firstPause)
 	})
 	t.Run("is not the same for all", func(t *testing.T) {
 		seen := map[time.Duration]bool{}
 		for range 100 {
-			seen[new(backoff).next(false)] = true
+			seen[new(backoff).next(fault{}, 0)] = true
 		}
 		if len(seen) < 50 {
 			t.Errorf("%d different pauses of 100", len(seen))

@@ -230,9 +230,13 @@ func TestLinkSurvivesDialErrors(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	var attempts atomic.Int64
 	inBubble(t, func(r *running) {
+		time.Sleep(time.Minute)
+		if n := attempts.Swap(0); n < 1200 || n > 2400 {
+			t.Errorf("%d attempts in the minute of a restart", n)
+		}
 		time.Sleep(time.Hour)
 		if n := attempts.Load(); n < 100 || n > 300 {
-			t.Errorf("%d attempts in an hour", n)
+			t.Errorf("%d attempts in the hour after that", n)
 		}
 		r.wantLogged(1, "level=WARN", "nothing accepts connections", "do=", "component.server", "connection refused")
 		r.wantLogged(1, "msg=")

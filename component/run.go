@@ -15,6 +15,7 @@ import (
 func (c *Component) Run(ctx context.Context) {
 	var pauses backoff
 	var last fault
+	lastUp := time.Now() // or when the first attempt began
 	for ctx.Err() == nil {
 		connected, err := c.runLink(ctx)
 		if ctx.Err() != nil {
@@ -27,10 +28,10 @@ func (c *Component) Run(ctx context.Context) {
 			pauses.reset()
 		}
 		if connected > 0 {
-			last = fault{}
+			last, lastUp = fault{}, time.Now()
 		}
 		now := c.diagnose(err)
-		pause := pauses.next(now.refused)
+		pause := pauses.next(now, time.Since(lastUp))
 		c.report(now, now == last, err, pause)
 		why := Fault{Problem: now.problem, Cure: now.cure, Err: err}
 		if connected > 0 {
