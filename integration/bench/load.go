@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -119,11 +120,12 @@ func (s *stream) openLoop(t *traffic, first uint64, rate int, for_ time.Duration
 	return took, sendErr
 }
 
-// waitUntil waits more exactly than a timer does.
+// waitUntil waits more exactly than Go's timers do, which know milliseconds.
 func waitUntil(t time.Time) {
-	const spin = 200 * time.Microsecond
+	const spin = 150 * time.Microsecond
 	if d := time.Until(t) - spin; d > 0 {
-		time.Sleep(d)
+		rest := syscall.NsecToTimespec(d.Nanoseconds())
+		_ = syscall.Nanosleep(&rest, nil) // early by a signal, it spins for longer
 	}
 	for time.Now().Before(t) {
 	}

@@ -78,6 +78,7 @@ func run(ctx context.Context, dir string, quick bool, only string) error {
 	start := time.Now()
 	for binary, source := range map[string]string{b.extdisco: "extdisco", b.yardstick: "extdisco/integration/bench/yardstick"} {
 		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, source)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("cannot build %s: %w\n%s", source, err, out)
 		}

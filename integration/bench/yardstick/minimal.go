@@ -214,7 +214,8 @@ func (m *minimal) open(iq tag, xmlns string) {
 
 func (m *minimal) answerServices(now time.Time) {
 	expires := now.Add(ttl)
-	m.username = append(strconv.AppendInt(m.username[:0], expires.Unix(), 10), ":user"...)
+	// As long as a pseudonym, so that as many bytes are sent.
+	m.username = append(strconv.AppendInt(m.username[:0], expires.Unix(), 10), ":one-for-everyone"...)
 	m.mac.Reset()
 	m.mac.Write(m.username)
 	base64.StdEncoding.Encode(m.password[:], m.mac.Sum(m.sum[:0]))
