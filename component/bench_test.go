@@ -64,3 +64,22 @@ func BenchmarkRespond(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkFast(b *testing.B) {
+	for _, bb := range []struct{ name, frame string }{
+		{"direct", directly(ask)},
+		{"forwarded", forwarded(nsDelegation2, innerGet(ask))},
+		{"given up", forwarded(nsDelegation2, innerGet("<services xmlns='urn:xmpp:extdisco:2'> </services>"))},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			c, _ := newFastComponent(b)
+			c.cfg.Gate, c.cfg.Observer = accessGate{NewAccess([]string{TestHost})}, noObserver{}
+			r := &newLink(c, nil, nil).responder
+			frame, dst := []byte(bb.frame), make([]byte, 0, 4096)
+			for b.Loop() {
+				dst, _ = r.fast(dst[:0], frame, testTime)
+			}
+		})
+	}
+}

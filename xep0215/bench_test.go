@@ -32,3 +32,40 @@ func BenchmarkParseRequest(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkFast(b *testing.B) {
+	h := xep0215.NewHandler(mixedOffer(b))
+	for _, bb := range []struct{ name, element string }{{"services", askServices}, {"credentials", askCredentials}} {
+		b.Run(bb.name, func(b *testing.B) {
+			element, reply := []byte(bb.element), []byte(nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				if h.FastLen(xep0215.NS, element) == 0 {
+					b.Fatal("not for the fast path")
+				}
+				reply, _ = h.AppendFast(reply[:0], xep0215.NS, element, juliet, now)
+			}
+		})
+	}
+}
+
+func BenchmarkSelects(b *testing.B) {
+	key := xep0215.Key{Type: "turn", Host: "turn.example.org", Port: 3478, Transport: "udp"}
+	for _, bb := range []struct {
+		name    string
+		request xep0215.Request
+	}{
+		{"all", xep0215.Request{}},
+		{"type", xep0215.Request{Type: "turn"}},
+		{"credentials", xep0215.Request{Credentials: []xep0215.Filter{{Type: "turn", Host: "turn.example.org", Port: 3478}}}},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if !bb.request.Selects(key, true) {
+					b.Fatal("not selected")
+				}
+			}
+		})
+	}
+}

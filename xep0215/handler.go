@@ -97,7 +97,7 @@ type Handler struct {
 type scratch struct {
 	credential Credential
 	attrs      []byte // the credential as XML attributes, and the end of the element
-	expires    instant
+	lead       lead
 	offered    int // services on offer
 	selected   int // of these, the ones that the request selects
 	sent       int // of these, the ones in the reply
@@ -182,12 +182,7 @@ func (sc *scratch) issue(issuer Issuer, requester []byte, now time.Time) bool {
 	if err := issuer.Issue(c, requester, now); err != nil || len(c.Username) == 0 || len(c.Password) == 0 {
 		return false
 	}
-	a := append(sc.attrs[:0], " restricted='1'"...)
-	if !c.Expires.IsZero() {
-		a = append(a, " expires='"...)
-		a = append(sc.expires.append(a, c.Expires), '\'')
-	}
-	a = append(a, " username='"...)
+	a := sc.lead.append(sc.attrs[:0], c.Expires)
 	a = xmltext.AppendAttr(a, c.Username)
 	a = append(a, "' password='"...)
 	a = xmltext.AppendAttr(a, c.Password)
@@ -195,18 +190,23 @@ func (sc *scratch) issue(issuer Issuer, requester []byte, now time.Time) bool {
 	return true
 }
 
-// instant is what was rendered last: credentials that are given out in the same
-// second mostly expire in the same second too.
-type instant struct {
-	seconds int64
+// lead is what stands before the username, as it was rendered last: credentials
+// that are given out in the same second mostly expire in the same second too.
+type lead struct {
+	expires time.Time
 	text    []byte
 }
 
-func (i *instant) append(dst []byte, t time.Time) []byte {
-	if s := t.Unix(); s != i.seconds || i.text == nil {
-		i.seconds, i.text = s, t.UTC().AppendFormat(i.text[:0], expiresFormat)
+func (l *lead) append(dst []byte, expires time.Time) []byte {
+	if l.text == nil || expires != l.expires {
+		t := append(l.text[:0], " restricted='1'"...)
+		if !expires.IsZero() {
+			t = append(t, " expires='"...)
+			t = append(expires.UTC().AppendFormat(t, expiresFormat), '\'')
+		}
+		l.expires, l.text = expires, append(t, " username='"...)
 	}
-	return append(dst, i.text...)
+	return append(dst, l.text...)
 }
 
 func appendRoot(dst []byte, r *Request) []byte {
