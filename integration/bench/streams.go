@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -101,10 +102,12 @@ func each(loads []load, f func(load) float64) []float64 {
 }
 
 // ratios returns a over b, round by round.
-func ratios(a, b []load, f func(load) float64) []float64 {
-	values := each(a, f)
+func ratios(a, b []load, f func(load) float64) []float64 { return quotients(each(a, f), each(b, f)) }
+
+func quotients(a, b []float64) []float64 {
+	values := slices.Clone(a)
 	for i := range values {
-		values[i] /= f(b[i])
+		values[i] /= b[i]
 	}
 	return values
 }
@@ -113,7 +116,7 @@ func ratios(a, b []load, f func(load) float64) []float64 {
 func (b *bench) measureLatency(ctx context.Context) error {
 	for _, sc := range []scenario{{false, 2}, {true, 2}} {
 		err := b.withSubjects(ctx, sc, func(subjects []*subject) error {
-			took := map[*subject][]time.Duration{}
+			took := map[*subject][][]time.Duration{} // by round
 			for round := range b.rounds {
 				b.noise.sample()
 				for i := range subjects {
@@ -123,7 +126,7 @@ func (b *bench) measureLatency(ctx context.Context) error {
 						return fmt.Errorf("%s: %w", s.name, err)
 					}
 					s.next += uint64(len(t))
-					took[s] = append(took[s], t...)
+					took[s] = append(took[s], t)
 				}
 				if ctx.Err() != nil {
 					return ctx.Err()
@@ -139,14 +142,21 @@ func (b *bench) measureLatency(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) reportLatency(sc scenario, subjects []*subject, took map[*subject][]time.Duration) {
-	micros := func(s *subject, p float64) float64 { return float64(percentile(took[s], p).Nanoseconds()) / 1000 }
+func (b *bench) reportLatency(sc scenario, subjects []*subject, took map[*subject][][]time.Duration) {
+	// The median round, so that a round in which the machine did something else
+	// does not make the figure.
+	micros := func(s *subject, p float64) (rounds []float64) {
+		for _, t := range took[s] {
+			rounds = append(rounds, float64(percentile(t, p).Nanoseconds())/1000)
+		}
+		return rounds
+	}
 	floor := subjects[2]
 	for _, s := range subjects {
 		r := row{what: fmt.Sprintf("time to answer: %v, %d/s", sc, perSecond), who: s.name,
-			value: fmt.Sprintf("p50 %.0f µs, p90 %.0f, p99 %.0f", micros(s, 50), micros(s, 90), micros(s, 99))}
+			value: fmt.Sprintf("p50 %.0f µs, p90 %.0f, p99 %.0f", median(micros(s, 50)), median(micros(s, 90)), median(micros(s, 99)))}
 		if s != floor {
-			r.ratio = fmt.Sprintf("p50 %.2f × echo", micros(s, 50)/micros(floor, 50))
+			r.ratio = fmt.Sprintf("p50 %.2f × echo", median(quotients(micros(s, 50), micros(floor, 50))))
 		}
 		if s.name == extdisco {
 			r.target = "≤ 1.2"
