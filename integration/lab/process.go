@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -103,10 +104,39 @@ func (d *daemon) Kill() error {
 }
 
 // Signal sends a signal to the server process itself, never to a wrapper.
-// SIGSTOP makes a server that accepts connections and does not answer.
+// SIGSTOP makes a server that accepts connections and does not answer; Signal then
+// returns when all its threads have stopped, since until then one may still answer.
 func (d *daemon) Signal(sig os.Signal) error {
-	if err := d.signal(sig); err != nil {
+	err := d.signal(sig)
+	if err == nil && sig == syscall.SIGSTOP {
+		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+		defer cancel()
+		err = Poll(ctx, d.stopped)
+	}
+	if err != nil {
 		return fmt.Errorf("lab: %s: %w", d.name, err)
+	}
+	return nil
+}
+
+// stopped reports whether no thread of the server runs.
+func (d *daemon) stopped(context.Context) error {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", d.PID()))
+	if err != nil || len(threads) == 0 {
+		return errors.New("it has ended")
+	}
+	for _, file := range threads {
+		stat, err := os.ReadFile(file)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // the thread has ended
+		}
+		if err != nil {
+			return err
+		}
+		// PID (NAME) STATE, where the name may hold anything.
+		if _, state, _ := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " "); !strings.HasPrefix(state, "T") {
+			return fmt.Errorf("a thread is in the state %.1s", state)
+		}
 	}
 	return nil
 }
