@@ -55,11 +55,13 @@ func (s source) without(hidden map[xep0215.Key]bool) *xep0215.Group {
 }
 
 // newMonitor returns the monitor of the configured servers. What providers give is
-// the vendors' to watch. Of servers that previous had too, what it knew is kept.
+// the vendors' to watch. Of servers that previous had too, what it knew is kept; its
+// own monitor ends, so that no server is tried by both at once.
 func (o *offer) newMonitor(cfg *config, previous *offer, log *slog.Logger) *probe.Monitor {
 	var known *probe.Monitor
-	if previous != nil {
+	if previous != nil && previous.monitor != nil {
 		known = previous.monitor
+		known.Close()
 	}
 	return probe.NewMonitor(probe.MonitorConfig{
 		Interval: cfg.probe.interval, AllocateInterval: cfg.probe.allocateInterval,
@@ -72,19 +74,24 @@ func (o *offer) newMonitor(cfg *config, previous *offer, log *slog.Logger) *prob
 }
 
 // hideUnhealthy hides the servers that are down, if that is asked for. Should all be
-// down, all are offered: then it is more likely us than all of them.
+// down, all are offered: then it is more likely us than all of them. The same goes for
+// all that relay, since a list without any would cost the calls that need one.
 func (o *offer) hideUnhealthy(cfg probeConfig, all []probe.Health) {
 	if !cfg.hideUnhealthy {
 		return
 	}
-	hidden := map[xep0215.Key]bool{}
+	relays := func(h probe.Health) bool { return xep0215.NeedsCredentials(h.Server.Type) }
+	someWork := map[bool]bool{} // of those that relay, and of the others
 	for _, h := range all {
-		if h.State == probe.Down {
-			hidden[keyOf(h.Server)] = true
+		if h.State == probe.Up || h.State == probe.Unknown {
+			someWork[relays(h)] = true
 		}
 	}
-	if len(hidden) == len(all) {
-		hidden = nil
+	hidden := map[xep0215.Key]bool{}
+	for _, h := range all {
+		if h.State == probe.Down && someWork[relays(h)] {
+			hidden[keyOf(h.Server)] = true
+		}
 	}
 	o.show(hidden)
 }
@@ -120,13 +127,15 @@ func monitorTargets(cfg *config) []probe.Target {
 func logHealth(log *slog.Logger, h probe.Health) {
 	attrs := []any{"server", h.Server.URI(), "config", h.Where}
 	level, message := slog.LevelInfo, "a server works"
-	switch h.State {
-	case probe.Down:
+	switch {
+	case h.State == probe.Down:
 		level, message = slog.LevelWarn, "a server does not work"
-	case probe.Misconfigured:
+	case h.State == probe.Misconfigured:
 		level, message = slog.LevelError, "a server refuses the credentials that are given out for it"
+	case h.Impaired:
+		level, message = slog.LevelWarn, "a server works, but not as it should"
 	}
-	if h.State != probe.Up && h.Failure != nil {
+	if level > slog.LevelInfo {
 		attrs = append(attrs, "do", h.Failure.Cure(), "err", h.Failure.Error())
 	}
 	log.Log(context.Background(), level, message, attrs...)

@@ -15,7 +15,7 @@ import (
 
 type probeCommand struct {
 	JSON    bool          `name:"json" help:"Print JSON."`
-	Timeout time.Duration `help:"Give each address up after this time. Default: 10s." default:"10s" placeholder:"DURATION"`
+	Timeout time.Duration `help:"Give each address up after this time. Default: 5s." default:"5s" placeholder:"DURATION"`
 	CAFile  string        `help:"Trust the certificates in this PEM file as well." placeholder:"FILE"`
 }
 
@@ -35,7 +35,7 @@ const probeUser = "healthcheck"
 // probeLife is how long the credentials that are tried live.
 const probeLife = 10 * time.Minute
 
-// maxProbes is how many servers are tried at once.
+// maxProbes is how many hosts are tried at once.
 const maxProbes = 8
 
 // probed is a server and what became of trying it.
@@ -159,22 +159,30 @@ func probeCredential(s iceServer, now time.Time) (turncred.Credential, error) {
 	return c, nil
 }
 
-// tryAll tries the servers, some at once, and returns what became of each, in their
-// order.
+// tryAll tries the servers and returns what became of each, in their order. Hosts are
+// tried side by side, the servers of one host one after the other: they share the
+// quota of our user.
 func (e *environment) tryAll(targets []probed, timeout time.Duration, authorities *x509.CertPool) []probed {
 	progress := newProgress(e.stderr, len(targets))
 	defer progress.done()
+	byHost := map[string][]int{}
+	for i, t := range targets {
+		host := xep0215.CanonicalHost(t.result.Server.Host)
+		byHost[host] = append(byHost[host], i)
+	}
 	results := make([]probed, len(targets))
 	slots := make(chan struct{}, maxProbes)
 	var tries sync.WaitGroup
-	for i, t := range targets {
+	for _, indexes := range byHost {
 		tries.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			results[i] = probed{t.key, probe.Try(context.Background(), t.result.Server, probe.Options{
-				Depth: probe.Echo, Timeout: timeout, RootCAs: authorities,
-			})}
-			progress.step()
+			for _, i := range indexes {
+				results[i] = probed{targets[i].key, probe.Try(context.Background(), targets[i].result.Server, probe.Options{
+					Depth: probe.Echo, Timeout: timeout, RootCAs: authorities,
+				})}
+				progress.step()
+			}
 		})
 	}
 	tries.Wait()

@@ -34,8 +34,10 @@ const (
 	KindCapacity     Kind = "capacity"     // 508
 	KindRedirect     Kind = "redirect"     // 300
 	KindForbidden    Kind = "forbidden"    // 403
-	KindCode         Kind = "code"         // another STUN error code
-	KindConnection   Kind = "connection"   // anything else
+	KindNoBinding    Kind = "no-binding"   // an error for a binding request
+	KindCertSoon     Kind = "certificate-ends-soon"
+	KindCode         Kind = "code"       // another STUN error code
+	KindConnection   Kind = "connection" // anything else
 )
 
 // Failure is why a step did not go well.
@@ -52,6 +54,17 @@ func (f *Failure) Error() string { return string(f.Step) + ": " + f.Problem() }
 // Unwrap returns the error behind the failure.
 func (f *Failure) Unwrap() error { return f.Err }
 
+// depth returns how deep a server must be tried to see the failure again.
+func (f *Failure) depth() Depth {
+	switch f.Step {
+	case StepAllocate:
+		return Allocate
+	case StepPermission, StepEcho:
+		return Echo
+	}
+	return Binding
+}
+
 // saying is what a kind of failure is in words, and what to do about it.
 type saying struct{ problem, cure string }
 
@@ -66,12 +79,14 @@ var sayings = map[Kind]saying{
 	KindCertUnknown:  {"the certificate is from an authority that is not trusted", "let the server send the whole chain (coturn: cert with fullchain.pem), or get one from a public authority"},
 	KindTLS:          {"TLS failed", "see whether the port is for TLS, and the server's log"},
 	KindNotSTUN:      {"what answers does not speak STUN", "correct the port in urls: it belongs to something else"},
-	KindUnauthorized: {"401: the credential is refused", "the shared secret of the TURN server is another one (coturn: static-auth-secret, use-auth-secret), or a clock is wrong on one side"},
+	KindUnauthorized: {"401: the credential is refused", "the shared secret of the TURN server is another one (coturn: static-auth-secret, use-auth-secret), or a clock is wrong on one side; with a fixed account, compare username and password"},
 	KindMismatch:     {"the server has lost the allocation, or has it for somebody else", "try again; if it stays so, look for a load balancer that sends one client to several servers"},
 	KindQuota:        {"486: the quota is used up", "raise user-quota or total-quota, or see who uses it up in the server's log"},
 	KindCapacity:     {"508: the server has no port left to relay on", "widen min-port to max-port, or add a server"},
 	KindRedirect:     {"300: the server sends clients to another one", "write that one into urls"},
-	KindForbidden:    {"403: the server forbids it", "look at allowed-peer-ip and denied-peer-ip, and at the server's log"},
+	KindForbidden:    {"403: the server forbids it", "look at its rules (coturn: denied-peer-ip, allowed-peer-ip) and its log"},
+	KindNoBinding:    {"the server refuses binding requests without a credential", "take the stun: or stuns: server out of urls, or let the server answer everybody (coturn: secure-stun)"},
+	KindCertSoon:     {"the certificate ends soon", "renew it and let the server read it (coturn: SIGUSR2)"},
 	KindCode:         {"the server answered with an error", "see the server's log"},
 	KindConnection:   {"the connection failed", "see the server's log"},
 }
@@ -82,10 +97,23 @@ func (f *Failure) Problem() string {
 	switch f.Kind {
 	case KindTLS, KindConnection, KindResolver, KindCertUnknown, KindCertName, KindCertExpired:
 		problem += " (" + f.Err.Error() + ")"
-	case KindMismatch, KindCode:
+	case KindMismatch, KindNoBinding:
 		problem = fmt.Sprintf("%d: %s", f.Code, problem)
+	case KindCode:
+		problem = fmt.Sprintf("%d: %s (%q)", f.Code, problem, f.reason())
 	}
 	return problem
+}
+
+// reason returns the words that the server sent with its error code, which may be
+// anything, up to 60 characters.
+func (f *Failure) reason() string {
+	var turnErr *stun.TurnError
+	if !errors.As(f.Err, &turnErr) {
+		return ""
+	}
+	reason := []rune(string(turnErr.ErrorCodeAttr.Reason))
+	return string(reason[:min(len(reason), 60)])
 }
 
 // Cure says what to change.
@@ -98,6 +126,9 @@ func newFailure(step Step, err error) *Failure {
 	if errors.As(err, &turnErr) {
 		f.Code = int(turnErr.ErrorCodeAttr.Code)
 		f.Kind = kindOfCode(f.Code)
+		if step == StepBinding && f.Kind == KindUnauthorized {
+			f.Kind = KindNoBinding // there was no credential
+		}
 		return f
 	}
 	f.Kind = kindOf(step, err)
@@ -155,3 +186,6 @@ func kindOf(step Step, err error) Kind {
 
 // errNotSTUN is what an answer is that cannot be one.
 var errNotSTUN = errors.New("not a STUN message")
+
+// errEndsSoon is behind the failure that a certificate ends soon.
+var errEndsSoon = errors.New("the certificate ends soon")

@@ -46,15 +46,20 @@ type Target struct {
 // Health is what is known of a target.
 type Health struct {
 	Target
-	State     State
-	Failure   *Failure // why it is not up; nil while it is
-	Failures  int      // in a row
+	State    State
+	Failure  *Failure // what went wrong at the last try; nil when all was well
+	Failures int      // in a row
+	// Impaired says that a server which is up needs somebody to look at it, for the
+	// reason in Failure: it has no room, one of the addresses of its name is dead, or
+	// its certificate ends soon.
+	Impaired  bool
 	RoundTrip time.Duration
 	NotAfter  time.Time // end of the certificate; zero without TLS
 	Checked   time.Time // when it was tried last; zero if never
 
 	successes int   // in a row
-	depth     Depth // at which it failed last, since it was up
+	partly    bool  // that the failures in a row are of some addresses only, or no bar to clients
+	depth     Depth // of the failure: what is less deep does not disprove it
 }
 
 // MonitorConfig says how often a [Monitor] tries.
@@ -62,8 +67,8 @@ type MonitorConfig struct {
 	Interval         time.Duration // between bindings, give or take a fifth
 	AllocateInterval time.Duration // between allocations
 	Options          Options       // the Depth is the Monitor's
-	// Changed is called for each change of a state, one call at a time, with what
-	// is known of all targets after it. It must not call the Monitor.
+	// Changed is called when the State or Impaired of a target has changed, one call
+	// at a time, with what is known of all targets then. It must not call the Monitor.
 	Changed func(changed Health, all []Health)
 	// Try is [Try] but in tests.
 	Try func(context.Context, Server, Options) Result
@@ -167,49 +172,75 @@ func (m *Monitor) note(index int, r Result, depth Depth, now time.Time) (again b
 	defer m.mu.Unlock()
 	h := &m.health[index]
 	h.Checked = now
-	h.measure(r)
-	failure := r.Worst()
-	switch {
-	case failure != nil:
-		h.Failure, h.Failures, h.successes, h.depth = failure, h.Failures+1, 0, max(h.depth, depth)
-	case depth < h.depth:
-		return true // an answer to a binding says nothing about the credential
-	default:
-		h.Failures, h.successes = 0, h.successes+1
+	failure := h.measure(r, now)
+	if failure == nil && depth < h.depth {
+		return h.isUndecided() // an answer to a binding says nothing about the credential
 	}
-	before := h.State
-	if h.State = next(h, failure); h.State == Up && failure == nil {
-		h.Failure, h.depth = nil, Binding
-	}
-	if h.State != before && m.cfg.Changed != nil {
+	before, impaired := h.State, h.Impaired
+	h.count(failure, failure != nil && (r.works() || isBusy(failure)))
+	h.State = h.next()
+	h.Impaired = h.State == Up && failure != nil && (isBusy(failure) || isEnding(failure) || h.Failures >= Fall)
+	if (h.State != before || h.Impaired != impaired) && m.cfg.Changed != nil {
 		m.cfg.Changed(*h, slices.Clone(m.health))
 	}
-	return h.depth == Allocate
+	return h.isUndecided()
 }
 
-// measure keeps what a result says besides success and failure.
-func (h *Health) measure(r Result) {
+// count counts a success or failure. One that is partly leaves clients a way.
+func (h *Health) count(failure *Failure, partly bool) {
+	if failure == nil || partly {
+		h.successes++
+	} else {
+		h.successes = 0
+	}
+	if failure == nil || partly != h.partly {
+		h.Failures = 0
+	}
+	h.Failure, h.partly = failure, partly
+	if failure == nil {
+		h.depth = Binding
+		return
+	}
+	h.Failures++
+	h.depth = max(h.depth, failure.depth())
+}
+
+// isUndecided reports whether it takes an allocation to learn more about a failure,
+// and soon: of a server that is down, or may be. One that refuses the credential, or
+// has no room, is not bothered more often for it.
+func (h *Health) isUndecided() bool {
+	return h.depth >= Allocate && !h.partly && !isMisconfiguration(h.Failure)
+}
+
+// measure keeps what a result says besides success and failure. It returns the
+// failure that counts, which may be that the certificate ends soon.
+func (h *Health) measure(r Result, now time.Time) *Failure {
+	failure := r.Worst()
 	for _, a := range r.Addresses {
 		if rtt := a.RoundTrip(); rtt > 0 {
 			h.RoundTrip = rtt
 		}
-		if a.Certificate != nil {
-			h.NotAfter = a.Certificate.NotAfter
+		if a.Certificate == nil {
+			continue
+		}
+		h.NotAfter = a.Certificate.NotAfter
+		if failure == nil && a.Certificate.EndsSoon(now) {
+			failure = &Failure{Step: StepTLS, Kind: KindCertSoon, Err: errEndsSoon}
 		}
 	}
+	return failure
 }
 
-// next returns the state that follows from what was seen.
-func next(h *Health, failure *Failure) State {
+// next returns the state that follows from what was counted.
+func (h *Health) next() State {
+	good := h.Failure == nil || h.partly
 	switch {
-	case failure == nil && (h.State != Down || h.successes >= Rise):
-		return Up
-	case failure == nil:
-		return Down
-	case isMisconfiguration(failure):
+	case h.Failure != nil && isMisconfiguration(h.Failure):
 		return Misconfigured
-	case isBusy(failure):
-		return Up // it answers; that it is full at the moment is not for us to judge
+	case good && (h.State != Down || h.successes >= Rise):
+		return Up
+	case good:
+		return Down
 	case h.Failures >= Fall:
 		return Down
 	}
@@ -224,3 +255,5 @@ func isMisconfiguration(f *Failure) bool { return f.Kind == KindUnauthorized }
 func isBusy(f *Failure) bool {
 	return f.Kind == KindQuota || f.Kind == KindCapacity || f.Kind == KindRedirect
 }
+
+func isEnding(f *Failure) bool { return f.Kind == KindCertSoon }

@@ -14,6 +14,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -72,6 +73,7 @@ const (
 	StepConnect    Step = "connect"
 	StepTLS        Step = "tls"
 	StepBinding    Step = "binding"
+	StepRefresh    Step = "refresh" // in place of the binding, see greet
 	StepAllocate   Step = "allocate"
 	StepPermission Step = "permission"
 	StepEcho       Step = "echo"
@@ -112,6 +114,11 @@ func (r Result) Worst() *Failure {
 	return unreachable
 }
 
+// works reports whether at least one of the addresses works.
+func (r Result) works() bool {
+	return slices.ContainsFunc(r.Addresses, func(a AddressResult) bool { return a.Failure == nil })
+}
+
 // AddressResult is what became of one address.
 type AddressResult struct {
 	Address     netip.AddrPort
@@ -119,10 +126,11 @@ type AddressResult struct {
 	Failure     *Failure     // of the step behind them, or nil
 	Relayed     netip.AddrPort
 	Certificate *Certificate // with TLS
-	// Note says what is no fault and still worth knowing: that the server does
-	// not relay to itself, for instance.
-	Note string
+	Notes       []string     // what is no fault and still worth knowing
 }
+
+// NoteNoEcho is the note on a server that relays, but not to itself.
+const NoteNoEcho = "the credential is good; the server does not relay to its own address, so that no echo was tried"
 
 // StepResult is a step that went well.
 type StepResult struct {
@@ -130,10 +138,10 @@ type StepResult struct {
 	Took time.Duration // round trips included
 }
 
-// RoundTrip returns how long the server took for a binding request, or zero.
+// RoundTrip returns how long the server took for its first answer, or zero.
 func (a AddressResult) RoundTrip() time.Duration {
 	for _, s := range a.Steps {
-		if s.Step == StepBinding {
+		if s.Step == StepBinding || s.Step == StepRefresh {
 			return s.Took
 		}
 	}
@@ -142,8 +150,20 @@ func (a AddressResult) RoundTrip() time.Duration {
 
 // Certificate is what a server showed of itself.
 type Certificate struct {
-	Names    []string // host names and IP addresses in it
-	NotAfter time.Time
+	Names     []string // host names and IP addresses in it
+	NotBefore time.Time
+	NotAfter  time.Time
+}
+
+// soon is how long before its end a certificate should have been renewed. Those that
+// live for days only are renewed in their last quarter.
+const soon = 14 * 24 * time.Hour
+
+// EndsSoon reports whether the certificate is good at now and should have been renewed
+// by then.
+func (c *Certificate) EndsSoon(now time.Time) bool {
+	left := c.NotAfter.Sub(now)
+	return left > 0 && left < min(soon, c.NotAfter.Sub(c.NotBefore)/4)
 }
 
 // Try tries the server once, each of its addresses. It returns when everything has

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -31,8 +32,16 @@ func tryAddress(ctx context.Context, s Server, address netip.AddrPort, o Options
 	}
 	defer conn.Close()
 	datagrams := s.Transport == "udp" && !s.usesTLS()
-	bound := a.step(StepBinding, func() error { return bind(ctx, conn, datagrams) })
-	if bound && s.relays() && o.Depth >= Allocate {
+	greeted, err := greet(ctx, conn, datagrams, s.relays())
+	if err != nil {
+		a.result.Failure = newFailure(StepBinding, err)
+		return a.result
+	}
+	a.result.Steps = append(a.result.Steps, greeted)
+	if greeted.Step == StepRefresh {
+		a.result.Notes = append(a.result.Notes, "the server answers TURN only, no STUN binding requests (coturn: no-stun, secure-stun); a stun: server in urls would not work there")
+	}
+	if s.relays() && o.Depth >= Allocate {
 		a.allocate(ctx, conn, datagrams)
 	}
 	return a.result
@@ -71,7 +80,7 @@ func (a *attempt) connect(ctx context.Context) (net.Conn, bool) {
 		return nil, false
 	}
 	leaf := session.ConnectionState().PeerCertificates[0]
-	a.result.Certificate = newCertificate(leaf.DNSNames, leaf.IPAddresses, leaf.NotAfter)
+	a.result.Certificate = newCertificate(leaf)
 	return session, true
 }
 
@@ -80,13 +89,13 @@ func (a *attempt) noteCertificate(err error) {
 	var refused *tls.CertificateVerificationError
 	if errors.As(err, &refused) && len(refused.UnverifiedCertificates) > 0 {
 		leaf := refused.UnverifiedCertificates[0]
-		a.result.Certificate = newCertificate(leaf.DNSNames, leaf.IPAddresses, leaf.NotAfter)
+		a.result.Certificate = newCertificate(leaf)
 	}
 }
 
-func newCertificate(names []string, addresses []net.IP, notAfter time.Time) *Certificate {
-	c := &Certificate{Names: names, NotAfter: notAfter}
-	for _, ip := range addresses {
+func newCertificate(leaf *x509.Certificate) *Certificate {
+	c := &Certificate{Names: leaf.DNSNames, NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter}
+	for _, ip := range leaf.IPAddresses {
 		c.Names = append(c.Names, ip.String())
 	}
 	return c
@@ -149,7 +158,7 @@ func (a *attempt) useRelay(ctx context.Context, client *turn.Client) {
 		if a.result.Failure.Kind == KindForbidden {
 			// Well-kept servers do not relay to themselves.
 			a.result.Failure = nil
-			a.result.Note = "the credential is good; the server does not relay to its own address, so that no echo was tried"
+			a.result.Notes = append(a.result.Notes, NoteNoEcho)
 		}
 		return
 	}

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
+	"slices"
 	"time"
+
+	"github.com/pion/stun/v4"
 
 	"extdisco/probe"
 )
@@ -70,8 +72,8 @@ func (a Allocation) Do(ctx context.Context) (relayed net.Addr, rtt time.Duration
 		return nil, 0, refusal(failure)
 	}
 	address := result.Addresses[0]
-	if a.Echo && address.Note != "" {
-		return nil, 0, errors.New("turn echo: " + address.Note)
+	if a.Echo && slices.Contains(address.Notes, probe.NoteNoEcho) {
+		return nil, 0, &AllocateError{Op: "permission", Code: 403, Reason: "Forbidden IP"}
 	}
 	last := address.Steps[len(address.Steps)-1]
 	return net.UDPAddrFromAddrPort(address.Relayed), last.Took, nil
@@ -95,9 +97,9 @@ func (a Allocation) server() (probe.Server, error) {
 
 // refusal tells a refusal by the server from what kept us from asking it.
 func refusal(f *probe.Failure) error {
-	if f.Code == 0 {
+	var refused *stun.TurnError
+	if !errors.As(f.Err, &refused) {
 		return fmt.Errorf("turn %s: %w", f.Step, f.Err)
 	}
-	_, reason, _ := strings.Cut(f.Err.Error(), fmt.Sprint(f.Code)+": ")
-	return &AllocateError{Op: string(f.Step), Code: f.Code, Reason: reason}
+	return &AllocateError{Op: string(f.Step), Code: f.Code, Reason: string(refused.ErrorCodeAttr.Reason)}
 }
