@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,75 +11,109 @@ import (
 	"extdisco/probe"
 )
 
-// certificateSoon is how long before its end a certificate is worth a word.
-const certificateSoon = 14 * 24 * time.Hour
-
-// printProbed prints how each server fares: a line for each of its addresses, with
-// what to change below the ones that do not work.
+// printProbed prints how each server fares: a line for each of its addresses, and
+// below what to change, and what else is worth knowing.
 func printProbed(w io.Writer, results []probed, now time.Time) error {
 	style := styleOf(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SERVER\tADDRESS\tRESULT")
-	var cures []string
+	var cures, notes remarks
 	for _, p := range results {
 		uri := p.result.Server.URI()
 		if f := p.result.Failure; f != nil {
-			fmt.Fprintf(table, "%s\t-\t%s\n", uri, style.bad("FAILED  "+f.Error()))
-			cures = append(cures, uri+": "+f.Cure())
+			fmt.Fprintf(table, "%s\t-\t%s\n", uri, style.bad("FAILED   "+f.Error()))
+			cures.add(f.Cure(), uri)
 		}
 		for _, a := range p.result.Addresses {
-			fmt.Fprintf(table, "%s\t%s\t%s\n", uri, a.Address, resultLine(style, a, now))
-			if a.Failure != nil {
-				cures = append(cures, fmt.Sprintf("%s at %s: %s", uri, a.Address.Addr(), a.Failure.Cure()))
+			where := uri
+			if len(p.result.Addresses) > 1 {
+				where += " at " + a.Address.Addr().String()
 			}
-			if a.Note != "" {
-				cures = append(cures, fmt.Sprintf("%s at %s: %s", uri, a.Address.Addr(), a.Note))
+			skipped := a.Failure != nil && a.Failure.Kind == probe.KindNoRoute && p.result.OK()
+			fmt.Fprintf(table, "%s\t%s\t%s\n", uri, a.Address, resultLine(style, a, skipped, now))
+			switch {
+			case skipped:
+				notes.add(a.Failure.Cure(), where)
+			case a.Failure != nil:
+				cures.add(a.Failure.Cure(), where)
+			}
+			for _, note := range a.Notes {
+				notes.add(note, where)
+			}
+			if a.Certificate != nil && a.Certificate.EndsSoon(now) {
+				notes.add("the certificate ends soon; renew it", where)
 			}
 		}
 	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	for i, cure := range cures {
-		if i == 0 {
-			fmt.Fprintln(w)
-		}
-		if _, err := fmt.Fprintln(w, "! "+cure); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(table.Flush(), cures.print(w, "What to change:"), notes.print(w, "Worth knowing:"))
 }
 
-// resultLine says of an address what was done and how long it took, or what failed.
-func resultLine(style style, a probe.AddressResult, now time.Time) string {
+// remarks are texts, each with the servers that it is about.
+type remarks struct {
+	texts []string
+	about map[string][]string
+}
+
+func (r *remarks) add(text, server string) {
+	if r.about == nil {
+		r.about = map[string][]string{}
+	}
+	if _, known := r.about[text]; !known {
+		r.texts = append(r.texts, text)
+	}
+	r.about[text] = append(r.about[text], server)
+}
+
+func (r *remarks) print(w io.Writer, title string) error {
+	if len(r.texts) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s\n", title)
+	for _, text := range r.texts {
+		for _, server := range r.about[text] {
+			fmt.Fprintf(&b, "  %s\n", server)
+		}
+		fmt.Fprintf(&b, "    %s\n", text)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// resultLine says of an address what was done and how long it took, and what failed.
+func resultLine(style style, a probe.AddressResult, skipped bool, now time.Time) string {
 	var parts []string
 	for _, s := range a.Steps {
 		if s.Step == probe.StepConnect {
 			continue // says nothing over UDP, and is part of the rest
 		}
-		parts = append(parts, fmt.Sprintf("%s %v", s.Step, s.Took.Round(100*time.Microsecond)))
+		parts = append(parts, fmt.Sprintf("%s %s", s.Step, milliseconds(s.Took)))
 	}
 	if c := a.Certificate; c != nil {
 		parts = append(parts, certificateLine(c, now))
 	}
 	line := strings.Join(parts, ", ")
-	if a.Failure == nil {
-		return style.good("ok      " + line)
+	switch {
+	case a.Failure == nil:
+		return style.good("ok       " + line)
+	case skipped:
+		return "skipped  " + a.Failure.Error()
+	case line != "":
+		line = "; before that " + line
 	}
-	if line != "" {
-		line = "; before: " + line
-	}
-	return style.bad("FAILED  " + a.Failure.Error() + line)
+	return style.bad("FAILED   " + a.Failure.Error() + line)
+}
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
 }
 
 func certificateLine(c *probe.Certificate, now time.Time) string {
-	days := int(c.NotAfter.Sub(now).Hours() / 24)
-	line := fmt.Sprintf("certificate of %s, %d days left", strings.Join(c.Names, " "), days)
-	if left := c.NotAfter.Sub(now); left > 0 && left < certificateSoon {
-		line += " (renew it)"
+	left := c.NotAfter.Sub(now)
+	if left < 0 {
+		return fmt.Sprintf("%s, ended on %s", c, c.NotAfter.Format(time.DateOnly))
 	}
-	return line
+	return fmt.Sprintf("%s, %d days left", c, int(left.Hours()/24))
 }
 
 // probedJSON is a server as probe --json prints it. Credentials are not in it.
@@ -96,7 +131,7 @@ type addressJSON struct {
 	Relayed     string           `json:"relayed,omitempty"`
 	Certificate *certificateJSON `json:"certificate,omitempty"`
 	Failure     *failureJSON     `json:"failure,omitempty"`
-	Note        string           `json:"note,omitempty"`
+	Notes       []string         `json:"notes,omitempty"`
 }
 
 type stepJSON struct {
@@ -130,7 +165,7 @@ func newProbedJSON(results []probed) []probedJSON {
 }
 
 func newAddressJSON(a probe.AddressResult) addressJSON {
-	out := addressJSON{Address: a.Address.String(), Steps: []stepJSON{}, Failure: newFailureJSON(a.Failure), Note: a.Note}
+	out := addressJSON{Address: a.Address.String(), Steps: []stepJSON{}, Failure: newFailureJSON(a.Failure), Notes: a.Notes}
 	for _, s := range a.Steps {
 		out.Steps = append(out.Steps, stepJSON{string(s.Step), float64(s.Took.Microseconds()) / 1000})
 	}

@@ -37,7 +37,7 @@ type probedServer struct {
 			NotAfter string `json:"not_after"`
 		}
 		Failure *probedFailure
-		Note    string
+		Notes   []string
 	}
 }
 
@@ -91,9 +91,9 @@ func TestIntegrationProbe(t *testing.T) {
 		t.Fatal(err)
 	}
 	expired.Expired = true
-	start := func(t *testing.T, ca *lab.CA, extra string) *lab.Coturn {
+	start := func(t *testing.T, ca *lab.CA, noSTUN bool, extra string) *lab.Coturn {
 		t.Helper()
-		turn, err := lab.StartCoturn(t.Context(), lab.CoturnConfig{Dir: t.TempDir(), Secrets: []string{sharedSecret}, CA: ca, Extra: extra})
+		turn, err := lab.StartCoturn(t.Context(), lab.CoturnConfig{Dir: t.TempDir(), Secrets: []string{sharedSecret}, CA: ca, NoSTUN: noSTUN, Extra: extra})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,6 +108,7 @@ func TestIntegrationProbe(t *testing.T) {
 		name    string
 		ca      *lab.CA
 		extra   string
+		noSTUN  bool
 		trust   *lab.CA
 		url     func(turn *lab.Coturn) string
 		secret  string
@@ -125,6 +126,9 @@ func TestIntegrationProbe(t *testing.T) {
 		{name: "wrong secret over tls", ca: ca, trust: ca, url: turnURL("turns", "tcp"), secret: "another-secret-than-coturn-has", failure: probedFailure{Step: "allocate", Kind: "unauthorized", Code: 401, Do: "shared secret"}},
 		{name: "quota", extra: "user-quota=1", url: turnURL("turn", "udp"), before: holdAllocation, failure: probedFailure{Step: "allocate", Kind: "quota", Code: 486, Do: "user-quota"}},
 		{name: "no relay to itself", extra: "denied-peer-ip=127.0.0.0-127.255.255.255", url: turnURL("turn", "udp"), steps: "connect binding allocate", note: "does not relay to its own address"},
+		{name: "no answer to STUN", noSTUN: true, url: turnURL("turn", "tcp"), steps: "connect refresh allocate permission echo", note: "TURN only"},
+		{name: "STUN refused", extra: "secure-stun", url: turnURL("turn", "udp"), steps: "connect refresh allocate permission echo", note: "TURN only"},
+		{name: "STUN refused where it is wanted", extra: "secure-stun", url: turnURL("stun", ""), failure: probedFailure{Step: "binding", Kind: "no-binding", Code: 401, Do: "secure-stun"}},
 		{name: "closed udp port", url: func(*lab.Coturn) string { return fmt.Sprintf("turn:127.0.0.1:%d", closed) }, failure: probedFailure{Step: "binding", Kind: "refused", Do: "start the TURN server"}},
 		{name: "closed tcp port", url: func(*lab.Coturn) string { return fmt.Sprintf("turns:127.0.0.1:%d", closed) }, failure: probedFailure{Step: "connect", Kind: "refused", Do: "port"}},
 		{name: "unknown authority", ca: ca, url: turnURL("turns", "tcp"), failure: probedFailure{Step: "tls", Kind: "certificate-unknown", Do: "chain"}},
@@ -135,7 +139,7 @@ func TestIntegrationProbe(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			turn := start(t, tt.ca, tt.extra)
+			turn := start(t, tt.ca, tt.noSTUN, tt.extra)
 			if tt.before != nil {
 				tt.before(t, turn)
 			}
@@ -172,8 +176,8 @@ func TestIntegrationProbe(t *testing.T) {
 			for _, s := range p.Addresses[0].Steps {
 				steps = append(steps, s.Step)
 			}
-			if got := strings.Join(steps, " "); got != tt.steps || !strings.Contains(p.Addresses[0].Note, tt.note) || (p.Addresses[0].Certificate != nil) != (tt.ca != nil) {
-				t.Errorf("steps %s, note %q: %+v", got, p.Addresses[0].Note, p)
+			if got := strings.Join(steps, " "); got != tt.steps || !strings.Contains(strings.Join(p.Addresses[0].Notes, " "), tt.note) || (p.Addresses[0].Certificate != nil) != (tt.ca != nil) {
+				t.Errorf("steps %s, note %q: %+v", got, p.Addresses[0].Notes, p)
 			}
 		})
 	}
@@ -277,7 +281,7 @@ func TestIntegrationQueryProbe(t *testing.T) {
 	if err := s.turn.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := run(); err == nil || strings.Contains(out, " ok  ") || !strings.Contains(out, "! turn:127.0.0.1") {
+	if out, err := run(); err == nil || strings.Contains(out, " ok  ") || !strings.Contains(out, "What to change:\n  stun:127.0.0.1") {
 		t.Errorf("%v:\n%s", err, out)
 	}
 }

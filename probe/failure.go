@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/pion/stun/v4"
 )
@@ -95,14 +97,36 @@ var sayings = map[Kind]saying{
 func (f *Failure) Problem() string {
 	problem := sayings[f.Kind].problem
 	switch f.Kind {
-	case KindTLS, KindConnection, KindResolver, KindCertUnknown, KindCertName, KindCertExpired:
-		problem += " (" + f.Err.Error() + ")"
+	case KindTLS, KindConnection, KindResolver, KindCertUnknown:
+		problem += " (" + strings.TrimPrefix(f.Err.Error(), "tls: failed to verify certificate: ") + ")"
+	case KindCertName:
+		problem += namesIn(f.Err)
+	case KindCertExpired:
+		problem += periodIn(f.Err)
 	case KindMismatch, KindNoBinding:
 		problem = fmt.Sprintf("%d: %s", f.Code, problem)
 	case KindCode:
 		problem = fmt.Sprintf("%d: %s (%q)", f.Code, problem, f.reason())
 	}
 	return problem
+}
+
+// namesIn returns the names of a certificate that was refused for them.
+func namesIn(err error) string {
+	var refused x509.HostnameError
+	if !errors.As(err, &refused) || refused.Certificate == nil {
+		return ""
+	}
+	return " (" + newCertificate(refused.Certificate).someNames() + ")"
+}
+
+// periodIn returns when a certificate is good that was refused for that.
+func periodIn(err error) string {
+	var refused x509.CertificateInvalidError
+	if !errors.As(err, &refused) || refused.Cert == nil {
+		return ""
+	}
+	return " (" + refused.Cert.NotBefore.UTC().Format(time.DateOnly) + " to " + refused.Cert.NotAfter.UTC().Format(time.DateOnly) + ")"
 }
 
 // reason returns the words that the server sent with its error code, which may be

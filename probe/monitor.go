@@ -179,7 +179,7 @@ func (m *Monitor) note(index int, r Result, depth Depth, now time.Time) (again b
 	before, impaired := h.State, h.Impaired
 	h.count(failure, failure != nil && (r.works() || isBusy(failure)))
 	h.State = h.next()
-	h.Impaired = h.State == Up && failure != nil && (isBusy(failure) || isEnding(failure) || h.Failures >= Fall)
+	h.Impaired = h.isImpaired()
 	if (h.State != before || h.Impaired != impaired) && m.cfg.Changed != nil {
 		m.cfg.Changed(*h, slices.Clone(m.health))
 	}
@@ -203,6 +203,18 @@ func (h *Health) count(failure *Failure, partly bool) {
 	}
 	h.Failures++
 	h.depth = max(h.depth, failure.depth())
+}
+
+// isImpaired returns what Impaired becomes. What fails for the first time changes
+// nothing.
+func (h *Health) isImpaired() bool {
+	switch f := h.Failure; {
+	case h.State != Up || f == nil:
+		return false
+	case isBusy(f) || isEnding(f) || h.Failures >= Fall:
+		return true
+	}
+	return h.Impaired
 }
 
 // isUndecided reports whether it takes an allocation to learn more about a failure,

@@ -25,6 +25,20 @@ func code(n int) error {
 	return &stun.TurnError{ErrorCodeAttr: stun.ErrorCodeAttribute{Code: stun.ErrorCode(n)}}
 }
 
+// half is a name with two addresses of which one fails.
+func half(step Step, err error) Result {
+	return Result{Addresses: append(refusedBy(step, err).Addresses, works.Addresses...)}
+}
+
+// overTLS is a server that works, with so many days left of a certificate for 90.
+func overTLS(days int) func(Depth) Result {
+	const day = 24 * time.Hour
+	return func(Depth) Result {
+		end := time.Now().Add(time.Duration(days) * day)
+		return Result{Addresses: []AddressResult{{Certificate: &Certificate{NotBefore: end.Add(-90 * day), NotAfter: end}}}}
+	}
+}
+
 var works = Result{Addresses: []AddressResult{{Steps: []StepResult{{StepBinding, time.Millisecond}}}}}
 
 // watched is a monitor of one TURN server, whose tries are answered by script.
@@ -61,7 +75,11 @@ func newWatched(t *testing.T, previous *Monitor) *watched {
 			}
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.changes = append(w.changes, h.State.String())
+			change := h.State.String()
+			if h.Impaired {
+				change += "!"
+			}
+			w.changes = append(w.changes, change)
 		},
 		Try: func(_ context.Context, s Server, o Options) Result {
 			if running.Add(1) != 1 {
@@ -107,10 +125,16 @@ func TestMonitorStates(t *testing.T) {
 		{"never up", []phase{{always(refused), time.Hour, "down"}}},
 		{"up again at the second success", []phase{{always(refused), 5 * time.Minute, "down"}, {always(works), 2 * time.Minute, "down up"}}},
 		{"a wrong secret", []phase{{onAllocate(refusedBy(StepAllocate, code(401))), time.Hour, "misconfigured"}}},
-		{"a secret that is mended", []phase{{onAllocate(refusedBy(StepAllocate, code(401))), 10 * time.Minute, "misconfigured"}, {always(works), time.Minute, "misconfigured up"}}},
+		{"a secret that is mended", []phase{{onAllocate(refusedBy(StepAllocate, code(401))), 10 * time.Minute, "misconfigured"}, {always(works), 7 * time.Minute, "misconfigured up"}}},
 		{"a secret that is changed", []phase{{always(works), 10 * time.Minute, "up"}, {onAllocate(refusedBy(StepAllocate, code(401))), 6 * time.Minute, "up misconfigured"}}},
-		{"full", []phase{{onAllocate(refusedBy(StepAllocate, code(486))), time.Hour, "up"}}},
-		{"no relay port", []phase{{onAllocate(refusedBy(StepAllocate, code(508))), time.Hour, "up"}}},
+		{"a secret that is wrong again after a stop", []phase{{onAllocate(refusedBy(StepAllocate, code(401))), 10 * time.Minute, "misconfigured"}, {always(refused), 10 * time.Minute, "misconfigured down"}, {onAllocate(refusedBy(StepAllocate, code(401))), 10 * time.Minute, "misconfigured down misconfigured"}}},
+		{"full", []phase{{onAllocate(refusedBy(StepAllocate, code(486))), time.Hour, "up!"}, {always(works), 7 * time.Minute, "up! up"}}},
+		{"no relay port", []phase{{always(works), time.Minute, "up"}, {onAllocate(refusedBy(StepAllocate, code(508))), time.Hour, "up up!"}}},
+		{"full, and then gone", []phase{{onAllocate(refusedBy(StepAllocate, code(486))), time.Hour, "up!"}, {always(refused), 2 * time.Minute, "up! down"}}},
+		{"one address of two is dead", []phase{{always(half(StepConnect, syscall.ECONNREFUSED)), time.Hour, "up up!"}, {always(works), time.Minute, "up up! up"}}},
+		{"one address of two refuses the secret", []phase{{onAllocate(half(StepAllocate, code(401))), time.Hour, "misconfigured"}}},
+		{"both addresses, then one", []phase{{always(refused), 3 * time.Minute, "down"}, {always(half(StepConnect, syscall.ECONNREFUSED)), 5 * time.Minute, "down up up!"}}},
+		{"a certificate that ends soon", []phase{{overTLS(15), time.Hour, "up"}, {overTLS(13), time.Hour, "up up!"}, {overTLS(80), time.Hour, "up up! up"}}},
 		{"answers, but makes no allocations", []phase{{onAllocate(refusedBy(StepAllocate, errors.New("odd"))), 3 * time.Minute, "down"}, {always(works), 3 * time.Minute, "down up"}}},
 	}
 	for _, tt := range tests {
@@ -151,6 +175,34 @@ func TestMonitorPace(t *testing.T) {
 			t.Error("the first try makes no allocation")
 		}
 	})
+}
+
+// A server that refuses the credential, or is full, is not asked more often for it: a
+// refusal each time looks like an attack in its log.
+func TestMonitorPaceOfRefusals(t *testing.T) {
+	for name, answer := range map[string]Result{
+		"401": refusedBy(StepAllocate, code(401)), "486": refusedBy(StepAllocate, code(486)), "401 at one address": half(StepAllocate, code(401)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWatched(t, nil)
+				allocations := 0
+				w.answer = func(d Depth) Result {
+					if d == Binding {
+						return works
+					}
+					allocations++
+					return answer
+				}
+				w.Start()
+				time.Sleep(10 * time.Hour)
+				w.Close()
+				if allocations < 100 || allocations > 122 {
+					t.Errorf("%d allocations in 10 hours", allocations)
+				}
+			})
+		})
+	}
 }
 
 func TestMonitorKeepsWhatItKnowsOverAReload(t *testing.T) {

@@ -12,10 +12,12 @@ package probe
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -154,6 +156,20 @@ type Certificate struct {
 	NotBefore time.Time
 	NotAfter  time.Time
 }
+
+// someNames returns names of the certificate, three at most.
+func (c *Certificate) someNames() string {
+	switch n := len(c.Names) - 3; {
+	case len(c.Names) == 0:
+		return "no name"
+	case n > 0:
+		return fmt.Sprintf("%s and %d more", strings.Join(c.Names[:3], ", "), n)
+	}
+	return strings.Join(c.Names, ", ")
+}
+
+// String says whose certificate it is.
+func (c *Certificate) String() string { return "certificate of " + c.someNames() }
 
 // soon is how long before its end a certificate should have been renewed. Those that
 // live for days only are renewed in their last quarter.

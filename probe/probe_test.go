@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -43,6 +44,7 @@ func TestFailureKinds(t *testing.T) {
 		{"441", StepAllocate, code(441), KindMismatch},
 		{"486", StepAllocate, code(486), KindQuota},
 		{"508", StepAllocate, code(508), KindCapacity},
+		{"401 without a credential", StepBinding, code(401), KindNoBinding},
 		{"another code", StepAllocate, code(442), KindCode},
 		{"anything else", StepEcho, errors.New("odd"), KindConnection},
 	}
@@ -188,6 +190,128 @@ func TestBindingOverTCP(t *testing.T) {
 				t.Errorf("%v, want %q", f, tt.want)
 			}
 		})
+	}
+}
+
+// failing returns the answer to a request that it was refused.
+func failing(request []byte, code stun.ErrorCode) []byte {
+	m := new(stun.Message)
+	if stun.Decode(request, m) != nil {
+		return nil
+	}
+	return stun.MustBuild(stun.NewTransactionIDSetter(m.TransactionID), stun.NewType(m.Type.Method, stun.ClassErrorResponse), code).Raw
+}
+
+// A TURN server may be told not to answer binding requests. It is there all the same.
+func TestServersThatAnswerTURNOnly(t *testing.T) {
+	isBinding := func(r []byte) bool {
+		m := new(stun.Message)
+		return stun.Decode(r, m) == nil && m.Type == stun.BindingRequest
+	}
+	tests := []struct {
+		name       string
+		serverType string
+		reply      func(n int, request []byte) [][]byte
+		want       Kind
+		step       Step
+	}{
+		{"binding requests are passed over", TypeTURN, func(_ int, r []byte) [][]byte {
+			if isBinding(r) {
+				return nil
+			}
+			return [][]byte{failing(r, stun.CodeUnauthorized)}
+		}, "", StepRefresh},
+		{"binding requests are refused", TypeTURN, func(_ int, r []byte) [][]byte { return [][]byte{failing(r, stun.CodeUnauthorized)} }, "", StepRefresh},
+		{"of a STUN server they must be answered", TypeSTUN, func(_ int, r []byte) [][]byte { return [][]byte{failing(r, stun.CodeUnauthorized)} }, KindNoBinding, ""},
+		{"a STUN server is not asked for anything else", TypeSTUN, func(_ int, r []byte) [][]byte {
+			if !isBinding(r) {
+				t.Error("asked for something else")
+			}
+			return nil
+		}, KindTimeout, ""},
+		{"what only sends back what it gets is no server", TypeTURN, func(_ int, r []byte) [][]byte { return [][]byte{r} }, KindNotSTUN, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := answering(t, tt.reply)
+			s.Type = tt.serverType
+			a := Try(t.Context(), s, Options{Timeout: 2 * time.Second}).Addresses[0]
+			if f := a.Failure; (f == nil) != (tt.want == "") || f != nil && f.Kind != tt.want {
+				t.Errorf("%v, want %q", f, tt.want)
+			}
+			if last := a.Steps[len(a.Steps)-1]; tt.step != "" && (last.Step != tt.step || len(a.Notes) != 1 || a.RoundTrip() == 0 || a.RoundTrip() > 400*time.Millisecond) {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+}
+
+// A message that comes in pieces, with a deadline between them, is read whole, and not
+// a byte of the next.
+func TestMessagesOfAStream(t *testing.T) {
+	here, there := net.Pipe()
+	defer here.Close()
+	first, second := stun.MustBuild(stun.TransactionID, stun.BindingSuccess, stun.NewSoftware("a server")).Raw, stun.MustBuild(stun.TransactionID, stun.BindingSuccess).Raw
+	parts, sent := make(chan []byte), make(chan struct{})
+	go func() {
+		defer close(sent)
+		for p := range parts {
+			_, _ = there.Write(p)
+		}
+	}()
+	r := &messageReader{conn: here}
+	for _, part := range [][]byte{first[:3], first[3:21]} {
+		parts <- part
+		_ = here.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if _, err := r.next(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("%v of a part of a message", err)
+		}
+	}
+	_ = here.SetReadDeadline(time.Time{})
+	parts <- append(first[21:len(first):len(first)], second...)
+	close(parts)
+	for _, want := range [][]byte{first, second} {
+		if got, err := r.next(); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%x, %v, want %x", got, err, want)
+		}
+	}
+	<-sent
+}
+
+func TestProblemsSayWhatWasSeen(t *testing.T) {
+	cert := &x509.Certificate{DNSNames: []string{"a.example.org", "b.example.org", "c.example.org", "d.example.org"},
+		NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)}
+	long := &stun.TurnError{ErrorCodeAttr: stun.ErrorCodeAttribute{Code: 400, Reason: []byte("\x1b[31mBad\n" + strings.Repeat("ä", 100))}}
+	tests := []struct{ name, want, got string }{
+		{"name", "the certificate is for another name (a.example.org, b.example.org, c.example.org and 1 more)", newFailure(StepTLS, x509.HostnameError{Certificate: cert, Host: "turn.example.org"}).Problem()},
+		{"expired", "the certificate has expired, or is not good yet (2026-01-01 to 2026-04-01)", newFailure(StepTLS, x509.CertificateInvalidError{Cert: cert, Reason: x509.Expired}).Problem()},
+		{"words of a server", `400: the server answered with an error ("\x1b[31mBad\n` + strings.Repeat("ä", 51) + `")`, newFailure(StepAllocate, long).Problem()},
+	}
+	for _, tt := range tests {
+		if tt.got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, tt.got, tt.want)
+		}
+	}
+}
+
+func TestCertificateEndsSoon(t *testing.T) {
+	const day = 24 * time.Hour
+	now := time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)
+	tests := []struct {
+		name       string
+		life, left time.Duration
+		want       bool
+	}{
+		{"of 90 days", 90 * day, 30 * day, false}, {"two weeks before the end", 90 * day, 14*day - 1, true},
+		{"of a year, two weeks before the end", 365 * day, 14*day - 1, true}, {"of six days, two left", 6 * day, 2 * day, false},
+		{"of six days, one left", 6 * day, day, true}, {"expired", 90 * day, -day, false},
+	}
+	for _, tt := range tests {
+		c := &Certificate{NotBefore: now.Add(tt.left - tt.life), NotAfter: now.Add(tt.left)}
+		if got := c.EndsSoon(now); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
 	}
 }
 

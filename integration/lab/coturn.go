@@ -23,7 +23,8 @@ type CoturnConfig struct {
 	CA        *CA
 	CertNames []string
 
-	Extra string // raw configuration lines
+	NoSTUN bool   // do not answer binding requests
+	Extra  string // raw configuration lines
 }
 
 // Coturn is a running, or stopped, TURN server.
@@ -57,7 +58,10 @@ func StartCoturn(ctx context.Context, cfg CoturnConfig) (*Coturn, error) {
 	settings := coturnSettings{CoturnConfig: cfg, Port: list[0]}
 	settings.MinPort, settings.MaxPort = relayRange()
 	server := &Coturn{Port: list[0]}
-	server.ready = append(server.ready, answersSTUN(loopback(server.Port)), accepts(loopback(server.Port)))
+	server.ready = append(server.ready, accepts(loopback(server.Port)))
+	if !cfg.NoSTUN {
+		server.ready = append(server.ready, answersSTUN(loopback(server.Port)))
+	}
 	if cfg.CA != nil {
 		names := append([]string{"localhost", "127.0.0.1"}, cfg.CertNames...)
 		settings.CertFile, settings.KeyFile, err = cfg.CA.Issue(cfg.Dir, names...)
