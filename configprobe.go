@@ -15,19 +15,20 @@ type probeConfig struct {
 	rootCAs          *x509.CertPool
 }
 
+// readProbe reads the table. Its presence turns the checks on.
 func readProbe(root *configTable) probeConfig {
 	t := root.table("probe")
 	defer t.unknown()
 	c := probeConfig{
-		on:               root.has("probe"),
-		interval:         t.duration("interval", 30*time.Second),
-		allocateInterval: t.duration("allocate_interval", 5*time.Minute),
-		timeout:          t.duration("timeout", 3*time.Second),
-		hideUnhealthy:    t.bool("hide_unhealthy"),
-		rootCAs:          readCAFile(t),
+		on:            root.has("probe"),
+		interval:      t.duration("interval", 30*time.Second),
+		timeout:       t.duration("timeout", 3*time.Second),
+		hideUnhealthy: t.bool("hide_unhealthy"),
+		rootCAs:       readCAFile(t),
 	}
+	c.allocateInterval = t.duration("allocate_interval", max(5*time.Minute, c.interval))
 	if c.allocateInterval < c.interval {
-		t.fault("allocate_interval", "%v is shorter than interval, %v; write at least as much", c.allocateInterval, c.interval)
+		t.fault("allocate_interval", "%s is shorter than interval, %s; write at least as much", shortDuration(c.allocateInterval), shortDuration(c.interval))
 	}
 	return c
 }
