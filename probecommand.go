@@ -59,7 +59,7 @@ func (c probeCommand) Run(env *environment) error {
 		return err
 	}
 	targets, err := env.probeTargets(cfg, now)
-	results := env.tryAll(targets, c.Timeout, authorities)
+	results := env.tryAll(targets, tryWith(c.Timeout, authorities))
 	if c.JSON {
 		err = errors.Join(printJSON(env.stdout, newProbedJSON(results)), err)
 	} else {
@@ -85,7 +85,7 @@ func (q queryCommand) probe(env *environment, to string, answers []answer) error
 			break
 		}
 	}
-	results := env.tryAll(targets, q.Timeout, authorities)
+	results := env.tryAll(targets, tryWith(q.Timeout, authorities))
 	if q.JSON {
 		err = printAnswersJSON(env.stdout, to, answers, results)
 	} else if err = printAnswers(env.stdout, to, answers, time.Now()); err == nil {
@@ -159,10 +159,17 @@ func probeCredential(s iceServer, now time.Time) (turncred.Credential, error) {
 	return c, nil
 }
 
+// tryWith returns a function that tries a server as deep as can be.
+func tryWith(timeout time.Duration, authorities *x509.CertPool) func(probe.Server) probe.Result {
+	return func(s probe.Server) probe.Result {
+		return probe.Try(context.Background(), s, probe.Options{Depth: probe.Echo, Timeout: timeout, RootCAs: authorities})
+	}
+}
+
 // tryAll tries the servers and returns what became of each, in their order. Hosts are
 // tried side by side, the servers of one host one after the other: they share the
 // quota of our user.
-func (e *environment) tryAll(targets []probed, timeout time.Duration, authorities *x509.CertPool) []probed {
+func (e *environment) tryAll(targets []probed, try func(probe.Server) probe.Result) []probed {
 	progress := newProgress(e.stderr, len(targets))
 	defer progress.done()
 	byHost := map[string][]int{}
@@ -178,9 +185,7 @@ func (e *environment) tryAll(targets []probed, timeout time.Duration, authoritie
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			for _, i := range indexes {
-				results[i] = probed{targets[i].key, probe.Try(context.Background(), targets[i].result.Server, probe.Options{
-					Depth: probe.Echo, Timeout: timeout, RootCAs: authorities,
-				})}
+				results[i] = probed{targets[i].key, try(targets[i].result.Server)}
 				progress.step()
 			}
 		})

@@ -33,7 +33,7 @@ func printProbed(w io.Writer, results []probed, now time.Time) error {
 			fmt.Fprintf(table, "%s\t%s\t%s\n", uri, a.Address, resultLine(style, a, skipped, now))
 			switch {
 			case skipped:
-				notes.add(a.Failure.Cure(), where)
+				notes.add("this machine has no way to that address, so that it was not tried", where)
 			case a.Failure != nil:
 				cures.add(a.Failure.Cure(), where)
 			}
