@@ -18,6 +18,7 @@ import (
 	"github.com/pion/turn/v5"
 
 	"extdisco/integration/lab"
+	"extdisco/integration/vendors"
 )
 
 // probedServer is what extdisco probe --json prints of a server.
@@ -256,13 +257,63 @@ func credentialConfig(t *testing.T, server *lab.Coturn) string {
 	return file
 }
 
-// TestIntegrationProbeProvider tries what a provider gives.
+// TestIntegrationProbeProvider tries what a provider gives, beside one that gives
+// nothing.
 func TestIntegrationProbeProvider(t *testing.T) {
 	s := newScene(t, "prosody", sceneConfig{noExtdisco: true})
 	v := newVendor(t, s)
-	servers, status := runProbe(t, "provider = \"cloudflare\"\nkey_id = \"0123456789abcdef0123456789abcdef\"\nurl = \""+v.URL()+"/v1\"\napi_token = \"wrong\"\n")
+	table := "provider = \"cloudflare\"\nkey_id = \"" + vendors.CloudflareKeyID + "\"\nurl = \"" + v.URL() + "/v1\"\napi_token = \"%s\"\n"
+	servers, status := runProbe(t, fmt.Sprintf(table, "wrong"))
 	if len(servers) != 0 || status != 1 {
 		t.Errorf("a provider that gives nothing: status %d, %+v", status, servers)
+	}
+	servers, status = runProbe(t, fmt.Sprintf(table, vendors.CloudflareToken), "--ca-file", s.ca.CertFile)
+	if len(servers) != 4 || status != 0 {
+		t.Errorf("a provider that gives four: status %d, %+v", status, servers)
+	}
+	servers, status = runProbe(t, fmt.Sprintf(table+"[[ice_server]]\nurls = [\"stun:127.0.0.1:%d\"]\n", "wrong", s.turn.Port))
+	if len(servers) != 1 || !servers[0].OK || status != 1 {
+		t.Errorf("a provider that gives nothing, and a server: status %d, %+v", status, servers)
+	}
+}
+
+// TestIntegrationProbeOnATerminal has colours and shows how far it is, where somebody
+// looks.
+func TestIntegrationProbeOnATerminal(t *testing.T) {
+	turn, err := lab.StartCoturn(t.Context(), lab.CoturnConfig{Dir: t.TempDir(), Secrets: []string{sharedSecret}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep(t, turn)
+	command := binary + " probe --config " + credentialConfig(t, turn)
+	tests := []struct {
+		name    string
+		environ []string
+		command string
+		colour  bool
+		shown   bool
+	}{
+		{"terminal", []string{"TERM=xterm"}, command, true, true},
+		{"NO_COLOR", []string{"TERM=xterm", "NO_COLOR=1"}, command, false, true},
+		{"dumb terminal", []string{"TERM=dumb"}, command, false, false},
+		{"into a pipe", []string{"TERM=xterm"}, command + " 2>&1 | cat", false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cmd := exec.CommandContext(stepContext(t), "script", "-qec", tt.command, "/dev/null")
+			cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "SHELL=/bin/sh"}, tt.environ...)
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			text := string(out)
+			if got := strings.Contains(text, "\x1b[32mok "); got != tt.colour {
+				t.Errorf("colour %v: %q", got, text)
+			}
+			if got := strings.Contains(text, "\rtried 1 of 1") || strings.Contains(text, "\x1b[Ktried 1 of 1"); got != tt.shown {
+				t.Errorf("progress %v: %q", got, text)
+			}
+		})
 	}
 }
 
