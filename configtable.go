@@ -303,11 +303,9 @@ func (r *configReader) readSecretFile(key, file string) (string, error) {
 }
 
 // readBeside reads a file that the configuration names, and returns its content
-// and its name. A relative name is taken from the folder of the configuration.
+// and its name.
 func (r *configReader) readBeside(file string) (content []byte, name string, err error) {
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(filepath.Dir(r.file), file)
-	}
+	file = r.resolve(file)
 	content, err = os.ReadFile(file)
 	if err != nil {
 		var pathErr *os.PathError
@@ -317,6 +315,23 @@ func (r *configReader) readBeside(file string) (content []byte, name string, err
 		return nil, file, fmt.Errorf("cannot read %s: %w", file, err)
 	}
 	return content, file, nil
+}
+
+// resolve returns where a file is that the configuration names. A relative name
+// is taken from the folder of the configuration, unless systemd has handed such a
+// file to us: LoadCredential=secrets:/etc/extdisco/secrets gives us what is
+// secrets/turn.secret there under the name secrets_turn.secret.
+func (r *configReader) resolve(file string) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		handed := filepath.Join(dir, strings.ReplaceAll(filepath.Clean(file), "/", "_"))
+		if info, err := os.Stat(handed); err == nil && info.Mode().IsRegular() {
+			return handed
+		}
+	}
+	return filepath.Join(filepath.Dir(r.file), file)
 }
 
 // table returns a table inside t, empty when it is missing.

@@ -15,6 +15,7 @@ import (
 // daemon answers requests according to the offer in force.
 type daemon struct {
 	log     *slog.Logger
+	manager *serviceManager // nil for none
 	offer   atomic.Pointer[offer]
 	refused refusalLog
 	waits   sync.WaitGroup // for several providers at once
@@ -90,7 +91,7 @@ func (d *daemon) component(cfg componentConfig) (*component.Component, error) {
 			{NS: xep0215.NS1, Handler: handler},
 			{NS: nsFeed, Handler: newFeedHandler(d), HostsOnly: true},
 		},
-		Gate: d, Name: "extdisco", Version: programVersion(), Log: d.log,
+		Gate: d, Observer: linkStatus{nil, d.manager, cfg.server}, Name: "extdisco", Version: programVersion(), Log: d.log,
 	})
 }
 
@@ -151,14 +152,15 @@ func (r *refusalLog) add(requester []byte, now time.Time) {
 
 // link is a running component.
 type link struct {
-	stop context.CancelFunc
-	done chan struct{}
+	component *component.Component
+	stop      context.CancelFunc
+	done      chan struct{}
 }
 
 // startLink runs the component until stopped.
 func startLink(c *component.Component) *link {
 	ctx, stop := context.WithCancel(context.Background())
-	l := &link{stop: stop, done: make(chan struct{})}
+	l := &link{component: c, stop: stop, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
 		c.Run(ctx)

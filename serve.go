@@ -40,23 +40,36 @@ func (e *environment) serve(signals <-chan os.Signal) error {
 	log, level := e.logger(cfg.log)
 	log.Info("extdisco starts", "version", programVersion(), "config", cfg.file)
 	logWarnings(log, cfg)
+	manager := openServiceManager(log)
+	defer manager.close()
 	d := newDaemon(cfg, log, time.Now())
+	d.manager = manager
 	defer d.close()
 	c, err := d.component(cfg.component)
 	if err != nil {
 		return fmt.Errorf("%s: %w", cfg.file, err)
 	}
 	current := startLink(c)
-	for s := range signals {
-		if s != syscall.SIGHUP {
-			log.Info("extdisco stops", "signal", s.String())
-			current.close()
-			return nil
+	manager.ready()
+	watchdog := manager.ticker()
+	defer watchdog.Stop()
+	for {
+		select {
+		case now := <-watchdog.C:
+			manager.alive(current, now)
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				log.Info("extdisco stops", "signal", s.String())
+				manager.stopping()
+				current.close()
+				return nil
+			}
+			manager.reloading()
+			cfg, current = e.reload(d, cfg, current)
+			level.Set(e.level(cfg.log))
+			manager.ready()
 		}
-		cfg, current = e.reload(d, cfg, current)
-		level.Set(e.level(cfg.log))
 	}
-	return nil
 }
 
 // reload reads the configuration again and puts it in force. The link is kept

@@ -114,6 +114,7 @@ type Component struct {
 	fast  []fastNamespace
 	disco disco
 	watch watch
+	pulse pulse
 }
 
 // New returns a component that is not connected yet.
@@ -135,7 +136,8 @@ func New(cfg Config) (*Component, error) {
 		cfg.Observer = noObserver{}
 	}
 	cfg.JID = address.String() // as the server writes it: some end the stream for a from in capitals
-	c := &Component{cfg: cfg, jid: address, hosts: map[string]string{}, fast: fastNamespaces(cfg.Namespaces), disco: newDisco(cfg)}
+	c := &Component{cfg: cfg, jid: address, hosts: map[string]string{}, fast: fastNamespaces(cfg.Namespaces), disco: newDisco(cfg),
+		pulse: pulse{start: time.Now()}}
 	for _, h := range cfg.Hosts {
 		c.hosts[h] = h
 	}

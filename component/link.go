@@ -83,6 +83,7 @@ func (l *link) serve(ctx context.Context) error {
 	pinged, quiet := false, time.Now() // since when the server is silent, or was pinged
 	l.c.watch.start(quiet)
 	for {
+		l.c.pulse.beat(time.Now())
 		if err := l.answerDeferred(ctx, time.Now()); err != nil {
 			return err
 		}
@@ -204,6 +205,7 @@ func (l *link) flush(ctx context.Context) error {
 		}
 	}
 	_, err := l.conn.Write(l.out)
+	l.c.pulse.beat(time.Now())
 	if cap(l.out) > 4*flushAt {
 		l.out = nil // grown for one odd reply
 	}

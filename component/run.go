@@ -17,6 +17,7 @@ func (c *Component) Run(ctx context.Context) {
 	var last fault
 	lastUp := time.Now() // or when the first attempt began
 	for ctx.Err() == nil {
+		c.pulse.beat(time.Now())
 		connected, err := c.runLink(ctx)
 		if ctx.Err() != nil {
 			if connected > 0 {
@@ -30,6 +31,7 @@ func (c *Component) Run(ctx context.Context) {
 		if connected > 0 {
 			last, lastUp = fault{}, time.Now()
 		}
+		c.pulse.beat(time.Now())
 		now := c.diagnose(err)
 		pause := pauses.next(now, time.Since(lastUp))
 		c.report(now, now == last, err, pause)
@@ -54,6 +56,7 @@ func (c *Component) runLink(ctx context.Context) (connected time.Duration, err e
 		return 0, err
 	}
 	defer conn.Close()
+	c.pulse.beat(time.Now())
 	unread, err := handshake(ctx, conn, c.jid, c.cfg.Secret)
 	if err != nil {
 		return 0, err

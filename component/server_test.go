@@ -108,13 +108,14 @@ func (s *server) closed() {
 
 // running is a component in a bubble of testing/synctest, its dials and its log.
 type running struct {
-	t       *testing.T
-	ctx     context.Context
-	cancel  context.CancelFunc
-	dials   chan net.Conn
-	done    chan struct{}
-	handler *component.TestHandler
-	start   time.Time
+	t         *testing.T
+	ctx       context.Context
+	cancel    context.CancelFunc
+	dials     chan net.Conn
+	done      chan struct{}
+	component *component.Component
+	handler   *component.TestHandler
+	start     time.Time
 
 	mu    sync.Mutex
 	times []time.Duration // of the dials, since start
@@ -139,6 +140,7 @@ func inBubble(t *testing.T, test func(r *running), change ...func(*running, *com
 		if err != nil {
 			t.Fatal(err)
 		}
+		r.component = c
 		go func() {
 			defer close(r.done)
 			c.Run(r.ctx)

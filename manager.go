@@ -1,0 +1,111 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"extdisco/component"
+	"extdisco/notify"
+)
+
+// serviceManager tells the program that started us, usually systemd, how we
+// fare. What cannot be told is logged once: it is no reason to stop.
+//
+// READY is told as soon as we run, not when the XMPP server has accepted us: a
+// server that is away must not make systemd give us up. How the link fares is in
+// the status line.
+type serviceManager struct {
+	notifier *notify.Notifier
+	log      *slog.Logger
+	failed   sync.Once
+}
+
+// openServiceManager connects to the service manager that the environment names,
+// if it names one.
+func openServiceManager(log *slog.Logger) *serviceManager {
+	m := &serviceManager{log: log}
+	notifier, err := notify.Open(os.Getenv)
+	m.check(err)
+	m.notifier = notifier
+	return m
+}
+
+// check logs the first thing that could not be told.
+func (m *serviceManager) check(err error) {
+	if err != nil {
+		m.failed.Do(func() { m.log.Warn("the service manager is not told how extdisco fares", "err", err) })
+	}
+}
+
+func (m *serviceManager) ready()             { m.check(m.notifier.Ready()) }
+func (m *serviceManager) reloading()         { m.check(m.notifier.Reloading()) }
+func (m *serviceManager) stopping()          { m.check(m.notifier.Stopping()) }
+func (m *serviceManager) status(line string) { m.check(m.notifier.Status(line)) }
+
+// ticker ticks when it is time for a sign of life; never without a watchdog.
+func (m *serviceManager) ticker() *time.Ticker {
+	if m.notifier.Watchdog() == 0 {
+		t := time.NewTicker(time.Hour)
+		t.Stop()
+		return t
+	}
+	return time.NewTicker(max(m.notifier.Watchdog()/3, time.Millisecond))
+}
+
+// alive gives a sign of life, unless the link hangs: then the service manager
+// starts us again.
+func (m *serviceManager) alive(l *link, now time.Time) {
+	if now.Sub(l.component.LastTurn()) <= component.LongestTurn {
+		m.check(m.notifier.Alive())
+	}
+}
+
+func (m *serviceManager) close() { m.check(m.notifier.Close()) }
+
+// linkStatus is a [component.Observer] that keeps the status line, and hands
+// everything on to the next.
+type linkStatus struct {
+	next    component.Observer // nil for none
+	manager *serviceManager
+	server  string
+}
+
+// Answered implements [component.Observer].
+func (s linkStatus) Answered(a component.Answer) {
+	if s.next != nil {
+		s.next.Answered(a)
+	}
+}
+
+// LinkUp implements [component.Observer].
+func (s linkStatus) LinkUp(at time.Time) {
+	s.manager.status("connected to the XMPP server at " + s.server)
+	if s.next != nil {
+		s.next.LinkUp(at)
+	}
+}
+
+// LinkDown implements [component.Observer].
+func (s linkStatus) LinkDown(at time.Time, why component.Fault) {
+	s.manager.status(notConnected(why))
+	if s.next != nil {
+		s.next.LinkDown(at, why)
+	}
+}
+
+// AttemptFailed implements [component.Observer].
+func (s linkStatus) AttemptFailed(at time.Time, why component.Fault) {
+	s.manager.status(notConnected(why))
+	if s.next != nil {
+		s.next.AttemptFailed(at, why)
+	}
+}
+
+func notConnected(why component.Fault) string {
+	if why.Problem == "" {
+		return "leaving the XMPP server"
+	}
+	return "not connected: " + why.Problem + "; " + why.Cure
+}

@@ -1,0 +1,4 @@
+package notify
+
+// MonotonicMicroseconds is for tests.
+var MonotonicMicroseconds = monotonicMicroseconds
