@@ -5,12 +5,72 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.8.0
 # How long each fuzz target runs.
 FUZZTIME ?= 1m
 
-.PHONY: all build demo test unit lua integration lint fuzz bench clean
+# The version to show; when empty, the one of the commit.
+VERSION ?=
+# Where make install puts things. DESTDIR goes before all of them.
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/extdisco
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+PROSODYDIR ?= $(PREFIX)/lib/prosody/modules
+
+LDFLAGS = -X main.version=$(VERSION) -X main.systemConfig=$(SYSCONFDIR)/extdisco/config.toml
+
+.PHONY: all build pages install uninstall deb demo test unit lua integration lint fuzz bench clean
 
 all: build
 
+# Static, so that it runs wherever it is copied to.
 build:
-	$(GO) build -trimpath -o extdisco .
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o extdisco .
+
+# What is installed besides the binary, and made from it or for these folders.
+pages: build
+	mkdir -p build
+	./extdisco man extdisco.1 > build/extdisco.1
+	./extdisco man extdisco.toml.5 > build/extdisco.toml.5
+	for shell in bash zsh fish; do ./extdisco completion $$shell > build/completion.$$shell; done
+	sed -e 's|^ExecStart=/usr/local/bin/|ExecStart=$(BINDIR)/|' -e 's|/etc/extdisco/|$(SYSCONFDIR)/extdisco/|' \
+		contrib/extdisco.service > build/extdisco.service
+	sed -E 's/((secret|password|token|key)_file *= ")/\1secrets\//' config.toml.example > build/config.toml
+
+# Never overwrites a configuration.
+install: pages
+	install -d $(DESTDIR)$(SYSCONFDIR)/extdisco
+	install -d -m 700 $(DESTDIR)$(SYSCONFDIR)/extdisco/secrets
+	test -e $(DESTDIR)$(SYSCONFDIR)/extdisco/config.toml || \
+		install -m 644 build/config.toml $(DESTDIR)$(SYSCONFDIR)/extdisco/config.toml
+	install -D extdisco $(DESTDIR)$(BINDIR)/extdisco
+	install -D -m 644 build/extdisco.1 $(DESTDIR)$(MANDIR)/man1/extdisco.1
+	install -D -m 644 build/extdisco.toml.5 $(DESTDIR)$(MANDIR)/man5/extdisco.toml.5
+	install -D -m 644 build/extdisco.service $(DESTDIR)$(UNITDIR)/extdisco.service
+	install -D -m 644 contrib/extdisco.sysusers $(DESTDIR)$(SYSUSERSDIR)/extdisco.conf
+	install -D -m 644 build/completion.bash $(DESTDIR)$(BASHDIR)/extdisco
+	install -D -m 644 build/completion.zsh $(DESTDIR)$(ZSHDIR)/_extdisco
+	install -D -m 644 build/completion.fish $(DESTDIR)$(FISHDIR)/extdisco.fish
+	install -D -m 644 prosody/mod_extdisco_bridge.lua $(DESTDIR)$(PROSODYDIR)/mod_extdisco_bridge.lua
+	install -d $(DESTDIR)$(DOCDIR)/examples
+	install -m 644 README.md CHANGELOG.md docs/*.md $(DESTDIR)$(DOCDIR)
+	install -m 644 build/config.toml contrib/turnserver.conf.example contrib/prometheus/alerts.yml \
+		contrib/grafana/extdisco.json $(DESTDIR)$(DOCDIR)/examples
+	@test -n "$(DESTDIR)" || echo "Next, as root: systemd-sysusers && systemctl daemon-reload; then see docs/operations.md."
+
+# Leaves the configuration and the secrets.
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/extdisco $(DESTDIR)$(MANDIR)/man1/extdisco.1 $(DESTDIR)$(MANDIR)/man5/extdisco.toml.5 \
+		$(DESTDIR)$(UNITDIR)/extdisco.service $(DESTDIR)$(SYSUSERSDIR)/extdisco.conf $(DESTDIR)$(BASHDIR)/extdisco \
+		$(DESTDIR)$(ZSHDIR)/_extdisco $(DESTDIR)$(FISHDIR)/extdisco.fish $(DESTDIR)$(PROSODYDIR)/mod_extdisco_bridge.lua
+	rm -rf $(DESTDIR)$(DOCDIR)
+
+# A Debian package in build/deb, made with Debian's own tools and the Go in PATH.
+deb:
+	contrib/build-deb $(GO) build/deb
 
 # Shows extdisco at work between a real Prosody and a real coturn.
 demo:
@@ -64,4 +124,4 @@ bench:
 	$(GO) run ./integration/bench $(if $(filter quick,$(BENCH)),-quick)
 
 clean:
-	rm -rf extdisco integration/clients/node_modules integration/.prosody13
+	rm -rf extdisco build integration/clients/node_modules integration/.prosody13

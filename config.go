@@ -57,8 +57,12 @@ const defaultServer = "127.0.0.1:5347"
 
 var defaultPerJID = limit.Rate{Events: 60, Per: time.Minute}
 
+// systemConfig is the configuration of the installed service. The linker sets it
+// for another SYSCONFDIR than /etc.
+var systemConfig = "/etc/extdisco/config.toml"
+
 // defaultConfigFiles are tried in this order when none is named.
-var defaultConfigFiles = []string{"config.toml", "/etc/extdisco/config.toml"}
+var defaultConfigFiles = []string{"config.toml", systemConfig}
 
 // findConfig returns the file to read.
 func findConfig(named string) (string, error) {

@@ -45,6 +45,9 @@ type commandLine struct {
 	Import        importCommand        `cmd:"" help:"Print the [[ice_server]] tables for a web page's iceServers or Prosody's external_services."`
 	ProsodyConfig prosodyConfigCommand `cmd:"" help:"Print the blocks of Prosody's configuration that fit this one."`
 	Version       versionCommand       `cmd:"" help:"Print the version."`
+
+	Completion completionCommand `cmd:"" help:"Print the completion of commands and flags for a shell."`
+	Man        manCommand        `cmd:"" hidden:"" help:"Print a manual page."`
 }
 
 const description = `Gives the users of an XMPP server STUN and TURN addresses with credentials that expire (XEP-0215).
