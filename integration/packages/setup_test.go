@@ -21,8 +21,8 @@ import (
 // root is the folder of the project.
 const root = "../.."
 
-// binary is the command under test, built once, as make build does.
-var binary string
+// command is the binary under test, built once, as make build does.
+var command string
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
@@ -37,8 +37,8 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	binary = filepath.Join(dir, "extdisco")
-	build := exec.Command("go", "build", "-trimpath", "-o", binary, "extdisco")
+	command = filepath.Join(dir, "extdisco")
+	build := exec.Command("go", "build", "-trimpath", "-o", command, "extdisco")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
@@ -106,14 +106,14 @@ func flagsOf(t *testing.T) map[string][]string {
 		}
 		return flags
 	}
-	help := run(t, binary, "--help")
+	help := run(t, command, "--help")
 	all := map[string][]string{"": names(help)}
 	_, list, found := strings.Cut(help, "\nCommands:\n")
 	if !found {
 		t.Fatalf("the help lists no commands:\n%s", help)
 	}
 	for _, m := range regexp.MustCompile(`(?m)^  ([a-z-]+) `).FindAllStringSubmatch(list, -1) {
-		all[m[1]] = names(run(t, binary, m[1], "--help"))
+		all[m[1]] = names(run(t, command, m[1], "--help"))
 	}
 	if len(all) < 5 || len(all[""]) < 3 {
 		t.Fatalf("commands and flags %q", all)

@@ -14,7 +14,7 @@ import (
 func completionFile(t *testing.T, shell string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "completion."+shell)
-	writeFile(t, file, run(t, binary, "completion", shell), 0o644)
+	writeFile(t, file, run(t, command, "completion", shell), 0o644)
 	return file
 }
 
@@ -127,7 +127,7 @@ func TestIntegrationManualPages(t *testing.T) {
 	rendered := map[string]string{}
 	for _, page := range []string{"extdisco.1", "extdisco.toml.5"} {
 		file := filepath.Join(t.TempDir(), page)
-		writeFile(t, file, run(t, binary, "man", page), 0o644)
+		writeFile(t, file, run(t, command, "man", page), 0o644)
 		t.Setenv("MANWIDTH", "200")
 		text := run(t, "man", "--warnings", "--encoding=UTF-8", "--local-file", file)
 		if strings.Contains(text, "warning:") {
@@ -152,7 +152,7 @@ func TestIntegrationManualPages(t *testing.T) {
 	}
 	// man finds what is wrong with a page.
 	broken := filepath.Join(t.TempDir(), "broken.1")
-	writeFile(t, broken, strings.Replace(run(t, binary, "man", "extdisco.1"), ".Sh OPTIONS", ".Xx OPTIONS", 1), 0o644)
+	writeFile(t, broken, strings.Replace(run(t, command, "man", "extdisco.1"), ".Sh OPTIONS", ".Xx OPTIONS", 1), 0o644)
 	if out, _ := try(t, "man", "--warnings", "--encoding=UTF-8", "--local-file", broken); !strings.Contains(out, "warning:") {
 		t.Error("man does not warn of a page that is wrong")
 	}

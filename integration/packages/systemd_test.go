@@ -14,7 +14,7 @@ import (
 )
 
 func TestIntegrationUnitIsRight(t *testing.T) {
-	unit := replace(t, readFile(t, "contrib/extdisco.service"), "/usr/local/bin/extdisco", binary)
+	unit := replace(t, readFile(t, "contrib/extdisco.service"), "/usr/local/bin/extdisco", command)
 	unit = regexp.MustCompile(`(?m)^Documentation=.*$`).ReplaceAllString(unit, "Documentation=file:/usr/share/doc/extdisco")
 	verify := func(unit string) (string, error) {
 		file := filepath.Join(t.TempDir(), "extdisco.service")
