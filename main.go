@@ -46,6 +46,7 @@ type commandLine struct {
 	ProsodyConfig prosodyConfigCommand `cmd:"" help:"Print the blocks of Prosody's configuration that fit this one."`
 	Version       versionCommand       `cmd:"" help:"Print the version."`
 
+	Health     healthCommand     `cmd:"" help:"Ask an extdisco that runs whether it is well."`
 	Completion completionCommand `cmd:"" help:"Print the completion of commands and flags for a shell."`
 	Man        manCommand        `cmd:"" hidden:"" help:"Print a manual page."`
 }

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+type healthCommand struct {
+	URL string `arg:"" name:"url" optional:"" default:"http://127.0.0.1:9215/healthz" help:"What to ask. Default: http://127.0.0.1:9215/healthz."`
+}
+
+// Help is printed below the flags.
+func (healthCommand) Help() string {
+	return `For container images, which have no other program to ask with. [http] must be in the configuration of the extdisco that is asked. /healthz tells whether it is alive, /readyz whether it is connected and has something to offer.
+
+Example: extdisco health http://127.0.0.1:9215/readyz`
+}
+
+const (
+	healthTimeout = 5 * time.Second
+	maxHealth     = 4 << 10 // of the answer, in bytes
+)
+
+// Run asks an extdisco that runs how it is. It fails when that is not well.
+func (c healthCommand) Run(env *environment) error {
+	// No proxy, whatever the environment says: what is asked is here.
+	client := &http.Client{Timeout: healthTimeout, Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	response, err := client.Get(c.URL)
+	if err != nil {
+		return fmt.Errorf("%w; is [http] in the configuration, and does extdisco serve run?", err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxHealth))
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.URL, err)
+	}
+	text := strings.TrimSpace(string(body))
+	if response.StatusCode != http.StatusOK {
+		return errors.New(c.URL + ": " + response.Status + ": " + text)
+	}
+	_, err = fmt.Fprintln(env.stdout, text)
+	return err
+}
