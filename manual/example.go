@@ -8,7 +8,7 @@ import (
 // What a line of the example of a configuration can be, besides prose in a
 // comment and nothing.
 var (
-	exampleHeader = regexp.MustCompile(`^\[+[a-z_]+\]+$`)
+	exampleHeader = regexp.MustCompile(`^(?:\[+[a-z_]+\]+|# \[[a-z_]+\])$`) // also of a section that is off
 	exampleKey    = regexp.MustCompile(`^(# *)?(\[\[|\w+ *= )`)
 	exampleInside = regexp.MustCompile(`^[ \]]`) // of an array of several lines
 )
@@ -25,7 +25,7 @@ func exampleSections(example string) string {
 			w.prose = nil
 			w.setLiteral(false)
 			w.started = true
-			w.b.WriteString(".Ss " + line + "\n")
+			w.b.WriteString(".Ss " + strings.TrimPrefix(line, "# ") + "\n")
 			w.prose = prose
 			w.endParagraph(false)
 		case exampleKey.MatchString(line), exampleInside.MatchString(line):

@@ -114,6 +114,10 @@ list = [
 #   inner = 1
 # Not at once.
 # later = "y"
+
+# A section that is off.
+# [probe]
+# interval = "30s"
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -139,6 +143,11 @@ list = [
 Not at once.
 .Bd -literal -offset indent
 # later = "y"
+.Ed
+.Ss [probe]
+A section that is off.
+.Bd -literal -offset indent
+# interval = "30s"
 .Ed
 .Sh EXAMPLES
 `
