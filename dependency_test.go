@@ -31,6 +31,8 @@ func TestImportDirections(t *testing.T) {
 		component:          {xep0215, turncred, integration, toml, kong},
 		turncred:           {component, xep0215, integration, xmpp, toml, kong},
 		xep0215:            {component, turncred, integration, toml, kong},
+		"extdisco/notify":  {"extdisco", xmpp, toml, kong},
+		"extdisco/manual":  {"extdisco", xmpp, toml},
 		"extdisco/probe":   {component, xep0215, turncred, integration, xmpp, toml, kong},
 		"extdisco/limit":   {everything},
 		"extdisco/secret":  {everything},

@@ -88,10 +88,8 @@ func TestIntegrationExampleForCoturn(t *testing.T) {
 		{Type: "turns", Host: "127.0.0.1", Port: tlsPort, RootCAs: ca.Pool},
 	} {
 		a.Username, a.Password = username, password
-		_, _, err := a.Do(t.Context())
-		var refused *lab.AllocateError // the allocation works, and the peer, of the documentation, is denied
-		if !errors.As(err, &refused) || refused.Op != "permission" || refused.Code != 403 {
-			t.Errorf("%s over %s: %v, want an allocation and 403 for the peer", a.Type, a.Transport, err)
+		if _, _, err := a.Do(t.Context()); err != nil {
+			t.Errorf("%s over %s: %v", a.Type, a.Transport, err)
 		}
 	}
 	t.Run("IPv4", func(t *testing.T) { wantDenied(t, port, username, password, turn.RequestedAddressFamilyIPv4) })

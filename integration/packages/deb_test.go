@@ -28,7 +28,8 @@ func TestIntegrationDebianPackage(t *testing.T) {
 	lockMachine(t)
 	wantNoTraces(t)
 	build := t.TempDir()
-	t.Setenv("DEB_BUILD_OPTIONS", "noautodbgsym") // which takes long to compress
+	t.Setenv("DEB_BUILD_OPTIONS", "noautodbgsym") // compression takes longer than all the rest
+	t.Setenv("DPKG_DEB_COMPRESSOR_TYPE", "gzip")
 	run(t, "contrib/build-deb", "go", build)
 	deb := onlyMatch(t, filepath.Join(build, "extdisco_*.deb"))
 	if out, err := try(t, "lintian", "--allow-root", "--fail-on", "error,warning", onlyMatch(t, filepath.Join(build, "*.changes"))); err != nil {
@@ -49,8 +50,11 @@ func TestIntegrationDebianPackage(t *testing.T) {
 	wantMode(t, etc+"/config.toml", 0o640, u.Gid)
 	wantMode(t, etc+"/secrets", fs.ModeDir|0o700, "0")
 	checkInstalledConfig(t, "/usr/bin/extdisco", etc)
-	if out := run(t, "man", "-w", "extdisco"); !strings.Contains(out, "/usr/share/man/man1/extdisco.1.gz") {
-		t.Errorf("man finds %s", out)
+	for _, name := range []string{"/usr/share/man/man1/extdisco.1.gz", "/usr/share/man/man5/extdisco.toml.5.gz",
+		"/usr/share/bash-completion/completions/extdisco", "/usr/lib/prosody/modules/mod_extdisco_bridge.lua", "/lib/systemd/system/extdisco.service"} {
+		if out := run(t, "dpkg-query", "--listfiles", "extdisco"); !strings.Contains(out, name+"\n") {
+			t.Errorf("the package has no %s", name)
+		}
 	}
 	serveAsInstalled(t, u)
 
