@@ -84,6 +84,10 @@ func (d *daemon) close() {
 // component returns the component that cfg describes.
 func (d *daemon) component(cfg componentConfig) (*component.Component, error) {
 	handler := extdiscoHandler{xep0215.NewHandler(d), d}
+	var observer component.Observer
+	if d.manager != nil {
+		observer = linkStatus{observer, d.manager, cfg.server}
+	}
 	return component.New(component.Config{
 		JID: cfg.jid, Server: cfg.server, Secret: cfg.secret, Hosts: cfg.hosts,
 		Namespaces: []component.Namespace{
@@ -91,7 +95,7 @@ func (d *daemon) component(cfg componentConfig) (*component.Component, error) {
 			{NS: xep0215.NS1, Handler: handler},
 			{NS: nsFeed, Handler: newFeedHandler(d), HostsOnly: true},
 		},
-		Gate: d, Observer: linkStatus{nil, d.manager, cfg.server}, Name: "extdisco", Version: programVersion(), Log: d.log,
+		Gate: d, Observer: observer, Name: "extdisco", Version: programVersion(), Log: d.log,
 	})
 }
 
