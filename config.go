@@ -29,6 +29,7 @@ type config struct {
 	iceServers []iceServer
 	limits     limitsConfig
 	probe      probeConfig
+	http       httpConfig
 	log        logConfig
 	warnings   []string // each with its file, line and key
 }
@@ -46,11 +47,14 @@ func (c componentConfig) equal(other componentConfig) bool {
 		c.secret.Equal(other.secret) && slices.Equal(c.hosts, other.hosts)
 }
 
-type limitsConfig struct{ perJID, total limit.Rate }
+// limitsConfig is how many answers there are for a requester's bare JID, for all
+// requesters of a domain, and for everybody.
+type limitsConfig struct{ perJID, perDomain, total limit.Rate }
 
 type logConfig struct {
 	level  slog.Level
 	format string // "text" or "json"
+	audit  bool   // a line for each credential that is issued
 }
 
 const defaultServer = "127.0.0.1:5347"
@@ -110,6 +114,7 @@ func parseConfig(file string, content []byte, now time.Time) (*config, error) {
 	cfg.iceServers = readICEServers(root)
 	cfg.limits = readLimits(root.table("limits"))
 	cfg.probe = readProbe(root)
+	cfg.http = readHTTP(root)
 	cfg.log = readLog(root.table("log"))
 	root.unknown()
 	if r.inlineSecret {
@@ -231,7 +236,11 @@ func readAccess(t *configTable, hosts []string) []string {
 
 func readLimits(t *configTable) limitsConfig {
 	defer t.unknown()
-	return limitsConfig{perJID: t.rate("per_jid", defaultPerJID), total: t.rate("total", limit.Rate{})}
+	return limitsConfig{
+		perJID:    t.rate("per_jid", defaultPerJID),
+		perDomain: t.rate("per_domain", limit.Rate{}),
+		total:     t.rate("total", limit.Rate{}),
+	}
 }
 
 func readLog(t *configTable) logConfig {
@@ -240,5 +249,9 @@ func readLog(t *configTable) logConfig {
 	if err := level.UnmarshalText([]byte(t.oneOf("level", "info", "debug", "warn", "error"))); err != nil {
 		level = slog.LevelInfo // the fault is reported already
 	}
-	return logConfig{level: level, format: t.oneOf("format", "text", "json")}
+	cfg := logConfig{level: level, format: t.oneOf("format", "text", "json"), audit: t.bool("audit")}
+	if cfg.audit && cfg.level > slog.LevelInfo {
+		t.warn("audit", "is true, but the lines are of level info, which log.level leaves out; set level to \"info\"")
+	}
+	return cfg
 }

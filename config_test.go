@@ -266,8 +266,17 @@ func describe(cfg *config) string {
 	c := cfg.component
 	fmt.Fprintf(&b, "jid %s\nserver %s\nhandshake secret %q\nhosts %s\nallow %s\n",
 		c.jid, c.server, c.secret.Reveal(), strings.Join(c.hosts, " "), strings.Join(cfg.allow, " "))
-	fmt.Fprintf(&b, "per_jid %s\ntotal %s\nlevel %v\nformat %s\n", rate(cfg.limits.perJID.Events, cfg.limits.perJID.String()),
-		rate(cfg.limits.total.Events, cfg.limits.total.String()), cfg.log.level, cfg.log.format)
+	fmt.Fprintf(&b, "per_jid %s\nper_domain %s\ntotal %s\nlevel %v\nformat %s\n", rate(cfg.limits.perJID.Events, cfg.limits.perJID.String()),
+		rate(cfg.limits.perDomain.Events, cfg.limits.perDomain.String()), rate(cfg.limits.total.Events, cfg.limits.total.String()), cfg.log.level, cfg.log.format)
+	if cfg.log.audit {
+		fmt.Fprintf(&b, "audit\n")
+	}
+	if h := cfg.http; h.listen != "" {
+		fmt.Fprintf(&b, "http %s, token %q, hosts %s\n", h.listen, h.token.Reveal(), strings.Join(h.hosts, " "))
+	}
+	for _, c := range cfg.http.clients {
+		fmt.Fprintf(&b, "rest_client %s with %q\n", c.Name, c.Key.Reveal())
+	}
 	for _, s := range cfg.iceServers {
 		fmt.Fprintf(&b, "ice_server\n")
 		if s.provider != nil {

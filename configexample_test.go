@@ -41,7 +41,7 @@ func loadExample(t *testing.T, content string) *config {
 	}
 	for _, m := range namedFile.FindAllStringSubmatch(content, -1) {
 		if _, err := os.Stat(filepath.Join(dir, m[1])); err != nil {
-			writeFile(t, filepath.Join(dir, m[1]), "secret in "+m[1]+"\n")
+			writeFile(t, filepath.Join(dir, m[1]), "secret-in-"+m[1]+"\n")
 		}
 	}
 	return mustLoad(t, file)
@@ -98,7 +98,7 @@ var knownKeys = regexp.MustCompile(`unknown key; known (?:in \[+([a-z_]+)\]+|at 
 // says about one that it does not know. The section "" has the sections.
 func loaderKeys(t *testing.T) map[string][]string {
 	t.Helper()
-	const unknownEverywhere = "x = 1\n[component]\nx = 1\n[access]\nx = 1\n[[ice_server]]\nx = 1\n[limits]\nx = 1\n[probe]\nx = 1\n[log]\nx = 1\n"
+	const unknownEverywhere = "x = 1\n[component]\nx = 1\n[access]\nx = 1\n[[ice_server]]\nx = 1\n[limits]\nx = 1\n[probe]\nx = 1\n[http]\nx = 1\n[[rest_client]]\nx = 1\n[log]\nx = 1\n"
 	_, err := parseConfig("config.toml", []byte(unknownEverywhere), testTime)
 	if err == nil {
 		t.Fatal("unknown keys are accepted")

@@ -1,14 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"extdisco/component"
+	"extdisco/limit"
 	"extdisco/xep0215"
 )
 
@@ -16,6 +17,7 @@ import (
 type daemon struct {
 	log     *slog.Logger
 	manager *serviceManager // nil for none
+	watch   *observer
 	offer   atomic.Pointer[offer]
 	refused refusalLog
 	waits   sync.WaitGroup // for several providers at once
@@ -23,6 +25,7 @@ type daemon struct {
 
 func newDaemon(cfg *config, log *slog.Logger, now time.Time) *daemon {
 	d := &daemon{log: log, refused: refusalLog{log: log}}
+	d.watch = newObserver(d, now)
 	d.offer.Store(newOffer(cfg, nil, log, now))
 	return d
 }
@@ -43,11 +46,30 @@ func (d *daemon) Admit(requester []byte, now time.Time) error {
 		d.refused.add(requester, now)
 		return errNotAllowed
 	}
-	if !o.limiter.Allow(requester, now) {
-		d.log.Debug("refused a request over the limit", "requester", string(requester))
+	if over := o.limiter.Over(requester, domainOf(requester), now); over != limit.None {
+		d.limited(over, requester)
 		return errTooMany
 	}
 	return nil
+}
+
+// limited notes that a request was over a limit.
+func (d *daemon) limited(over limit.Level, requester []byte) {
+	d.watch.limited(over)
+	if d.log.Enabled(context.Background(), slog.LevelDebug) {
+		d.log.Debug("refused a request over the limit", "limit", limitNames[over], "requester", string(requester))
+	}
+}
+
+// limitNames are the keys of [limits].
+var limitNames = [...]string{limit.Key: "per_jid", limit.Group: "per_domain", limit.Total: "total"}
+
+// domainOf returns the domain of a bare JID.
+func domainOf(requester []byte) []byte {
+	if _, domain, found := bytes.Cut(requester, []byte("@")); found {
+		return domain
+	}
+	return requester
 }
 
 // Groups implements [xep0215.Offer].
@@ -83,8 +105,8 @@ func (d *daemon) close() {
 
 // component returns the component that cfg describes.
 func (d *daemon) component(cfg componentConfig) (*component.Component, error) {
-	handler := extdiscoHandler{xep0215.NewHandler(d), d}
-	var observer component.Observer
+	handler := newExtdiscoHandler(d)
+	var observer component.Observer = d.watch
 	if d.manager != nil {
 		observer = linkStatus{observer, d.manager, cfg.server}
 	}
@@ -102,8 +124,25 @@ func (d *daemon) component(cfg componentConfig) (*component.Component, error) {
 // extdiscoHandler makes a [component.Handler] of the handler of XEP-0215, which
 // knows nothing of components.
 type extdiscoHandler struct {
-	*xep0215.Handler
-	daemon *daemon
+	*xep0215.Handler                  // for what is asked directly
+	delegated        *xep0215.Handler // differs in what the audit says
+	daemon           *daemon
+}
+
+func newExtdiscoHandler(d *daemon) extdiscoHandler {
+	return extdiscoHandler{
+		Handler:   xep0215.NewAuditedHandler(d, d.audit(component.RouteDirect.String())),
+		delegated: xep0215.NewAuditedHandler(d, d.audit(component.RouteDelegated.String())),
+		daemon:    d,
+	}
+}
+
+// by returns the handler for a route.
+func (h extdiscoHandler) by(route component.Route) *xep0215.Handler {
+	if route == component.RouteDelegated {
+		return h.delegated
+	}
+	return h.Handler
 }
 
 // Prepare implements [component.Preparer].
@@ -117,12 +156,12 @@ func (h extdiscoHandler) AppendReply(dst []byte, r *component.Request) ([]byte, 
 	if err != nil {
 		return dst, err
 	}
-	return h.Handler.AppendReply(dst, request, r.Requester, r.Now)
+	return h.by(r.Route).AppendReply(dst, request, r.Requester, r.Now)
 }
 
 // AppendFast implements [component.FastHandler].
 func (h extdiscoHandler) AppendFast(dst, element []byte, r *component.Request) ([]byte, error) {
-	return h.Handler.AppendFast(dst, r.NS, element, r.Requester, r.Now)
+	return h.by(r.Route).AppendFast(dst, r.NS, element, r.Requester, r.Now)
 }
 
 // refusalLog tells of requesters that are not served, at most once a minute: an
@@ -145,12 +184,8 @@ func (r *refusalLog) add(requester []byte, now time.Time) {
 	if now.Before(r.next) {
 		return
 	}
-	domain := string(requester)
-	if _, after, found := strings.Cut(domain, "@"); found {
-		domain = after
-	}
 	r.log.Info("refused requesters that are not in access.allow; if they are yours, add their domain to it",
-		"last_domain", domain, "refused", r.count)
+		"last_domain", string(domainOf(requester)), "refused", r.count)
 	r.next, r.count = now.Add(refusalLogInterval), 0
 }
 

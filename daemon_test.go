@@ -3,7 +3,10 @@ package main
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -89,9 +92,91 @@ func TestAdmitLimits(t *testing.T) {
 	}
 }
 
+func TestAdmitLimitsPerDomain(t *testing.T) {
+	d, log := newTestDaemon(t, accessConfig+"[limits]\nper_jid = \"2/m\"\nper_domain = \"3/m\"\n")
+	for i, tt := range []struct {
+		requester string
+		want      error
+	}{
+		{"a@guest.example.org", nil},
+		{"a@guest.example.org", nil},
+		{"a@guest.example.org", errTooMany},
+		{"b@guest.example.org", nil}, // what per_jid refused did not count
+		{"c@guest.example.org", errTooMany},
+		{"juliet@example.org", nil},
+		{"alice@example.net", nil},
+	} {
+		if err := d.Admit([]byte(tt.requester), testTime); !sameError(err, tt.want) {
+			t.Fatalf("request %d: Admit(%s) = %v, want %v", i, tt.requester, err, tt.want)
+		}
+	}
+	for _, want := range []string{"limit=per_jid requester=a@", "limit=per_domain requester=c@"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not say %q", want)
+		}
+	}
+}
+
+// quietDaemon returns a daemon that logs nothing.
+func quietDaemon(t testing.TB, content string) *daemon {
+	t.Helper()
+	return newDaemon(mustLoad(t, writeConfig(t, content)), slog.New(slog.DiscardHandler), testTime)
+}
+
+// An anonymous domain makes a new address for each visit.
+func TestAdmitMillionAddresses(t *testing.T) {
+	d := quietDaemon(t, accessConfig+"[limits]\nper_jid = \"3/m\"\nper_domain = \"500000/h\"\n")
+	for i := range 4 {
+		if err := d.Admit([]byte("abuser@example.org"), testTime); (err != nil) != (i == 3) {
+			t.Fatalf("request %d of one address: %v", i, err)
+		}
+	}
+	before := heapInUse()
+	var admitted, refused int
+	requester := make([]byte, 0, 64)
+	for i := range 1_000_000 {
+		now := testTime.Add(time.Duration(i) * 10 * time.Microsecond) // ten seconds in all
+		requester = fmt.Appendf(requester[:0], "%x@guest.example.org", i)
+		if d.Admit(requester, now) == nil {
+			admitted++
+		} else {
+			refused++
+		}
+	}
+	if admitted < 500_000 || admitted > 502_000 {
+		t.Errorf("%d of a million were admitted, %d refused; the domain has 500000", admitted, refused)
+	}
+	if grown := heapInUse() - before; grown > 1<<20 {
+		t.Errorf("a million addresses took %d bytes", grown)
+	}
+	if err := d.Admit([]byte("abuser@example.org"), testTime.Add(10*time.Second)); !sameError(err, errTooMany) {
+		t.Errorf("who was over the limit was forgotten among the others: %v", err)
+	}
+}
+
+func heapInUse() int64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
+func TestAdmitAllocatesNothing(t *testing.T) {
+	for name, rate := range map[string]string{"within the limits": "1000000/s", "over a limit": "1/h"} {
+		t.Run(name, func(t *testing.T) {
+			d := quietDaemon(t, accessConfig+fmt.Sprintf("[limits]\nper_jid = \"1000000/s\"\nper_domain = %q\ntotal = \"1000000/s\"\n", rate))
+			requester := []byte("juliet@example.org")
+			if n := testing.AllocsPerRun(100, func() { _ = d.Admit(requester, testTime) }); n != 0 {
+				t.Errorf("%v allocations per request", n)
+			}
+		})
+	}
+}
+
 func TestAdmitErrorsSayWhatIsWrong(t *testing.T) {
-	for want, err := range map[string]stanza.Error{"auth/forbidden": errNotAllowed, "wait/resource-constraint": errTooMany} {
+	for want, err := range map[string]error{"auth/forbidden": errNotAllowed, "wait/resource-constraint": errTooMany} {
 		t.Run(want, func(t *testing.T) {
+			err := err.(stanza.Error)
 			if got := string(err.Type) + "/" + string(err.Condition); got != want || err.Text["en"] == "" {
 				t.Errorf("%s %q", got, err.Text["en"])
 			}
@@ -109,6 +194,7 @@ func TestReloadAndTheLimiter(t *testing.T) {
 		{"something else changed", strings.Replace(accessConfig, `"guest.example.org", `, "", 1) + limits, true},
 		{"the same said in other words", accessConfig + limits + "total = \"none\"\n", true},
 		{"per_jid changed", accessConfig + "[limits]\nper_jid = \"1/m\"\n", false},
+		{"per_domain changed", accessConfig + limits + "per_domain = \"100/s\"\n", false},
 		{"total changed", accessConfig + limits + "total = \"100/s\"\n", false},
 	}
 	for _, tt := range tests {
@@ -175,7 +261,7 @@ func requestTokens(t *testing.T, payload string) xml.TokenReader {
 // ask returns the reply of the daemon's handler to a payload.
 func ask(t *testing.T, d *daemon, payload, requester string) (string, error) {
 	t.Helper()
-	reply, err := extdiscoHandler{xep0215.NewHandler(d), d}.AppendReply([]byte("before"),
+	reply, err := newExtdiscoHandler(d).AppendReply([]byte("before"),
 		&component.Request{Requester: []byte(requester), Payload: requestTokens(t, payload), Now: testTime})
 	after, intact := strings.CutPrefix(string(reply), "before")
 	if !intact || err != nil && after != "" {

@@ -34,6 +34,8 @@ func TestImportDirections(t *testing.T) {
 		"extdisco/notify":  {"extdisco", xmpp, toml, kong},
 		"extdisco/manual":  {"extdisco", xmpp, toml},
 		"extdisco/probe":   {component, xep0215, turncred, integration, xmpp, toml, kong},
+		"extdisco/web":     {component, xep0215, turncred, integration, xmpp, toml, kong, "github.com/prometheus/"},
+		"extdisco/metrics": {component, xep0215, turncred, integration, xmpp, toml, kong},
 		"extdisco/limit":   {everything},
 		"extdisco/secret":  {everything},
 		"extdisco/xmltext": {everything},

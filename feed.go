@@ -10,6 +10,7 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"extdisco/component"
+	"extdisco/limit"
 	"extdisco/xep0215"
 )
 
@@ -31,7 +32,7 @@ type feedHandler struct {
 }
 
 func newFeedHandler(d *daemon) feedHandler {
-	return feedHandler{xep0215.NewHandler(feedOffer{d}), d}
+	return feedHandler{xep0215.NewAuditedHandler(feedOffer{d}, d.audit("feed")), d}
 }
 
 // Prepare implements [component.Preparer].
@@ -44,6 +45,10 @@ func (h feedHandler) AppendReply(dst []byte, r *component.Request) ([]byte, erro
 	count, err := parseFeedRequest(r.Payload)
 	if err != nil {
 		return dst, err
+	}
+	if d := h.daemon; d.offer.Load().limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
+		d.limited(limit.Total, r.Requester)
+		return dst, errTooMany
 	}
 	reply := append(dst, "<feed xmlns='"+nsFeed+"'>"...)
 	for range count {

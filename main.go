@@ -42,6 +42,7 @@ type commandLine struct {
 	Credential    credentialCommand    `cmd:"" help:"Print a credential for each TURN server, and the line that tries it."`
 	Probe         probeCommand         `cmd:"" help:"Try every configured server for real, as a client would."`
 	Query         queryCommand         `cmd:"" help:"Ask as an XMPP client would, and print the services that the answer names."`
+	Whois         whoisCommand         `cmd:"" help:"Tell which address a pseudonym of the TURN server's log belongs to."`
 	Import        importCommand        `cmd:"" help:"Print the [[ice_server]] tables for a web page's iceServers or Prosody's external_services."`
 	ProsodyConfig prosodyConfigCommand `cmd:"" help:"Print the blocks of Prosody's configuration that fit this one."`
 	Version       versionCommand       `cmd:"" help:"Print the version."`

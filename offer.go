@@ -23,6 +23,9 @@ type offer struct {
 	sources []source
 	shown   atomic.Pointer[shownGroups]
 	monitor *probe.Monitor // nil without [probe]
+
+	cfg        *config
+	pseudonyms *turncred.Pseudonyms // for audit lines of credentials that have none
 }
 
 // source is an [[ice_server]]: services with what makes their credentials, and the
@@ -38,11 +41,11 @@ type source struct {
 // on counting where the limits are the same, and its providers stay where they
 // are the same; previous may be nil.
 func newOffer(cfg *config, previous *offer, log *slog.Logger, now time.Time) *offer {
-	o := &offer{access: component.NewAccess(cfg.allow), limits: cfg.limits}
+	o := &offer{access: component.NewAccess(cfg.allow), limits: cfg.limits, cfg: cfg, pseudonyms: linkPseudonyms(cfg)}
 	if previous != nil && previous.limits == cfg.limits {
 		o.limiter = previous.limiter
 	} else {
-		o.limiter = limit.New(cfg.limits.perJID, cfg.limits.total, now)
+		o.limiter = limit.New(limit.Rates{Key: cfg.limits.perJID, Group: cfg.limits.perDomain, Total: cfg.limits.total}, now)
 	}
 	for _, s := range cfg.iceServers {
 		if s.provider == nil {
@@ -149,9 +152,10 @@ func (i issuer) Issue(c *xep0215.Credential, requester []byte, now time.Time) er
 	return nil
 }
 
+// Made once, so that a refusal costs nothing.
 var (
-	errNotAllowed = stanza.Error{Type: stanza.Auth, Condition: stanza.Forbidden,
+	errNotAllowed error = stanza.Error{Type: stanza.Auth, Condition: stanza.Forbidden,
 		Text: map[string]string{"en": "this address is not served here"}}
-	errTooMany = stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint,
+	errTooMany error = stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint,
 		Text: map[string]string{"en": "too many requests; ask again later"}}
 )

@@ -29,6 +29,7 @@ type provider struct {
 	done    chan struct{}
 	first   chan struct{} // closed when the first fetch has ended, well or not
 
+	fetches    fetchCount
 	perUser    *turncred.PerUser // nil unless per_user
 	pseudonyms *turncred.Pseudonyms
 }
@@ -39,6 +40,7 @@ type providerSet struct {
 	down     []*xep0215.Group  // the same TURN servers without a credential, for when it has expired
 	services []xep0215.Service // of all groups, with their credentials
 	names    []string          // usernames, for revocation
+	fetched  time.Time
 	expires  time.Time
 	until    time.Time // it is given out
 }
@@ -52,9 +54,7 @@ func startProvider(cfg *providerConfig, log *slog.Logger, now time.Time) *provid
 
 func (p *provider) start(now time.Time) {
 	if p.cfg.perUser {
-		// Keyed by what is configured, secrets included, as the shared secret
-		// keys the pseudonyms of a TURN server of one's own.
-		p.pseudonyms = turncred.NewPseudonyms(secret.New(string(p.cfg.fingerprint[:])))
+		p.pseudonyms = turncred.NewPseudonyms(p.cfg.pseudonymKey())
 		p.perUser = turncred.NewPerUser(p.fetch, p.cfg.timeout, p.cfg.minRemaining, p.cfg.perUserRate, now)
 		return
 	}
@@ -68,6 +68,10 @@ func (p *provider) start(now time.Time) {
 	}()
 }
 
+// pseudonymKey keys the pseudonyms by what is configured, secrets included, as the
+// shared secret keys those of a TURN server of one's own.
+func (c *providerConfig) pseudonymKey() secret.Secret { return secret.New(string(c.fingerprint[:])) }
+
 func newProvider(cfg *providerConfig, log *slog.Logger) *provider {
 	return &provider{cfg: cfg, client: turncred.NewHTTPClient(cfg.rootCAs, cfg.timeout),
 		log: log.With("provider", cfg.name, "config", cfg.key)}
@@ -75,19 +79,23 @@ func newProvider(cfg *providerConfig, log *slog.Logger) *provider {
 
 // fetch asks the provider once.
 func (p *provider) fetch(ctx context.Context, user string, now time.Time) (turncred.Set, error) {
-	return p.cfg.api.Fetch(ctx, p.client, user, now)
+	set, err := p.cfg.api.Fetch(ctx, p.client, user, now)
+	p.fetches.add(err)
+	return set, err
 }
 
 // use puts a set in force, or says why it cannot be offered.
 func (p *provider) use(set turncred.Set) error {
 	next, err := newProviderSet(set)
 	if err != nil {
+		p.fetches.unusable(err)
 		return err
 	}
 	// Of a short life a quarter is left: it is refreshed at half, and what lives
 	// for minutes only would never be given out otherwise.
 	rest := min(p.cfg.minRemaining, time.Until(set.Expires)/4)
 	next.until = set.Expires.Add(-rest)
+	next.fetched = time.Now()
 	p.current.Store(next)
 	return nil
 }

@@ -32,7 +32,7 @@ func wantNoSecrets(t *testing.T, where, text string, secrets ...string) {
 	}
 }
 
-var configuredSecrets = []string{testHandshake, testSharedSecret, testSharedTwo, testPassword, testPseudonymKey}
+var configuredSecrets = []string{testHandshake, testSharedSecret, testSharedTwo, testPassword, testPseudonymKey, testToken, testRESTKey}
 
 // secretServers has every kind of secret, in the file and beside it.
 const secretServers = `[[ice_server]]
@@ -47,6 +47,9 @@ pseudonym_key_file = "pseudonym.key"
 urls = ["turn:static.example.org"]
 username = "alice"
 password = "` + testPassword + `"
+` + httpTable + `[[rest_client]]
+name = "janus"
+key = "` + testRESTKey + `"
 [limits]
 total = "20/h"
 `
@@ -154,6 +157,11 @@ func brokenWithSecrets(content string) map[string]string {
 		{"password given twice", `password = "` + testPassword + `"`, "password = \"" + testPassword + "\"\npassword = \"" + testPassword + "\""},
 		{"password in a URI", `"turn:one.example.org"`, `"turn:alice:` + testPassword + `@one.example.org"`},
 		{"password in a URI with slashes", `"turn:one.example.org"`, `"turn://alice:` + testPassword + `@one.example.org?transport=udp"`},
+		{"token without quotes", `token = "` + testToken + `"`, `token = ` + testToken},
+		{"token with a blank", `token = "` + testToken + `"`, `token = "` + testToken + ` "`},
+		{"key of a client twice", `[limits]`, "[[rest_client]]\nname = \"other\"\nkey = \"" + testRESTKey + "\"\n[limits]"},
+		{"key of a client as its name", `name = "janus"`, `key_file = "` + testRESTKey + `"`},
+		{"token in a host", `token = "` + testToken + `"`, `token: "` + testToken + `"`},
 		{"pseudonym key without quotes", `pseudonym_key = "` + testPseudonymKey + `"`, `pseudonym_key = ` + testPseudonymKey},
 	} {
 		broken[tt.name] = strings.Replace(content, tt.right, tt.wrong, 1)
@@ -197,7 +205,7 @@ func TestSlipsOfTheKeyboardShowNoSecrets(t *testing.T) {
 	dir := writeFiles(t)
 	content := "[component]\njid = \"turn.example.org\"\nsecret = \"" + testHandshake + "\"\n" + strings.ReplaceAll(secretServers, "two.secret", "turn.secret")
 	var parts []string // a character may be missing in the middle
-	for _, s := range []string{testHandshake, testSharedSecret, testPassword, testPseudonymKey} {
+	for _, s := range []string{testHandshake, testSharedSecret, testPassword, testPseudonymKey, testToken, testRESTKey} {
 		parts = append(parts, s[:len(s)/2-1], s[len(s)/2+1:])
 	}
 	for i := range content {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"extdisco/component"
+	"extdisco/web"
 )
 
 type serveCommand struct{}
@@ -38,6 +39,7 @@ func (e *environment) serve(signals <-chan os.Signal) error {
 		return err
 	}
 	log, level := e.logger(cfg.log)
+	log = keepProblems(log)
 	log.Info("extdisco starts", "version", programVersion(), "config", cfg.file)
 	logWarnings(log, cfg)
 	manager := openServiceManager(log)
@@ -49,6 +51,12 @@ func (e *environment) serve(signals <-chan os.Signal) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", cfg.file, err)
 	}
+	site := &webServer{daemon: d, log: log, tell: e.stderr}
+	defer site.close()
+	if err := site.use(cfg.http, time.Now()); err != nil {
+		return fmt.Errorf("%s: http.listen: %w", cfg.file, err)
+	}
+	d.watch.configRead(web.Reading{File: cfg.file, At: time.Now(), OK: true}, false)
 	current := startLink(c)
 	manager.ready()
 	watchdog := manager.ticker()
@@ -65,7 +73,7 @@ func (e *environment) serve(signals <-chan os.Signal) error {
 				return nil
 			}
 			manager.reloading()
-			cfg, current = e.reload(d, cfg, current)
+			cfg, current = e.reload(d, cfg, current, site)
 			level.Set(e.level(cfg.log))
 			manager.ready()
 		}
@@ -74,12 +82,18 @@ func (e *environment) serve(signals <-chan os.Signal) error {
 
 // reload reads the configuration again and puts it in force. The link is kept
 // unless its own settings changed. A configuration with faults changes nothing.
-func (e *environment) reload(d *daemon, cfg *config, current *link) (*config, *link) {
+func (e *environment) reload(d *daemon, cfg *config, current *link, site *webServer) (*config, *link) {
 	changed, err := loadConfig(cfg.file, time.Now())
 	var reconnect *component.Component
 	if err == nil && !changed.component.equal(cfg.component) {
 		reconnect, err = d.component(changed.component)
 	}
+	if err == nil {
+		if err = site.use(changed.http, time.Now()); err != nil {
+			err = fmt.Errorf("%s: http.listen: %w", cfg.file, err)
+		}
+	}
+	d.watch.configRead(web.Reading{File: cfg.file, At: time.Now(), OK: err == nil}, true)
 	if err != nil {
 		for fault := range strings.SplitSeq(err.Error(), "\n") {
 			d.log.Error("the configuration is wrong", "fault", fault)

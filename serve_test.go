@@ -301,11 +301,11 @@ func TestLogger(t *testing.T) {
 		wantLevel     slog.Level
 		wantJSON      bool
 	}{
-		{"as configured", "", "", logConfig{slog.LevelWarn, "text"}, slog.LevelWarn, false},
-		{"as configured in JSON", "", "", logConfig{slog.LevelInfo, "json"}, slog.LevelInfo, true},
-		{"level of the command line", "debug", "", logConfig{slog.LevelWarn, "json"}, slog.LevelDebug, true},
-		{"format of the command line", "", "text", logConfig{slog.LevelInfo, "json"}, slog.LevelInfo, false},
-		{"both of the command line", "error", "json", logConfig{slog.LevelDebug, "text"}, slog.LevelError, true},
+		{"as configured", "", "", logConfig{level: slog.LevelWarn, format: "text"}, slog.LevelWarn, false},
+		{"as configured in JSON", "", "", logConfig{level: slog.LevelInfo, format: "json"}, slog.LevelInfo, true},
+		{"level of the command line", "debug", "", logConfig{level: slog.LevelWarn, format: "json"}, slog.LevelDebug, true},
+		{"format of the command line", "", "text", logConfig{level: slog.LevelInfo, format: "json"}, slog.LevelInfo, false},
+		{"both of the command line", "error", "json", logConfig{level: slog.LevelDebug, format: "text"}, slog.LevelError, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

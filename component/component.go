@@ -68,6 +68,7 @@ type Request struct {
 	Requester []byte          // bare JID of who asks; good until the Handler returns
 	Payload   xml.TokenReader // the element in the Handler's namespace
 	Now       time.Time       // when it was read
+	Route     Route           // that it took
 }
 
 // Namespace is a namespace that a component answers in.

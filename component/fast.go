@@ -87,7 +87,7 @@ func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 		r.events.heardFrom(q.host)
 	}
 	asked := &r.asked
-	*asked = Request{NS: q.namespace.NS, Requester: q.requester(), Now: now}
+	*asked = Request{NS: q.namespace.NS, Requester: q.requester(), Now: now, Route: routeOf(q.wrapping != nil)}
 	err := r.admit(q.namespace.Namespace, "", asked)
 	if err == errDeferred {
 		return dst, q.len

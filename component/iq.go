@@ -165,7 +165,7 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 		if n.NS != start.Name.Space || n.HostsOnly && iq != 0 {
 			continue
 		}
-		request := &Request{NS: n.NS, Requester: []byte(bareJID(from)), Now: now}
+		request := &Request{NS: n.NS, Requester: []byte(bareJID(from)), Now: now, Route: routeOf(iq != 0)}
 		err := r.admit(n, from, request)
 		if err == errDeferred {
 			return dst, err

@@ -48,6 +48,13 @@ func (r Route) String() string {
 	return "direct"
 }
 
+func routeOf(delegated bool) Route {
+	if delegated {
+		return RouteDelegated
+	}
+	return RouteDirect
+}
+
 // Fault is why there is no link, in words for an administrator.
 type Fault struct {
 	Problem string
@@ -65,10 +72,7 @@ func (noObserver) AttemptFailed(time.Time, Fault) {}
 
 // observe tells the observer of the reply to a request that was read at now.
 func (r *responder) observe(ns string, delegated bool, err error, now time.Time) {
-	a := Answer{NS: ns, Err: sentAs(err)}
-	if delegated {
-		a.Route = RouteDelegated
-	}
+	a := Answer{NS: ns, Route: routeOf(delegated), Err: sentAs(err)}
 	if r.last { // now is when its wait was over
 		now = r.since
 	}

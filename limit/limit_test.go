@@ -40,7 +40,7 @@ func TestParseRate(t *testing.T) {
 
 func allowed(l *limit.Limiter, key string, at time.Time, times int) (n int) {
 	for range times {
-		if l.Allow([]byte(key), at) {
+		if l.Over([]byte(key), nil, at) == limit.None {
 			n++
 		}
 	}
@@ -49,7 +49,7 @@ func allowed(l *limit.Limiter, key string, at time.Time, times int) (n int) {
 
 func TestLimiterPerKey(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
-	l := limit.New(limit.Rate{Events: 10, Per: time.Minute}, limit.Rate{}, start)
+	l := limit.New(limit.Rates{Key: limit.Rate{Events: 10, Per: time.Minute}}, start)
 	steps := []struct {
 		name  string
 		key   string
@@ -71,9 +71,25 @@ func TestLimiterPerKey(t *testing.T) {
 	}
 }
 
+func TestIsOverCountsNothing(t *testing.T) {
+	start := time.Unix(1_800_000_000, 0)
+	l := limit.New(limit.Rates{Key: limit.Rate{Events: 1, Per: time.Minute}}, start)
+	for range 3 {
+		if l.IsOver([]byte("a"), start) {
+			t.Fatal("over before anything happened")
+		}
+	}
+	if n := allowed(l, "a", start, 3); n != 1 {
+		t.Errorf("%d allowed, want 1", n)
+	}
+	if !l.IsOver([]byte("a"), start) || l.IsOver([]byte("b"), start) || l.IsOver([]byte("a"), start.Add(time.Minute)) {
+		t.Error("not over when it should be, or the other way round")
+	}
+}
+
 func TestLimiterTotal(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
-	l := limit.New(limit.Rate{Events: 2, Per: time.Minute}, limit.Rate{Events: 3, Per: time.Second}, start)
+	l := limit.New(limit.Rates{Key: limit.Rate{Events: 2, Per: time.Minute}, Total: limit.Rate{Events: 3, Per: time.Second}}, start)
 	if n := allowed(l, "a", start, 5); n != 2 {
 		t.Errorf("a: %d allowed, want 2", n)
 	}
@@ -85,16 +101,38 @@ func TestLimiterTotal(t *testing.T) {
 	}
 }
 
+func TestLimiterPerGroup(t *testing.T) {
+	start := time.Unix(1_800_000_000, 0)
+	per := func(n int) limit.Rate { return limit.Rate{Events: n, Per: time.Minute} }
+	l := limit.New(limit.Rates{Key: per(2), Group: per(3), Total: per(4)}, start)
+	for i, step := range []struct {
+		key, group string
+		want       limit.Level
+	}{
+		{"a@one", "one", limit.None},
+		{"a@one", "one", limit.None},
+		{"a@one", "one", limit.Key},
+		{"b@one", "one", limit.None}, // what is refused counts nowhere
+		{"b@one", "one", limit.Group},
+		{"c@two", "two", limit.None},
+		{"d@two", "two", limit.Total},
+	} {
+		if got := l.Over([]byte(step.key), []byte(step.group), start); got != step.want {
+			t.Errorf("step %d: over %d, want %d", i, got, step.want)
+		}
+	}
+}
+
 func TestLimiterWithoutLimits(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
-	if n := allowed(limit.New(limit.Rate{}, limit.Rate{}, start), "a", start, 100_000); n != 100_000 {
+	if n := allowed(limit.New(limit.Rates{}, start), "a", start, 100_000); n != 100_000 {
 		t.Errorf("%d of 100000 allowed", n)
 	}
 }
 
 func TestLimiterMillionKeys(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
-	l := limit.New(limit.Rate{Events: 3, Per: time.Minute}, limit.Rate{}, start)
+	l := limit.New(limit.Rates{Key: limit.Rate{Events: 3, Per: time.Minute}}, start)
 	if n := allowed(l, "steady", start, 3); n != 3 {
 		t.Fatal(n)
 	}
@@ -105,7 +143,7 @@ func TestLimiterMillionKeys(t *testing.T) {
 	key := make([]byte, 0, 64)
 	for i := range 1_000_000 {
 		key = fmt.Appendf(key[:0], "%d@guest.example.org", i)
-		if !l.Allow(key, start.Add(time.Duration(i)*time.Microsecond)) {
+		if l.Over(key, nil, start.Add(time.Duration(i)*time.Microsecond)) != limit.None {
 			refused++
 		}
 	}
@@ -117,23 +155,59 @@ func TestLimiterMillionKeys(t *testing.T) {
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 1<<20 {
 		t.Errorf("a million keys took %d bytes", grown)
 	}
+	if n := allowed(l, "steady", start.Add(time.Second), 1); n != 0 {
+		t.Error("who is over the limit gets away with it when a million others come")
+	}
+}
+
+// TestLimiterMillionKeysOfAGroup is an anonymous domain: everybody in it is new.
+func TestLimiterMillionKeysOfAGroup(t *testing.T) {
+	start := time.Unix(1_800_000_000, 0)
+	per := func(n int) limit.Rate { return limit.Rate{Events: n, Per: time.Minute} }
+	l := limit.New(limit.Rates{Key: per(3), Group: per(600)}, start)
+	answered := map[string]int{}
+	key := make([]byte, 0, 64)
+	for i := range 1_000_000 {
+		group := "guest.example.org"
+		if i%2 == 1 { // between others, each in a group of its own
+			group = fmt.Sprintf("%d.example.net", i)
+		}
+		key = fmt.Appendf(key[:0], "%d@%s", i, group)
+		if l.Over(key, []byte(group), start.Add(time.Duration(i)*60*time.Microsecond)) == limit.None {
+			answered[group[:5]]++
+		}
+	}
+	if n := answered["guest"]; n < 1190 || n > 1200 { // 600 at once and 600 in the minute
+		t.Errorf("%d of the group were answered", n)
+	}
+	if l.Over([]byte("new@example.org"), []byte("example.org"), start.Add(time.Minute)) != limit.None {
+		t.Error("another group is refused its first answer")
+	}
 }
 
 func TestLimiterAllocatesNothing(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
-	l := limit.New(limit.Rate{Events: 60, Per: time.Minute}, limit.Rate{Events: 1000, Per: time.Second}, start)
-	key := []byte("juliet@example.org")
-	if n := testing.AllocsPerRun(100, func() { l.Allow(key, start) }); n != 0 {
+	l := limit.New(limit.Rates{
+		Key:   limit.Rate{Events: 60, Per: time.Minute},
+		Group: limit.Rate{Events: 600, Per: time.Minute},
+		Total: limit.Rate{Events: 1000, Per: time.Second},
+	}, start)
+	key, group := []byte("juliet@example.org"), []byte("example.org")
+	if n := testing.AllocsPerRun(100, func() { l.Over(key, group, start) }); n != 0 {
 		t.Errorf("%v allocations per question", n)
 	}
 }
 
-func BenchmarkAllow(b *testing.B) {
+func BenchmarkOver(b *testing.B) {
 	start := time.Unix(1_800_000_000, 0)
-	l := limit.New(limit.Rate{Events: 60, Per: time.Minute}, limit.Rate{Events: 1000, Per: time.Second}, start)
-	key := []byte("juliet@example.org")
+	l := limit.New(limit.Rates{
+		Key:   limit.Rate{Events: 60, Per: time.Minute},
+		Group: limit.Rate{Events: 600, Per: time.Minute},
+		Total: limit.Rate{Events: 1000, Per: time.Second},
+	}, start)
+	key, group := []byte("juliet@example.org"), []byte("example.org")
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Allow(key, start)
+		l.Over(key, group, start)
 	}
 }

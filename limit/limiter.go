@@ -7,25 +7,98 @@ import (
 )
 
 const (
-	// ways is how many keys share a slot of the table.
+	// ways is how many keys share a slot of a table.
 	ways = 4
-	// sets × ways keys are remembered. The least recently busy one makes room,
-	// and one that has its whole allowance back loses nothing by it.
-	sets = 1 << 14
+	// sets × ways keys are remembered, and groupSets × ways groups. The least
+	// recently busy one makes room, and one that has its whole allowance back
+	// loses nothing by it.
+	sets      = 1 << 14
+	groupSets = 1 << 10
 )
 
-// Limiter answers whether one more event is allowed, for a key and in total. It
-// is safe for concurrent use and holds about a mebibyte.
+// Level is the limit that an event is over.
+type Level uint8
+
+// The levels, in the order in which they are looked at.
+const (
+	None  Level = iota // within all limits
+	Key                // of the key alone
+	Group              // of the group that the key belongs to
+	Total
+)
+
+// Rates are the limits of a [Limiter]. A zero Rate sets no limit.
+type Rates struct{ Key, Group, Total Rate }
+
+// Limiter answers whether one more event is allowed, for a key, for the group
+// that the key belongs to, and in total. It is safe for concurrent use and holds
+// about a mebibyte.
 type Limiter struct {
-	perKey, total pace
-	limitsKeys    bool
-	limitsTotal   bool
-	start         time.Time
-	seed          maphash.Seed
+	start time.Time
+	seed  maphash.Seed
 
 	mu           sync.Mutex
-	table        [][ways]entry
+	keys, groups table
+	total        pace
 	totalArrival time.Duration
+}
+
+// New returns a Limiter. Instants given to it are measured from start.
+func New(rates Rates, start time.Time) *Limiter {
+	return &Limiter{
+		start: start, seed: maphash.MakeSeed(),
+		keys: newTable(rates.Key, sets), groups: newTable(rates.Group, groupSets), total: newPace(rates.Total),
+	}
+}
+
+// Over counts an event of key, which belongs to group, at now, and returns the
+// first limit that the event is over, if it is over one. Such an event does not
+// count.
+func (l *Limiter) Over(key, group []byte, now time.Time) Level {
+	elapsed := now.Sub(l.start)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	keySlot, keyNext, ok := l.keys.next(l.seed, key, elapsed)
+	if !ok {
+		return Key
+	}
+	groupSlot, groupNext, ok := l.groups.next(l.seed, group, elapsed)
+	if !ok {
+		return Group
+	}
+	totalNext, ok := l.total.next(l.totalArrival, elapsed)
+	if !ok {
+		return Total
+	}
+	l.totalArrival = totalNext
+	keySlot.set(keyNext)
+	groupSlot.set(groupNext)
+	return None
+}
+
+// OverTotal counts an event that belongs to no key at now, and reports whether it
+// is over the total limit. Such an event does not count.
+func (l *Limiter) OverTotal(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next, ok := l.total.next(l.totalArrival, now.Sub(l.start))
+	l.totalArrival = next
+	return !ok
+}
+
+// IsOver reports whether an event of key at now would be over the limit of the key
+// alone. It counts nothing.
+func (l *Limiter) IsOver(key []byte, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, _, ok := l.keys.next(l.seed, key, now.Sub(l.start))
+	return !ok
+}
+
+// table remembers a fixed number of keys.
+type table struct {
+	pace pace
+	sets [][ways]entry // none when there is no limit
 }
 
 type entry struct {
@@ -33,54 +106,38 @@ type entry struct {
 	arrival time.Duration
 }
 
-// New returns a Limiter. A zero Rate sets no limit. Instants given to
-// [Limiter.Allow] are measured from start.
-func New(perKey, total Rate, start time.Time) *Limiter {
-	l := &Limiter{start: start, seed: maphash.MakeSeed()}
-	if l.limitsKeys = perKey.Events > 0; l.limitsKeys {
-		l.perKey, l.table = newPace(perKey), make([][ways]entry, sets)
+func (e *entry) set(next entry) {
+	if e != nil {
+		*e = next
 	}
-	if l.limitsTotal = total.Events > 0; l.limitsTotal {
-		l.total = newPace(total)
-	}
-	return l
 }
 
-// Allow counts an event of key at now and reports whether it is within the
-// limits. An event that is not allowed does not count.
-func (l *Limiter) Allow(key []byte, now time.Time) bool {
-	elapsed := now.Sub(l.start)
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func newTable(r Rate, size int) table {
+	t := table{pace: newPace(r)}
+	if r.Events > 0 {
+		t.sets = make([][ways]entry, size)
+	}
+	return t
+}
 
-	var own *entry
-	next := entry{}
-	ok := true
-	if l.limitsKeys {
-		next.key = maphash.Bytes(l.seed, key)
-		own = l.find(next.key)
-		if own.key == next.key {
-			next.arrival = own.arrival
-		}
-		if next.arrival, ok = l.perKey.next(next.arrival, elapsed); !ok {
-			return false
-		}
+// next returns the slot of the key and what it becomes if its event counts.
+func (t *table) next(seed maphash.Seed, key []byte, now time.Duration) (slot *entry, next entry, ok bool) {
+	if t.sets == nil {
+		return nil, entry{}, true
 	}
-	if l.limitsTotal {
-		if l.totalArrival, ok = l.total.next(l.totalArrival, elapsed); !ok {
-			return false
-		}
+	next.key = maphash.Bytes(seed, key)
+	slot = t.find(next.key)
+	if slot.key == next.key {
+		next.arrival = slot.arrival
 	}
-	if own != nil {
-		*own = next
-	}
-	return true
+	next.arrival, ok = t.pace.next(next.arrival, now)
+	return slot, next, ok
 }
 
 // find returns the entry of the key with this hash, or the entry that makes room
 // for it.
-func (l *Limiter) find(hash uint64) *entry {
-	set := &l.table[hash%sets]
+func (t *table) find(hash uint64) *entry {
+	set := &t.sets[hash%uint64(len(t.sets))]
 	oldest := &set[0]
 	for i := range set {
 		if set[i].key == hash {

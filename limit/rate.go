@@ -1,6 +1,6 @@
 // Package limit bounds how often something happens: for each key, such as a
-// requester's address, and in total. Memory is fixed whatever the number of
-// keys, and so is the cost of a question.
+// requester's address, for each group of keys, such as a domain, and in total.
+// Memory is fixed whatever the number of keys, and so is the cost of a question.
 //
 // The algorithm is GCRA, the generic cell rate algorithm: a key may use its
 // whole allowance at once and then gets it back evenly. Time is passed in.
@@ -57,7 +57,11 @@ type pace struct {
 	tolerance time.Duration // how far ahead of even spacing a key may run
 }
 
+// newPace returns the pace of a rate, which for the zero Rate is no limit.
 func newPace(r Rate) pace {
+	if r.Events == 0 {
+		return pace{}
+	}
 	interval := r.Per / time.Duration(r.Events)
 	return pace{interval: interval, tolerance: interval * time.Duration(r.Events)}
 }
@@ -65,6 +69,9 @@ func newPace(r Rate) pace {
 // next takes and returns the theoretical arrival time, the instant at which a
 // key has its whole allowance back, and reports whether an event at now conforms.
 func (p pace) next(arrival, now time.Duration) (time.Duration, bool) {
+	if p.interval == 0 {
+		return arrival, true
+	}
 	after := max(arrival, now) + p.interval
 	if after-now > p.tolerance {
 		return arrival, false

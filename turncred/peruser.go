@@ -52,7 +52,7 @@ func NewPerUser(fetch func(context.Context, string, time.Time) (Set, error), tim
 	ctx, stop := context.WithCancel(context.Background())
 	return &PerUser{
 		fetch: fetch, timeout: timeout, rest: rest,
-		limiter: limit.New(limit.Rate{Events: fetchesPerUser, Per: time.Minute}, rate, now),
+		limiter: limit.New(limit.Rates{Key: limit.Rate{Events: fetchesPerUser, Per: time.Minute}, Total: rate}, now),
 		ctx:     ctx, stop: stop,
 		entries: map[string]*list.Element{}, recent: list.New(),
 	}
@@ -99,7 +99,7 @@ func (p *PerUser) Prepare(user string, now time.Time) <-chan struct{} {
 		return nil
 	case p.fresh(e, now), e.err != nil && now.Sub(e.at) < failureCounts:
 		return nil
-	case p.flying >= maxFlights, !p.limiter.Allow([]byte(user), now):
+	case p.flying >= maxFlights, p.limiter.Over([]byte(user), nil, now) != limit.None:
 		e.err, e.at = errBusy, now
 		return nil
 	}

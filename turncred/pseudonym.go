@@ -46,3 +46,16 @@ func (p *Pseudonyms) Append(dst, requester []byte) []byte {
 func (p *Pseudonyms) append(dst, requester []byte) []byte {
 	return hex.AppendEncode(dst, p.mac.sum(requester)[:pseudonymBytes])
 }
+
+// IsPseudonym reports whether s has the form of a pseudonym.
+func IsPseudonym(s string) bool {
+	if len(s) != 2*pseudonymBytes {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}

@@ -43,6 +43,7 @@ type Group struct {
 }
 
 type groupEntry struct {
+	service    Service
 	key        Key
 	restricted bool
 	xml        []byte // the service element; if restricted, up to where the credential goes
@@ -58,13 +59,45 @@ func NewGroup(issuer Issuer, services ...Service) *Group {
 		if restricted && issuer == nil {
 			continue
 		}
-		e := groupEntry{key: s.Key(), restricted: restricted, xml: appendService(nil, s)}
+		e := groupEntry{service: s, key: s.Key(), restricted: restricted, xml: appendService(nil, s)}
 		if !restricted {
 			e.xml = append(e.xml, "/>"...)
 		}
 		g.entries = append(g.entries, e)
 	}
 	return g
+}
+
+// Services returns the services of the group with a credential of the requester,
+// and that credential, which is nil when none of them needs one. Those that need
+// one are left out when there is none to give.
+func (g *Group) Services(requester []byte, now time.Time) ([]Service, *Credential) {
+	var services []Service
+	var credential *Credential
+	asked := false
+	for _, e := range g.entries {
+		s := e.service
+		if e.restricted && !asked {
+			asked, credential = true, issued(g.issuer, requester, now)
+		}
+		if e.restricted && credential == nil {
+			continue
+		}
+		if e.restricted {
+			s.Restricted, s.Username, s.Password, s.Expires = true, string(credential.Username), string(credential.Password), credential.Expires
+		}
+		services = append(services, s)
+	}
+	return services, credential
+}
+
+// issued returns a credential of its own, or nil when there is none.
+func issued(issuer Issuer, requester []byte, now time.Time) *Credential {
+	c := new(Credential)
+	if err := issuer.Issue(c, requester, now); err != nil || len(c.Username) == 0 || len(c.Password) == 0 {
+		return nil
+	}
+	return c
 }
 
 func appendService(dst []byte, s Service) []byte {
@@ -102,11 +135,19 @@ type scratch struct {
 	selected   int // of these, the ones that the request selects
 	sent       int // of these, the ones in the reply
 	fast       fastRequest
+	audit      Audit
 }
 
+// Audit is told of each credential that a [Handler] puts into a reply, and must not
+// keep what it gets. It is called from several goroutines at once.
+type Audit func(requester []byte, c *Credential)
+
 // NewHandler returns a Handler that answers from offer.
-func NewHandler(offer Offer) *Handler {
-	return &Handler{offer: offer, scratch: sync.Pool{New: func() any { return new(scratch) }}}
+func NewHandler(offer Offer) *Handler { return NewAuditedHandler(offer, nil) }
+
+// NewAuditedHandler does the same. The audit may be nil.
+func NewAuditedHandler(offer Offer, audit Audit) *Handler {
+	return &Handler{offer: offer, scratch: sync.Pool{New: func() any { return &scratch{audit: audit} }}}
 }
 
 // AppendReply appends the payload of the result for the request to dst: the
@@ -181,6 +222,9 @@ func (sc *scratch) issue(issuer Issuer, requester []byte, now time.Time) bool {
 	c.Username, c.Password, c.Expires = c.Username[:0], c.Password[:0], time.Time{} // nothing of another requester's
 	if err := issuer.Issue(c, requester, now); err != nil || len(c.Username) == 0 || len(c.Password) == 0 {
 		return false
+	}
+	if sc.audit != nil {
+		sc.audit(requester, c)
 	}
 	a := sc.lead.append(sc.attrs[:0], c.Expires)
 	a = xmltext.AppendAttr(a, c.Username)

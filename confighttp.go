@@ -1,0 +1,121 @@
+package main
+
+import (
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"extdisco/secret"
+	"extdisco/web"
+)
+
+// httpConfig is [http] and each [[rest_client]].
+type httpConfig struct {
+	listen  string        // HOST:PORT; empty when nothing is served
+	hosts   []string      // names of the status page
+	token   secret.Secret // of the status page; empty when one is made at the start
+	clients []web.Client
+}
+
+// equal reports whether both serve the same in the same place.
+func (c httpConfig) equal(other httpConfig) bool {
+	return c.listen == other.listen && slices.Equal(c.hosts, other.hosts) && c.token.Equal(other.token) &&
+		slices.EqualFunc(c.clients, other.clients, func(a, b web.Client) bool { return a.Name == b.Name && a.Key.Equal(b.Key) })
+}
+
+func readHTTP(root *configTable) httpConfig {
+	t := root.table("http")
+	defer t.unknown()
+	c := httpConfig{listen: readListen(t), token: t.secret("token")}
+	if t.hasSecret("token") {
+		checkWebSecret(t, t.secretKey("token"), c.token)
+	}
+	t.eachString("hosts", func(key, host string) {
+		host = strings.ToLower(host)
+		if !hostName.MatchString(host) {
+			t.fault(key, "%q is not a name; write it without http://, port and path, such as \"status.example.org\"", host)
+			return
+		}
+		c.hosts = append(c.hosts, host)
+	})
+	for _, key := range []string{"hosts", t.secretKey("token")} {
+		if t.has(key) && !t.has("listen") {
+			t.fault(key, "goes with http.listen only, and there is none; write listen = \"127.0.0.1:9215\", or leave it out")
+		}
+	}
+	c.clients = readClients(root, t.has("listen"))
+	return c
+}
+
+var hostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$`)
+
+func readListen(t *configTable) string {
+	listen := t.string("listen")
+	if listen == "" {
+		return ""
+	}
+	host, port, err := net.SplitHostPort(listen)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	if err != nil || portErr != nil || host == "" {
+		t.fault("listen", "%q is not an address to listen on; write HOST:PORT, such as \"127.0.0.1:9215\" or \"[::1]:9215\"", listen)
+		return ""
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		t.warn("listen", "%s is open to other machines, and what is sent is not encrypted; keep it in a private network, or use 127.0.0.1 behind a proxy with TLS", listen)
+	}
+	return listen
+}
+
+// shortestWebSecret is how long a secret must be that strangers can guess at, in
+// bytes.
+const shortestWebSecret = 16
+
+// checkWebSecret refuses what is too short, and what cannot be sent in a header.
+func checkWebSecret(t *configTable, name string, s secret.Secret) {
+	value := s.Reveal()
+	switch {
+	case value == "": // it is reported already
+	case len(value) < shortestWebSecret:
+		t.fault(name, "has %d bytes, which can be guessed; write at least %d: openssl rand -hex 16", len(value), shortestWebSecret)
+	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }):
+		t.fault(name, "holds blanks or characters that are not ASCII, which HTTP cannot carry; choose another: openssl rand -hex 16")
+	}
+}
+
+func readClients(root *configTable, listens bool) []web.Client {
+	var clients []web.Client
+	for _, t := range root.tables("rest_client") {
+		c := readClient(t)
+		if !listens {
+			t.r.fault(t.path, "is given, and http.listen is not; write listen = \"127.0.0.1:9215\" in [http]")
+		}
+		for i, other := range clients {
+			if c.Name != "" && c.Name == other.Name {
+				t.fault("name", "%q is the name of rest_client[%d] already; choose another", c.Name, i)
+			}
+			if !c.Key.IsEmpty() && c.Key.Equal(other.Key) {
+				t.fault(t.secretKey("key"), "is the key of rest_client[%d] already; give each client one of its own", i)
+			}
+		}
+		clients = append(clients, c)
+	}
+	return clients
+}
+
+var clientName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+func readClient(t *configTable) web.Client {
+	defer t.unknown()
+	c := web.Client{Name: t.string("name"), Key: t.secret("key")}
+	switch {
+	case !t.has("name"):
+		t.missing("name", "; write a short name for the log, such as \"janus\"")
+	case c.Name != "" && !clientName.MatchString(c.Name):
+		t.fault("name", "%q is not a name; use up to 32 of a-z, 0-9 and -", c.Name)
+	}
+	t.requireSecret("key", "the key that the client sends")
+	checkWebSecret(t, t.secretKey("key"), c.Key)
+	return c
+}

@@ -1,0 +1,84 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+)
+
+//go:embed page.html.tmpl page.css page.js
+var assets embed.FS
+
+var pageTemplate = template.Must(template.New("page.html.tmpl").Funcs(template.FuncMap{
+	"ago":         ago,
+	"stamp":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"clock":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+	"plot":        newPlot,
+	"healthClass": healthClass,
+}).ParseFS(assets, "page.html.tmpl"))
+
+// healthClass returns the class of page.css for a health.
+func healthClass(h Health) string {
+	switch h {
+	case Healthy:
+		return "good"
+	case Impaired:
+		return "warn"
+	case Unknown:
+		return "quiet"
+	}
+	return "bad"
+}
+
+// page shows the status.
+func (s *Site) page(w http.ResponseWriter, _ *http.Request) {
+	var b bytes.Buffer
+	if err := pageTemplate.Execute(&b, s.cfg.Backend.Status(time.Now())); err != nil {
+		s.cfg.Log.Error("the status page could not be made; please report this", "err", err)
+		plain(w, http.StatusInternalServerError, "the page could not be made; see the log")
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(b.Bytes())
+}
+
+// asset serves an embedded file.
+func asset(name, contentType string) http.HandlerFunc {
+	content, err := assets.ReadFile(name)
+	if err != nil {
+		panic(err) // it was not embedded
+	}
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		_, _ = w.Write(content)
+	}
+}
+
+// ago says how long before or after now an instant is, in words.
+func ago(t, now time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	d := now.Sub(t)
+	if d < 0 {
+		return "in " + span(-d)
+	}
+	return span(d) + " ago"
+}
+
+// span says how long a duration is, in one or two units.
+func span(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return strings.TrimSuffix(fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60), " 0 min")
+	}
+	return fmt.Sprintf("%d days", int(d.Hours())/24)
+}

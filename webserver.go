@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"extdisco/secret"
+	"extdisco/web"
+)
+
+// webServer is the HTTP server of a running daemon, if there is one. A reload may
+// start, move and end it. It belongs to one goroutine.
+type webServer struct {
+	daemon *daemon
+	log    *slog.Logger
+	tell   io.Writer // gets the token that was made, once
+
+	cfg    httpConfig
+	token  secret.Secret // that was made, since none is configured
+	server *web.Server   // nil when nothing is served
+	stop   context.CancelFunc
+	done   chan struct{}
+}
+
+// use makes the server serve what cfg says. With an error it serves as before.
+func (w *webServer) use(cfg httpConfig, now time.Time) error {
+	if w.cfg.equal(cfg) {
+		return nil
+	}
+	if w.cfg.listen != cfg.listen {
+		if err := w.move(cfg, now); err != nil {
+			return err
+		}
+	} else if w.server != nil {
+		w.server.Use(w.site(cfg, now))
+	}
+	w.cfg = cfg
+	return nil
+}
+
+// move starts to listen on another address, or ends. The old port is closed
+// before: both may be the same port, on one address and on all.
+func (w *webServer) move(cfg httpConfig, now time.Time) error {
+	w.close()
+	err := w.start(cfg, now)
+	if err != nil && w.cfg.listen != "" {
+		if again := w.start(w.cfg, now); again != nil {
+			w.log.Error("the HTTP server is off until the next reload", "err", again.Error())
+			w.cfg = httpConfig{}
+		}
+	}
+	return err
+}
+
+func (w *webServer) start(cfg httpConfig, now time.Time) error {
+	if cfg.listen == "" {
+		return nil
+	}
+	server, err := web.Listen(cfg.listen, w.log)
+	if err != nil {
+		return err
+	}
+	server.Use(w.site(cfg, now))
+	ctx, stop := context.WithCancel(context.Background())
+	w.server, w.stop, w.done = server, stop, make(chan struct{})
+	go func() {
+		defer close(w.done)
+		server.Run(ctx)
+	}()
+	w.log.Info("serving health, metrics and the status page", "url", "http://"+server.Addr()+"/")
+	return nil
+}
+
+// close ends the server and waits for it.
+func (w *webServer) close() {
+	if w.server == nil {
+		return
+	}
+	w.stop()
+	<-w.done
+	w.server = nil
+}
+
+func (w *webServer) site(cfg httpConfig, now time.Time) *web.Site {
+	token := cfg.token
+	if token.IsEmpty() {
+		token = w.ownToken()
+	}
+	return web.New(web.Config{
+		Hosts: cfg.hosts, Token: token, Clients: cfg.clients,
+		Metrics: w.daemon.watch.metrics.Handler(w.log), Backend: webBackend{w.daemon}, Log: w.log,
+	}, now)
+}
+
+// ownToken returns the token of the process, and tells it when it is made. It is
+// no part of the log: that goes to places where no secret should be.
+func (w *webServer) ownToken() secret.Secret {
+	if w.token.IsEmpty() {
+		token := rand.Text()
+		w.token = secret.New(token)
+		fmt.Fprintf(w.tell, "extdisco: the token of the status page until extdisco is started again (http.token_file sets a lasting one): %s\n", token)
+	}
+	return w.token
+}
