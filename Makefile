@@ -22,7 +22,7 @@ PROSODYDIR ?= $(PREFIX)/lib/prosody/modules
 
 LDFLAGS = -X main.version=$(VERSION) -X main.systemConfig=$(SYSCONFDIR)/extdisco/config.toml
 
-.PHONY: all build pages install uninstall deb demo test unit lua integration lint fuzz bench clean
+.PHONY: all build pages install uninstall deb demo test unit lua integration lint fuzz soak bench clean
 
 all: build
 
@@ -114,6 +114,12 @@ lint:
 # Each fuzz target for a minute. What they find is kept in testdata/fuzz.
 fuzz:
 	contrib/fuzz $(GO) $(FUZZTIME)
+
+# Ten minutes of users, reloads and restarts, with steady memory at the end.
+SOAK ?= 10m
+soak:
+	@contrib/install-needed demo
+	$(GO) run ./integration/soak -duration $(SOAK)
 
 # How fast it is, beside the servers' own modules: docs/performance.md. In full
 # it takes some five minutes, with BENCH=quick less than one.

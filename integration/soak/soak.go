@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	askEvery     = 250 * time.Millisecond
+	askEvery     = 400 * time.Millisecond
 	sampleEvery  = time.Second
 	reloadEvery  = 7 * time.Second
 	restartEvery = 31 * time.Second // of Prosody and of coturn in turns
