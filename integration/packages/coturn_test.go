@@ -54,33 +54,45 @@ func isSpecial(a netip.Addr) bool {
 	return false
 }
 
-// TestIntegrationExampleForCoturn starts coturn with the example. Only what the
-// example marks with CHANGE, the ports, and files that it writes are others.
-func TestIntegrationExampleForCoturn(t *testing.T) {
-	const sharedSecret = "shared-secret-of-the-example-0123456789"
-	dir := t.TempDir()
-	ca, err := lab.NewCA(dir)
+// coturnExample is the example, adapted to a test: only what it marks with CHANGE,
+// the ports, and files that it writes are others.
+type coturnExample struct {
+	dir, config   string // the configuration is in dir/turnserver.conf
+	port, tlsPort int
+	ca            *lab.CA
+}
+
+func newCoturnExample(t *testing.T, sharedSecret string) coturnExample {
+	t.Helper()
+	e := coturnExample{dir: t.TempDir(), port: freePort(t), tlsPort: freePort(t)}
+	var err error
+	if e.ca, err = lab.NewCA(e.dir); err != nil {
+		t.Fatal(err)
+	}
+	cert, key, err := e.ca.Issue(e.dir, "127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, key, err := ca.Issue(dir, "127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, tlsPort := freePort(t), freePort(t)
 	config := readFile(t, "contrib/turnserver.conf.example")
 	for old, new := range map[string]string{
-		"\nlistening-port=3478": fmt.Sprint("\nlistening-port=", port), "\ntls-listening-port=5349": fmt.Sprint("\ntls-listening-port=", tlsPort),
+		"\nlistening-port=3478": fmt.Sprint("\nlistening-port=", e.port), "\ntls-listening-port=5349": fmt.Sprint("\ntls-listening-port=", e.tlsPort),
 		"\nlistening-ip=192.0.2.10": "\nlistening-ip=127.0.0.1", "\nrelay-ip=192.0.2.10": "\nrelay-ip=127.0.0.1\nrelay-ip=::1",
 		"/etc/turnserver/fullchain.pem": cert, "/etc/turnserver/privkey.pem": key,
 		"CHANGE-the-content-of-turn.secret": sharedSecret,
 	} {
 		config = replace(t, config, old, new)
 	}
-	config += fmt.Sprintf("userdb=%[1]s/turndb\npidfile=%[1]s/pid\nlog-file=stdout\n", dir)
-	file := filepath.Join(dir, "turnserver.conf")
-	writeFile(t, file, config, 0o600)
-	startCoturn(t, dir, file, port)
+	config += fmt.Sprintf("userdb=%[1]s/turndb\npidfile=%[1]s/pid\nlog-file=stdout\n", e.dir)
+	e.config = filepath.Join(e.dir, "turnserver.conf")
+	writeFile(t, e.config, config, 0o600)
+	return e
+}
+
+func TestIntegrationExampleForCoturn(t *testing.T) {
+	const sharedSecret = "shared-secret-of-the-example-0123456789"
+	e := newCoturnExample(t, sharedSecret)
+	port, tlsPort, ca := e.port, e.tlsPort, e.ca
+	startCoturn(t, e.dir, port, "turnserver", "-c", e.config)
 
 	username, password := credential(t, port, sharedSecret)
 	for _, a := range []lab.Allocation{
@@ -238,11 +250,11 @@ func freePort(t *testing.T) int {
 	return port
 }
 
-// startCoturn runs coturn with a configuration until the test ends.
-func startCoturn(t *testing.T, dir, config string, port int) {
+// startCoturn runs a command that starts coturn, until the test ends.
+func startCoturn(t *testing.T, dir string, port int, argv ...string) {
 	t.Helper()
 	log := new(output)
-	cmd := exec.Command("turnserver", "-c", config)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

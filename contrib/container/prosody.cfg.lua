@@ -1,0 +1,18 @@
+-- Prosody 13 of compose.yaml: as much as extdisco needs. CHANGE the domain, and add
+-- what your server has.
+plugin_paths = { "/usr/local/lib/prosody/modules" }
+data_path = "/var/lib/prosody"
+modules_enabled = { "disco", "ping", "roster", "saslauth", "tls" }
+
+-- extdisco connects from its own container.
+component_interfaces = { "*" }
+component_ports = { 5347 }
+
+VirtualHost "meet.example.org"
+    authentication = "anonymous"
+    modules_enabled = { "external_services", "extdisco_bridge" }
+    extdisco_component = "turn.meet.example.org"
+
+Component "turn.meet.example.org"
+    component_secret = FileLine("/run/secrets/component.secret")
+    component_conflict_resolve = "kick_old"
