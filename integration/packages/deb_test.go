@@ -92,7 +92,7 @@ func lockMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { lock.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := lab.Poll(ctx, func(context.Context) error {
 		return syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -130,7 +130,7 @@ func wantNoTraces(t *testing.T) {
 // dpkg runs dpkg, again while somebody else holds its lock.
 func dpkg(t *testing.T, args ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var out string
 	err := lab.Poll(ctx, func(context.Context) error {
