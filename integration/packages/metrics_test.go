@@ -35,10 +35,21 @@ func exposed(t *testing.T) string {
 		_, _ = io.WriteString(w, `{"iceServers":[{"urls":"turn:turn.example.org","username":"u","credential":"p"}],"ttl":3600}`)
 	}))
 	defer provider.Close()
+	const sharedSecret = "shared-secret-of-the-metrics-0123456789"
+	ca, err := lab.NewCA(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	turn, err := lab.StartCoturn(t.Context(), lab.CoturnConfig{Dir: t.TempDir(), Secrets: []string{sharedSecret}, CA: ca})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer turn.Stop()
 	port := freePort(t)
 	config := filepath.Join(t.TempDir(), "config.toml")
-	writeFile(t, config, fmt.Sprintf("[component]\njid = %q\nserver = %q\nsecret = %q\n[[ice_server]]\nprovider = \"http\"\nurl = %q\n[http]\nlisten = \"127.0.0.1:%d\"\n",
-		jid, prosody.ComponentAddr, handshakeSecret, provider.URL, port), 0o600)
+	writeFile(t, config, fmt.Sprintf("[component]\njid = %q\nserver = %q\nsecret = %q\n[[ice_server]]\nprovider = \"http\"\nurl = %q\n[http]\nlisten = \"127.0.0.1:%d\"\n"+
+		"[[ice_server]]\nurls = [\"turns:127.0.0.1:%d\"]\nsecret = %q\n[probe]\nca_file = %q\n",
+		jid, prosody.ComponentAddr, handshakeSecret, provider.URL, port, turn.TLSPort, sharedSecret, ca.CertFile), 0o600)
 	log := new(output)
 	serve := exec.CommandContext(t.Context(), command, "serve", "--config", config)
 	serve.Stdout, serve.Stderr = log, log
@@ -64,8 +75,11 @@ func exposed(t *testing.T) string {
 		}
 		defer response.Body.Close()
 		body, err := io.ReadAll(response.Body)
-		if text = string(body); !strings.Contains(text, "extdisco_provider_credential_expiry_timestamp_seconds") {
-			return errors.New("nothing was fetched from the provider")
+		text = string(body)
+		for _, name := range []string{"extdisco_provider_credential_expiry_timestamp_seconds", "extdisco_probe_certificate_expiry_timestamp_seconds", "extdisco_probe_round_trip_seconds"} {
+			if !strings.Contains(text, name) {
+				return errors.New("there is no " + name + " yet")
+			}
 		}
 		return err
 	}); err != nil {
