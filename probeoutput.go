@@ -105,6 +105,9 @@ func resultLine(style style, a probe.AddressResult, skipped bool, now time.Time)
 }
 
 func milliseconds(d time.Duration) string {
+	if d < time.Millisecond {
+		return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000)
+	}
 	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -38,6 +39,7 @@ const (
 	KindForbidden    Kind = "forbidden"    // 403
 	KindNoBinding    Kind = "no-binding"   // an error for a binding request
 	KindCertSoon     Kind = "certificate-ends-soon"
+	KindNotRelayed   Kind = "not-relayed"
 	KindCode         Kind = "code"       // another STUN error code
 	KindConnection   Kind = "connection" // anything else
 )
@@ -88,6 +90,7 @@ var sayings = map[Kind]saying{
 	KindRedirect:     {"300: the server sends clients to another one", "write that one into urls"},
 	KindForbidden:    {"403: the server forbids it", "look at its rules (coturn: denied-peer-ip, allowed-peer-ip) and its log"},
 	KindNoBinding:    {"the server refuses binding requests without a credential", "take the stun: or stuns: server out of urls, or let the server answer everybody (coturn: secure-stun)"},
+	KindNotRelayed:   {"the credential is good, but nothing comes through the relay", "open the relay's ports for udp in the firewalls (coturn: min-port to max-port); behind a NAT, tell it its public address (coturn: external-ip). If it stands behind the same NAT as this machine, try from elsewhere"},
 	KindCertSoon:     {"the certificate ends soon", "renew it and let the server read it (coturn: SIGUSR2)"},
 	KindCode:         {"the server answered with an error", "see the server's log"},
 	KindConnection:   {"the connection failed", "see the server's log"},
@@ -103,6 +106,11 @@ func (f *Failure) Problem() string {
 		problem += namesIn(f.Err)
 	case KindCertExpired:
 		problem += periodIn(f.Err)
+	case KindNotRelayed:
+		var lost *notRelayedError
+		if errors.As(f.Err, &lost) {
+			problem += " at " + lost.relayed.String()
+		}
 	case KindMismatch, KindNoBinding:
 		problem = fmt.Sprintf("%d: %s", f.Code, problem)
 	case KindCode:
@@ -156,6 +164,9 @@ func newFailure(step Step, err error) *Failure {
 		return f
 	}
 	f.Kind = kindOf(step, err)
+	if lost := new(notRelayedError); step == StepEcho && (errors.As(err, &lost) || f.Kind == KindTimeout) {
+		f.Kind = KindNotRelayed
+	}
 	return f
 }
 
@@ -210,6 +221,17 @@ func kindOf(step Step, err error) Kind {
 
 // errNotSTUN is what an answer is that cannot be one.
 var errNotSTUN = errors.New("not a STUN message")
+
+// notRelayedError is that a datagram did not come through the relay.
+type notRelayedError struct {
+	relayed netip.AddrPort
+	err     error
+}
+
+func (e *notRelayedError) Error() string {
+	return "through " + e.relayed.String() + ": " + e.err.Error()
+}
+func (e *notRelayedError) Unwrap() error { return e.err }
 
 // errEndsSoon is behind the failure that a certificate ends soon.
 var errEndsSoon = errors.New("the certificate ends soon")

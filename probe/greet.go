@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 
@@ -29,6 +30,12 @@ type question struct {
 	asked   time.Time // when it was last sent
 }
 
+// greeting is the answer to a question.
+type greeting struct {
+	StepResult
+	mapped netip.Addr // ours, as the server sees it; invalid if it did not say
+}
+
 // greet finds out whether the server is there, and how long it takes to answer. The
 // connection is used for nothing else meanwhile.
 //
@@ -37,10 +44,10 @@ type question struct {
 // serve TURN clients all the same. So they are asked also for a Refresh without a
 // credential, when the first question stays open: its answer is 401, and nothing
 // changes on the server (RFC 8656 §7.2).
-func greet(ctx context.Context, conn net.Conn, datagrams, relays bool) (StepResult, error) {
+func greet(ctx context.Context, conn net.Conn, datagrams, relays bool) (greeting, error) {
 	questions, err := newQuestions(relays)
 	if err != nil {
-		return StepResult{}, err
+		return greeting{}, err
 	}
 	start := time.Now()
 	end := start.Add(greetTimeout)
@@ -50,10 +57,10 @@ func greet(ctx context.Context, conn net.Conn, datagrams, relays bool) (StepResu
 	messages := &messageReader{conn: conn, datagrams: datagrams}
 	for i := range retransmits {
 		if err := conn.SetDeadline(end); err != nil {
-			return StepResult{}, err
+			return greeting{}, err
 		}
 		if err := ask(conn, questions[:min(i+1, len(questions))], datagrams); err != nil {
-			return StepResult{}, err
+			return greeting{}, err
 		}
 		until := end
 		if i+1 < len(retransmits) && start.Add(retransmits[i+1]).Before(end) {
@@ -67,7 +74,7 @@ func greet(ctx context.Context, conn net.Conn, datagrams, relays bool) (StepResu
 			break
 		}
 	}
-	return StepResult{}, context.DeadlineExceeded
+	return greeting{}, context.DeadlineExceeded
 }
 
 func newQuestions(relays bool) ([]*question, error) {
@@ -85,39 +92,44 @@ func ask(conn net.Conn, questions []*question, datagrams bool) error {
 		if !datagrams && !q.asked.IsZero() {
 			continue
 		}
+		q.asked = time.Now()
 		if _, err := conn.Write(q.request.Raw); err != nil {
 			return err
 		}
-		q.asked = time.Now()
 	}
 	return nil
 }
 
 // awaitAnswer reads until the answer to one of the questions is there. Of a server
 // that relays any answer will do.
-func awaitAnswer(messages *messageReader, questions []*question, until time.Time, relays bool) (StepResult, error) {
+func awaitAnswer(messages *messageReader, questions []*question, until time.Time, relays bool) (greeting, error) {
 	if err := messages.conn.SetReadDeadline(until); err != nil {
-		return StepResult{}, err
+		return greeting{}, err
 	}
 	for {
 		raw, err := messages.next()
 		if err != nil {
-			return StepResult{}, err
+			return greeting{}, err
 		}
 		answer, err := parseAnswer(raw)
 		if err != nil && !messages.datagrams {
-			return StepResult{}, err
+			return greeting{}, err
 		}
 		q := questionOf(questions, answer)
 		if q == nil {
 			continue // over UDP anybody can send anything
 		}
-		took := StepResult{q.step, time.Since(q.asked)}
+		took := greeting{StepResult: StepResult{q.step, time.Since(q.asked)}}
 		if answer.Type == stun.BindingSuccess {
+			var mapped stun.XORMappedAddress
+			if mapped.GetFrom(answer) == nil {
+				took.mapped, _ = netip.AddrFromSlice(mapped.IP)
+				took.mapped = took.mapped.Unmap()
+			}
 			return took, nil
 		}
 		if err := answerError(answer); !relays || errors.Is(err, errNotSTUN) {
-			return StepResult{}, err
+			return greeting{}, err
 		}
 		took.Step = StepRefresh // which would have been answered alike
 		return took, nil

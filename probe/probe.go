@@ -131,8 +131,8 @@ type AddressResult struct {
 	Notes       []string     // what is no fault and still worth knowing
 }
 
-// NoteNoEcho is the note on a server that relays, but not to itself.
-const NoteNoEcho = "the credential is good; the server does not relay to its own address, so that no echo was tried"
+// NoteNoEcho is the note on a server that relays, but not to us, nor to itself.
+const NoteNoEcho = "the credential is good; the server does not relay to this machine or to itself, so that no echo was tried"
 
 // StepResult is a step that went well.
 type StepResult struct {

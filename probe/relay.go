@@ -7,10 +7,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"time"
 
+	"github.com/pion/logging"
 	"github.com/pion/turn/v5"
 )
 
@@ -18,6 +20,7 @@ import (
 type attempt struct {
 	server  Server
 	options Options
+	mapped  netip.Addr // ours, as the server sees it
 	result  AddressResult
 }
 
@@ -37,7 +40,8 @@ func tryAddress(ctx context.Context, s Server, address netip.AddrPort, o Options
 		a.result.Failure = newFailure(StepBinding, err)
 		return a.result
 	}
-	a.result.Steps = append(a.result.Steps, greeted)
+	a.result.Steps = append(a.result.Steps, greeted.StepResult)
+	a.mapped = greeted.mapped
 	if greeted.Step == StepRefresh {
 		a.result.Notes = append(a.result.Notes, "the server answers TURN only, no STUN binding requests (coturn: no-stun, secure-stun); a stun: server in urls would not work there")
 	}
@@ -111,6 +115,8 @@ func (a *attempt) allocate(ctx context.Context, conn net.Conn, datagrams bool) {
 	client, err := turn.NewClient(&turn.ClientConfig{
 		STUNServerAddr: server, TURNServerAddr: server, Conn: packets,
 		Username: a.server.Username, Password: a.server.Password,
+		RequestedAddressFamily: turn.RequestedAddressFamilyIPv4, // as browsers do, also over IPv6
+		LoggerFactory:          silent{},
 	})
 	if err != nil {
 		a.result.Failure = newFailure(StepAllocate, err)
@@ -153,16 +159,35 @@ func (a *attempt) useRelay(ctx context.Context, client *turn.Client) {
 	if a.options.Depth < Echo {
 		return
 	}
-	ok = a.step(StepPermission, func() error { return because(ctx, client.CreatePermission(relay.LocalAddr())) })
-	if !ok {
-		if a.result.Failure.Kind == KindForbidden {
-			// Well-kept servers do not relay to themselves.
-			a.result.Failure = nil
-			a.result.Notes = append(a.result.Notes, NoteNoEcho)
+	a.relay(ctx, client, relay)
+}
+
+// relay sends a datagram through the relay and back: from a socket here to the relay's
+// port, down the allocation, and the same way back. It shows that the ports of the
+// relay are open, and that its address is one that others reach. A server that does
+// not relay to this machine is asked to relay to itself.
+func (a *attempt) relay(ctx context.Context, client *turn.Client, relay net.PacketConn) {
+	if a.mapped.Is4() && a.result.Relayed.Addr().Is4() {
+		if a.permit(ctx, client, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a.mapped, 9))) {
+			a.step(StepEcho, func() error { return because(ctx, a.roundTrip(ctx, relay)) })
 		}
-		return
+		if f := a.result.Failure; f == nil || f.Kind != KindForbidden {
+			return
+		}
+		a.result.Failure = nil
 	}
-	a.step(StepEcho, func() error { return because(ctx, echo(ctx, relay)) })
+	if a.permit(ctx, client, relay.LocalAddr()) {
+		a.step(StepEcho, func() error { return because(ctx, echo(ctx, relay)) })
+	} else if a.result.Failure.Kind == KindForbidden {
+		a.result.Failure = nil // well-kept servers do not relay to themselves
+		a.result.Notes = append(a.result.Notes, NoteNoEcho)
+	}
+}
+
+// permit asks for the permission that datagrams from peer come through. RFC 8656 §9:
+// it is for the address, with any port.
+func (a *attempt) permit(ctx context.Context, client *turn.Client, peer net.Addr) bool {
+	return a.step(StepPermission, func() error { return because(ctx, client.CreatePermission(peer)) })
 }
 
 // because returns the reason of an error when that is the end of the context or of
@@ -190,24 +215,71 @@ func receive(conn net.PacketConn, client *turn.Client) error {
 	}
 }
 
-// echo sends one datagram through the relay to itself. The context has a deadline.
-func echo(ctx context.Context, relay net.PacketConn) error {
-	deadline, _ := ctx.Deadline()
-	if err := relay.SetReadDeadline(deadline); err != nil {
-		return err
+// roundTrip sends a datagram to the relay's port until it comes out of the allocation,
+// and one back.
+func (a *attempt) roundTrip(ctx context.Context, relay net.PacketConn) error {
+	var dialer net.Dialer
+	peer, err := dialer.DialContext(ctx, "udp4", a.result.Relayed.String())
+	if err != nil {
+		return &notRelayedError{a.result.Relayed, err}
 	}
+	defer peer.Close()
+	payload := []byte("there " + relay.LocalAddr().String())
+	start, buffer := time.Now(), make([]byte, maxMessage)
+	for i := range retransmits {
+		if _, err = peer.Write(payload); err != nil {
+			break
+		}
+		until := start.Add(greetTimeout)
+		if i+1 < len(retransmits) {
+			until = start.Add(retransmits[i+1])
+		}
+		var from net.Addr
+		if from, err = await(ctx, relay, payload, buffer, until); err != nil {
+			continue
+		}
+		payload = []byte("back " + relay.LocalAddr().String())
+		if _, err = relay.WriteTo(payload, from); err != nil {
+			return err
+		}
+		_, err = await(ctx, datagramConn{peer}, payload, buffer, time.Now().Add(greetTimeout))
+		break
+	}
+	if err != nil {
+		return &notRelayedError{a.result.Relayed, err}
+	}
+	return nil
+}
+
+// echo sends one datagram through the relay to itself.
+func echo(ctx context.Context, relay net.PacketConn) error {
 	payload := []byte("echo " + relay.LocalAddr().String())
 	if _, err := relay.WriteTo(payload, relay.LocalAddr()); err != nil {
 		return err
 	}
-	buffer := make([]byte, maxMessage)
+	_, err := await(ctx, relay, payload, make([]byte, maxMessage), time.Now().Add(greetTimeout))
+	if err != nil {
+		address, _ := relay.LocalAddr().(*net.UDPAddr)
+		return &notRelayedError{address.AddrPort(), err}
+	}
+	return nil
+}
+
+// await reads until the payload has come, and returns from where.
+func await(ctx context.Context, conn net.PacketConn, payload, buffer []byte, until time.Time) (net.Addr, error) {
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
+		until = deadline
+	}
+	if err := conn.SetReadDeadline(until); err != nil {
+		return nil, err
+	}
 	for {
-		n, _, err := relay.ReadFrom(buffer)
+		n, from, err := conn.ReadFrom(buffer)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if bytes.Equal(buffer[:n], payload) {
-			return nil
+			return from, nil
 		}
 	}
 }
@@ -232,3 +304,12 @@ func (c datagramConn) ReadFrom(p []byte) (int, net.Addr, error) {
 
 // WriteTo implements [net.PacketConn].
 func (c datagramConn) WriteTo(p []byte, _ net.Addr) (int, error) { return c.Write(p) }
+
+// silent is where the library's log goes: what it has to say is in its errors, and at
+// its lower levels it would tell what is in messages.
+type silent struct{}
+
+// NewLogger implements [logging.LoggerFactory].
+func (silent) NewLogger(scope string) logging.LeveledLogger {
+	return logging.NewDefaultLeveledLoggerForScope(scope, logging.LogLevelDisabled, io.Discard)
+}
