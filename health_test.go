@@ -119,8 +119,8 @@ func TestMonitorTargets(t *testing.T) {
 	}
 	want := []string{
 		"ice_server[0] stun:a.example.org:3478",
-		"ice_server[0] turn:a.example.org:3478?transport=udp 1795234200:healthcheck",
-		"ice_server[0] turns:a.example.org:5349?transport=tcp 1795234200:healthcheck",
+		"ice_server[0] turn:a.example.org:3478?transport=udp 1795320000:healthcheck",
+		"ice_server[0] turns:a.example.org:5349?transport=tcp 1795320000:healthcheck",
 		"ice_server[1] turn:b.example.org:3478?transport=udp user",
 		"ice_server[2] stun:c.example.org:3478",
 	}

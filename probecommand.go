@@ -32,9 +32,6 @@ Example: extdisco probe --timeout 3s`
 // server's log and quotas show who it is.
 const probeUser = "healthcheck"
 
-// probeLife is how long the credentials that are tried live.
-const probeLife = 10 * time.Minute
-
 // maxProbes is how many hosts are tried at once.
 const maxProbes = 8
 
@@ -152,7 +149,7 @@ func probeCredential(s iceServer, now time.Time) (turncred.Credential, error) {
 	var c turncred.Credential
 	switch {
 	case !s.sharedSecret.IsEmpty():
-		return c, turncred.NewSharedSecret(s.sharedSecret, s.pseudonymKey, s.ttl).IssueTo(&c, probeUser, now, min(s.ttl, probeLife))
+		return c, turncred.NewSharedSecret(s.sharedSecret, s.pseudonymKey, s.ttl).IssueTo(&c, probeUser, now, s.ttl)
 	case s.username != "":
 		turncred.NewStatic(s.username, s.password).Issue(&c, nil, now)
 	}
