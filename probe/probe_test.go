@@ -315,6 +315,26 @@ func TestCertificateEndsSoon(t *testing.T) {
 	}
 }
 
+func TestTryEndsWithItsContext(t *testing.T) {
+	for name, cancel := range map[string]bool{"cancelled": true, "out of time": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := make(chan struct{}, 10)
+			s := answering(t, func(int, []byte) [][]byte { asked <- struct{}{}; return nil })
+			ctx, stop := context.WithTimeout(t.Context(), 1200*time.Millisecond)
+			defer stop()
+			if cancel {
+				go func() { <-asked; stop() }()
+			}
+			start := time.Now()
+			f := Try(ctx, s, Options{}).Worst()
+			if took := time.Since(start); f == nil || f.Kind != KindTimeout || cancel != (took < time.Second) || took > 2*time.Second {
+				t.Errorf("%v after %v", f, took)
+			}
+		})
+	}
+}
+
 func TestEveryAddressIsTried(t *testing.T) {
 	s := answering(t, func(_ int, r []byte) [][]byte { return [][]byte{success(r)} })
 	s.Host = "stun.example.org"

@@ -35,9 +35,12 @@ func tryAddress(ctx context.Context, s Server, address netip.AddrPort, o Options
 	}
 	defer conn.Close()
 	datagrams := s.Transport == "udp" && !s.usesTLS()
+	// Reading knows no context: it ends when the connection is closed.
+	unwatch := context.AfterFunc(ctx, func() { conn.Close() })
+	defer unwatch()
 	greeted, err := greet(ctx, conn, datagrams, s.relays())
 	if err != nil {
-		a.result.Failure = newFailure(StepBinding, err)
+		a.result.Failure = newFailure(StepBinding, because(ctx, err))
 		return a.result
 	}
 	a.result.Steps = append(a.result.Steps, greeted.StepResult)
