@@ -16,7 +16,7 @@ import (
 type probeCommand struct {
 	JSON    bool          `name:"json" help:"Print JSON."`
 	Timeout time.Duration `help:"Give each address up after this time. Default: 5s." default:"5s" placeholder:"DURATION"`
-	CAFile  string        `help:"Trust the certificates in this PEM file as well." placeholder:"FILE"`
+	CAFile  string        `help:"Trust the certificates in this PEM file as well, instead of those in probe.ca_file." placeholder:"FILE"`
 }
 
 // Help is printed below the flags.
@@ -46,14 +46,16 @@ func (c probeCommand) Run(env *environment) error {
 	if c.Timeout <= 0 {
 		return usageError{"--timeout: more than 0"}
 	}
-	authorities, err := rootCAs(c.CAFile)
-	if err != nil {
-		return err
-	}
 	now := time.Now()
 	cfg, err := env.loadConfig(now)
 	if err != nil {
 		return err
+	}
+	authorities := cfg.probe.rootCAs
+	if c.CAFile != "" {
+		if authorities, err = rootCAs(c.CAFile); err != nil {
+			return err
+		}
 	}
 	targets, err := env.probeTargets(cfg, now)
 	results := env.tryAll(targets, tryWith(c.Timeout, authorities))

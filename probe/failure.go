@@ -31,13 +31,17 @@ const (
 	KindCertUnknown  Kind = "certificate-unknown"
 	KindTLS          Kind = "tls"
 	KindNotSTUN      Kind = "not-stun"
-	KindUnauthorized Kind = "unauthorized" // 401
-	KindMismatch     Kind = "mismatch"     // 437, 441
-	KindQuota        Kind = "quota"        // 486
-	KindCapacity     Kind = "capacity"     // 508
-	KindRedirect     Kind = "redirect"     // 300
-	KindForbidden    Kind = "forbidden"    // 403
-	KindNoBinding    Kind = "no-binding"   // an error for a binding request
+	KindUnauthorized Kind = "unauthorized"  // 401
+	KindMismatch     Kind = "mismatch"      // 437, 441
+	KindQuota        Kind = "quota"         // 486
+	KindCapacity     Kind = "capacity"      // 508
+	KindRedirect     Kind = "redirect"      // 300
+	KindForbidden    Kind = "forbidden"     // 403
+	KindNoBinding    Kind = "no-binding"    // an error for a binding request
+	KindNoIPv4       Kind = "no-ipv4-relay" // 440
+	KindOpenRelay    Kind = "open-relay"
+	KindPrivateRelay Kind = "private-relay"
+	KindSilent       Kind = "silent" // takes a connection and says nothing
 	KindCertSoon     Kind = "certificate-ends-soon"
 	KindNotRelayed   Kind = "not-relayed"
 	KindCode         Kind = "code"       // another STUN error code
@@ -89,6 +93,10 @@ var sayings = map[Kind]saying{
 	KindCapacity:     {"508: the server has no port left to relay on", "widen min-port to max-port, or add a server"},
 	KindRedirect:     {"300: the server sends clients to another one", "write that one into urls"},
 	KindForbidden:    {"403: the server forbids it", "look at its rules (coturn: denied-peer-ip, allowed-peer-ip) and its log"},
+	KindNoIPv4:       {"440: the server has no IPv4 address to relay at, and browsers ask for one", "give it one (coturn: relay-ip, external-ip)"},
+	KindOpenRelay:    {"the server relays for everybody: it asked for no credential", "make it ask for one before others find it (coturn: use-auth-secret and static-auth-secret instead of no-auth)"},
+	KindPrivateRelay: {"the server is on the Internet, and the relay addresses that it gives out are not", "tell it its public address (coturn: external-ip=PUBLIC/PRIVATE, or relay-ip)"},
+	KindSilent:       {"something takes the connection and does not answer", "see whether the port belongs to the server, and not to something else, such as a web server; then the server's log"},
 	KindNoBinding:    {"the server refuses binding requests without a credential", "take the stun: or stuns: server out of urls, or let the server answer everybody (coturn: secure-stun)"},
 	KindNotRelayed:   {"the credential is good, but nothing comes through the relay", "open the relay's ports for udp in the firewalls (coturn: min-port to max-port); behind a NAT, tell it its public address (coturn: external-ip). If it stands behind the same NAT as this machine, try from elsewhere"},
 	KindCertSoon:     {"the certificate ends soon", "renew it and let the server read it (coturn: SIGUSR2)"},
@@ -144,7 +152,7 @@ func (f *Failure) reason() string {
 	if !errors.As(f.Err, &turnErr) {
 		return ""
 	}
-	reason := []rune(string(turnErr.ErrorCodeAttr.Reason))
+	reason := []rune(strings.TrimRight(string(turnErr.ErrorCodeAttr.Reason), "\x00 ")) // coturn pads
 	return string(reason[:min(len(reason), 60)])
 }
 
@@ -178,6 +186,8 @@ func kindOfCode(code int) Kind {
 		return KindUnauthorized
 	case 403:
 		return KindForbidden
+	case 440:
+		return KindNoIPv4
 	case 437, 441:
 		return KindMismatch
 	case 486:
@@ -213,6 +223,10 @@ func kindOf(step Step, err error) Kind {
 		return KindTimeout
 	case errors.Is(err, errNotSTUN):
 		return KindNotSTUN
+	case errors.Is(err, errOpenRelay):
+		return KindOpenRelay
+	case errors.Is(err, errPrivateRelay):
+		return KindPrivateRelay
 	case step == StepTLS:
 		return KindTLS
 	}

@@ -50,8 +50,8 @@ type Health struct {
 	Failure  *Failure // what went wrong at the last try; nil when all was well
 	Failures int      // in a row
 	// Impaired says that a server which is up needs somebody to look at it, for the
-	// reason in Failure: it has no room, one of the addresses of its name is dead, or
-	// its certificate ends soon.
+	// reason in Failure: it has no room, one of the addresses of its name is dead, it
+	// is set up wrongly, or its certificate ends soon.
 	Impaired  bool
 	RoundTrip time.Duration
 	NotAfter  time.Time // end of the certificate; zero without TLS
@@ -177,7 +177,7 @@ func (m *Monitor) note(index int, r Result, depth Depth, now time.Time) (again b
 		return h.isUndecided() // an answer to a binding says nothing about the credential
 	}
 	before, impaired := h.State, h.Impaired
-	h.count(failure, failure != nil && (r.works() || isBusy(failure)))
+	h.count(failure, failure != nil && (r.works() || isNoOutage(failure)))
 	h.State = h.next()
 	h.Impaired = h.isImpaired()
 	if (h.State != before || h.Impaired != impaired) && m.cfg.Changed != nil {
@@ -211,7 +211,7 @@ func (h *Health) isImpaired() bool {
 	switch f := h.Failure; {
 	case h.State != Up || f == nil:
 		return false
-	case isBusy(f) || isEnding(f) || h.Failures >= Fall:
+	case isNoOutage(f) || isEnding(f) || h.Failures >= Fall:
 		return true
 	}
 	return h.Impaired
@@ -263,9 +263,14 @@ func (h *Health) next() State {
 // give out.
 func isMisconfiguration(f *Failure) bool { return f.Kind == KindUnauthorized }
 
-// isBusy reports whether the server works but has no room.
-func isBusy(f *Failure) bool {
-	return f.Kind == KindQuota || f.Kind == KindCapacity || f.Kind == KindRedirect
+// isNoOutage reports whether a server is there for clients all the same: it has no
+// room, or sends them elsewhere, or an administrator has set it up wrongly.
+func isNoOutage(f *Failure) bool {
+	switch f.Kind {
+	case KindQuota, KindCapacity, KindRedirect, KindOpenRelay, KindPrivateRelay:
+		return true
+	}
+	return false
 }
 
 func isEnding(f *Failure) bool { return f.Kind == KindCertSoon }

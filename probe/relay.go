@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -41,6 +40,9 @@ func tryAddress(ctx context.Context, s Server, address netip.AddrPort, o Options
 	greeted, err := greet(ctx, conn, datagrams, s.relays())
 	if err != nil {
 		a.result.Failure = newFailure(StepBinding, because(ctx, err))
+		if a.result.Failure.Kind == KindTimeout && !datagrams {
+			a.result.Failure.Kind = KindSilent
+		}
 		return a.result
 	}
 	a.result.Steps = append(a.result.Steps, greeted.StepResult)
@@ -114,6 +116,7 @@ func (a *attempt) allocate(ctx context.Context, conn net.Conn, datagrams bool) {
 	ctx, lost := context.WithCancelCause(ctx)
 	defer lost(nil)
 	packets := packetConn(conn, datagrams)
+	in := newInbound(packets)
 	server := conn.RemoteAddr().String()
 	client, err := turn.NewClient(&turn.ClientConfig{
 		STUNServerAddr: server, TURNServerAddr: server, Conn: packets,
@@ -132,7 +135,7 @@ func (a *attempt) allocate(ctx context.Context, conn net.Conn, datagrams bool) {
 	received := make(chan struct{})
 	go func() {
 		defer close(received)
-		lost(receive(packets, client))
+		lost(in.receive(client))
 	}()
 	// Some steps know no context: they end when the client is closed.
 	unwatch := context.AfterFunc(ctx, client.Close)
@@ -142,22 +145,34 @@ func (a *attempt) allocate(ctx context.Context, conn net.Conn, datagrams bool) {
 		conn.Close()
 		<-received
 	}()
-	a.useRelay(ctx, client)
+	a.useRelay(ctx, client, in)
 }
 
 // useRelay does the steps from the allocation on.
-func (a *attempt) useRelay(ctx context.Context, client *turn.Client) {
+func (a *attempt) useRelay(ctx context.Context, client *turn.Client, in *inbound) {
 	var relay net.PacketConn
 	ok := a.step(StepAllocate, func() (err error) {
 		relay, err = client.AllocateWithContext(ctx)
-		return because(ctx, err)
+		return because(ctx, in.explain(err))
 	})
 	if !ok {
+		if a.result.Failure.Kind == KindOpenRelay {
+			_, _ = in.conn.WriteTo(freeing(), nil)
+			in.awaitFreed(ctx.Done())
+		}
 		return
 	}
-	defer relay.Close() // a Refresh with lifetime 0
+	defer func() {
+		relay.Close() // a Refresh with lifetime 0
+		in.awaitFreed(ctx.Done())
+	}()
 	if address, ok := relay.LocalAddr().(*net.UDPAddr); ok {
-		a.result.Relayed = address.AddrPort()
+		a.result.Relayed = netip.AddrPortFrom(address.AddrPort().Addr().Unmap(), uint16(address.Port))
+	}
+	if isPrivateRelay(a.result.Address.Addr(), a.result.Relayed.Addr()) {
+		a.result.Failure = newFailure(StepAllocate, errPrivateRelay)
+		a.result.Steps = a.result.Steps[:len(a.result.Steps)-1]
+		return
 	}
 	if a.options.Depth < Echo {
 		return
@@ -200,22 +215,6 @@ func because(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	return err
-}
-
-// receive feeds the client until the connection fails or is closed. The client's
-// own Listen would do the same in a goroutine that nobody can wait for, and would
-// keep the error to itself.
-func receive(conn net.PacketConn, client *turn.Client) error {
-	buffer := make([]byte, 65535)
-	for {
-		n, from, err := conn.ReadFrom(buffer)
-		if err != nil {
-			return err
-		}
-		if _, err := client.HandleInbound(buffer[:n], from); err != nil {
-			return fmt.Errorf("%w: %w", errNotSTUN, err)
-		}
-	}
 }
 
 // roundTrip sends a datagram to the relay's port until it comes out of the allocation,

@@ -13,8 +13,10 @@ type CoturnConfig struct {
 	// Secrets are the shared secrets of TURN REST credentials, in order.
 	// Users are static accounts, name to password. coturn knows one kind at a
 	// time, so that exactly one of the two must be set.
-	Secrets []string
-	Users   map[string]string
+	// An open relay has neither and lets everybody in.
+	Secrets   []string
+	Users     map[string]string
+	OpenRelay bool
 
 	Realm string // default "example.org"
 
@@ -45,7 +47,7 @@ type coturnSettings struct {
 // StartCoturn starts coturn 4.6 in cfg.Dir. Its log names the user of each
 // allocation.
 func StartCoturn(ctx context.Context, cfg CoturnConfig) (*Coturn, error) {
-	if (len(cfg.Secrets) == 0) == (len(cfg.Users) == 0) {
+	if !cfg.OpenRelay && (len(cfg.Secrets) == 0) == (len(cfg.Users) == 0) {
 		return nil, errors.New("lab: coturn needs either secrets or users")
 	}
 	if cfg.Realm == "" {
