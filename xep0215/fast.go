@@ -43,7 +43,7 @@ func (h *Handler) AppendFast(dst []byte, ns string, element, requester []byte, n
 	defer h.scratch.Put(sc)
 	groups := h.offer.Groups(requester, now)
 	q := &sc.fast
-	if isMostUsual(ns, element) {
+	if len(element) == len(mostUsual) { // no other request is as short
 		q.Request = Request{NS: ns}
 	} else {
 		q.read(ns, element)

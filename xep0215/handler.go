@@ -40,6 +40,7 @@ type Offer interface {
 type Group struct {
 	issuer  Issuer
 	entries []groupEntry
+	whole   [][]byte // all entries; see joined
 }
 
 type groupEntry struct {
@@ -65,6 +66,7 @@ func NewGroup(issuer Issuer, services ...Service) *Group {
 		}
 		g.entries = append(g.entries, e)
 	}
+	g.whole = joined(g.entries)
 	return g
 }
 
@@ -98,6 +100,19 @@ func issued(issuer Issuer, requester []byte, now time.Time) *Credential {
 		return nil
 	}
 	return c
+}
+
+// joined returns the services in pieces: behind each piece but the last one a
+// credential goes.
+func joined(entries []groupEntry) [][]byte {
+	pieces, last := [][]byte(nil), []byte(nil)
+	for _, e := range entries {
+		last = append(last, e.xml...)
+		if e.restricted {
+			pieces, last = append(pieces, last), nil
+		}
+	}
+	return append(pieces, last)
 }
 
 func appendService(dst []byte, s Service) []byte {
@@ -169,9 +184,14 @@ func (h *Handler) AppendReply(dst []byte, r Request, requester []byte, now time.
 // appendReply answers from the groups.
 func (sc *scratch) appendReply(dst []byte, r *Request, groups []*Group, requester []byte, now time.Time) ([]byte, error) {
 	sc.offered, sc.selected, sc.sent = 0, 0, 0
+	everything := r.Type == "" && len(r.Credentials) == 0
 	reply := appendRoot(dst, r)
 	for _, g := range groups {
-		reply = sc.appendGroup(reply, g, r, requester, now)
+		if everything {
+			reply = sc.appendWhole(reply, g, requester, now)
+		} else {
+			reply = sc.appendGroup(reply, g, r, requester, now)
+		}
 	}
 	switch {
 	case sc.offered == 0, sc.selected > 0 && sc.sent == 0:
@@ -179,38 +199,58 @@ func (sc *scratch) appendReply(dst []byte, r *Request, groups []*Group, requeste
 	case sc.selected == 0 && len(r.Credentials) > 0:
 		return dst, notFound()
 	}
-	reply = append(reply, "</"...)
-	reply = append(reply, r.element()...)
-	return append(reply, '>'), nil
+	if len(r.Credentials) > 0 {
+		return append(reply, "</credentials>"...), nil
+	}
+	return append(reply, "</services>"...), nil
 }
 
-// appendGroup appends the services of the group that the request selects. Those
-// for which there is no credential are left out.
+// appendWhole appends all services of the group. Those for which there is no
+// credential are left out.
+func (sc *scratch) appendWhole(dst []byte, g *Group, requester []byte, now time.Time) []byte {
+	sc.offered += len(g.entries)
+	sc.selected += len(g.entries)
+	last := len(g.whole) - 1
+	if last > 0 && !sc.issue(g.issuer, requester, now) {
+		for _, e := range g.entries {
+			if !e.restricted {
+				sc.sent++
+				dst = append(dst, e.xml...)
+			}
+		}
+		return dst
+	}
+	for _, piece := range g.whole[:last] {
+		dst = append(dst, piece...)
+		dst = append(dst, sc.attrs...)
+	}
+	sc.sent += len(g.entries)
+	return append(dst, g.whole[last]...)
+}
+
+// appendGroup appends the services of the group that the request selects, as
+// appendWhole does.
 func (sc *scratch) appendGroup(dst []byte, g *Group, r *Request, requester []byte, now time.Time) []byte {
 	sc.offered += len(g.entries)
-	all := r.Type == "" && len(r.Credentials) == 0
 	asked, given := false, false
-	selected, sent := 0, 0
 	for i := range g.entries {
 		e := &g.entries[i]
-		if !all && !r.Selects(e.key, e.restricted) {
+		if !r.Selects(e.key, e.restricted) {
 			continue
 		}
-		selected++
+		sc.selected++
 		if e.restricted && !asked {
 			asked, given = true, sc.issue(g.issuer, requester, now)
 		}
 		if e.restricted && !given {
 			continue
 		}
-		sent++
+		sc.sent++
 		dst = append(dst, e.xml...)
 		if e.restricted {
 			dst = append(dst, sc.attrs...)
 		}
 	}
-	sc.selected += selected
-	sc.sent += sent
 	return dst
 }
 
@@ -254,22 +294,17 @@ func (l *lead) append(dst []byte, expires time.Time) []byte {
 }
 
 func appendRoot(dst []byte, r *Request) []byte {
-	dst = append(dst, '<')
-	dst = append(dst, r.element()...)
-	dst = append(dst, " xmlns='"...)
+	if len(r.Credentials) > 0 {
+		dst = append(dst, "<credentials xmlns='"...)
+	} else {
+		dst = append(dst, "<services xmlns='"...)
+	}
 	dst = append(dst, r.namespace()...)
 	if r.Type != "" && len(r.Credentials) == 0 { // XEP-0215 §3.2 echoes the type
 		dst = append(dst, "' type='"...)
 		dst = xmltext.AppendAttr(dst, r.Type)
 	}
 	return append(dst, "'>"...)
-}
-
-func (r *Request) element() string {
-	if len(r.Credentials) > 0 {
-		return "credentials"
-	}
-	return "services"
 }
 
 func (r *Request) namespace() string {
