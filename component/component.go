@@ -109,13 +109,13 @@ type Config struct {
 // Component is an XMPP component. Make one with [New] and run it with
 // [Component.Run].
 type Component struct {
-	cfg   Config
-	jid   jid.JID
-	hosts map[string]string // those that are trusted, each by itself
-	fast  []fastNamespace
-	disco disco
-	watch watch
-	pulse pulse
+	cfg        Config
+	jid        jid.JID
+	hosts      map[string]string // those that are trusted, each by itself
+	namespaces []namespace
+	disco      disco
+	watch      watch
+	pulse      pulse
 }
 
 // New returns a component that is not connected yet.
@@ -137,12 +137,30 @@ func New(cfg Config) (*Component, error) {
 		cfg.Observer = noObserver{}
 	}
 	cfg.JID = address.String() // as the server writes it: some end the stream for a from in capitals
-	c := &Component{cfg: cfg, jid: address, hosts: map[string]string{}, fast: fastNamespaces(cfg.Namespaces), disco: newDisco(cfg),
-		pulse: pulse{start: time.Now()}}
+	c := &Component{cfg: cfg, jid: address, hosts: map[string]string{}, disco: newDisco(cfg), pulse: pulse{start: time.Now()}}
 	for _, h := range cfg.Hosts {
 		c.hosts[h] = h
 	}
+	for _, n := range cfg.Namespaces {
+		c.namespaces = append(c.namespaces, newNamespace(n))
+	}
 	return c, nil
+}
+
+// namespace is a Namespace and what else its Handler can do.
+type namespace struct {
+	Namespace
+	preparer Preparer
+	fast     FastHandler // for what is answered to everybody only
+}
+
+func newNamespace(n Namespace) namespace {
+	known := namespace{Namespace: n}
+	known.preparer, _ = n.Handler.(Preparer)
+	if !n.HostsOnly {
+		known.fast, _ = n.Handler.(FastHandler)
+	}
+	return known
 }
 
 // ParseJID reads the address of a component: a domain, without local part and

@@ -40,27 +40,9 @@ type FastHandler interface {
 // stanza costs that is given up at its end.
 const maxFast = 4 << 10
 
-// fastNamespace is a namespace whose Handler is a FastHandler.
-type fastNamespace struct {
-	*Namespace
-	handler FastHandler
-}
-
-// fastNamespaces are those of all that are answered to everybody.
-func fastNamespaces(namespaces []Namespace) []fastNamespace {
-	var fast []fastNamespace
-	for i := range namespaces {
-		n := &namespaces[i]
-		if h, ok := n.Handler.(FastHandler); ok && !n.HostsOnly {
-			fast = append(fast, fastNamespace{n, h})
-		}
-	}
-	return fast
-}
-
 // fastRequest is a request in the bytes that it was read from.
 type fastRequest struct {
-	namespace fastNamespace
+	namespace *namespace
 	payload   []byte
 	outer     fastIQ
 	wrapping  *fastWrapping // nil if nobody has forwarded it
@@ -88,15 +70,15 @@ func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 	}
 	asked := &r.asked
 	*asked = Request{NS: q.namespace.NS, Requester: q.requester(), Now: now, Route: routeOf(q.wrapping != nil)}
-	err := r.admit(q.namespace.Namespace, "", asked)
+	err := r.admit(q.namespace, "", asked)
 	if err == errDeferred {
 		return dst, q.len
 	}
 	reply = q.appendOpen(dst, false)
 	if err == nil {
-		reply, err = q.namespace.handler.AppendFast(reply, q.payload, asked)
+		reply, err = q.namespace.fast.AppendFast(reply, q.payload, asked)
 	}
-	r.answered(q.namespace.Namespace, q.wrapping != nil, "", err, now)
+	r.answered(q.namespace, q.wrapping != nil, "", err, now)
 	if err == nil {
 		if reply = q.appendClose(reply); len(reply)-mark <= maxReply {
 			return reply, q.len
@@ -146,8 +128,12 @@ func (r *responder) readFast(q *fastRequest, b []byte) bool {
 	default:
 		return false
 	}
-	for _, n := range r.c.fast {
-		if size := n.handler.FastLen(n.NS, rest); size > 0 {
+	for i := range r.c.namespaces {
+		n := &r.c.namespaces[i]
+		if n.fast == nil {
+			continue
+		}
+		if size := n.fast.FastLen(n.NS, rest); size > 0 {
 			q.namespace, q.payload, rest = n, rest[:size], rest[size:]
 			q.len = len(b) - len(rest) + len(end)
 			return hasPrefix(rest, end)

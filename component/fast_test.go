@@ -277,7 +277,7 @@ func TestFastAndSlowStanzasInOneStream(t *testing.T) {
 // slow path then answers.
 func TestFastPathSurvivesPanic(t *testing.T) {
 	c, _ := newFastComponent(t)
-	c.fast[0].handler = panicking{}
+	c.namespaces[0].fast = panicking{}
 	r := &newLink(c, nil, nil).responder
 	if reply, n := r.fast([]byte("before"), []byte(directly(ask)), testTime); n != 0 || string(reply) != "before" {
 		t.Errorf("%d, %q", n, reply)

@@ -160,8 +160,8 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 			return append(dst, r.c.disco.version...), nil
 		}
 	}
-	for i := range r.c.cfg.Namespaces {
-		n := &r.c.cfg.Namespaces[i]
+	for i := range r.c.namespaces {
+		n := &r.c.namespaces[i]
 		if n.NS != start.Name.Space || n.HostsOnly && iq != 0 {
 			continue
 		}
@@ -182,7 +182,7 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 
 // answered tells of the reply to a request in the namespace n. The address from
 // matters in a namespace for hosts only.
-func (r *responder) answered(n *Namespace, delegated bool, from string, err error, now time.Time) {
+func (r *responder) answered(n *namespace, delegated bool, from string, err error, now time.Time) {
 	r.observe(n.NS, delegated, err, now)
 	switch {
 	case err == nil && n.HostsOnly:
@@ -197,7 +197,7 @@ func (r *responder) answered(n *Namespace, delegated bool, from string, err erro
 // admit asks the gate, and the Handler whether it is ready. What is for hosts only
 // is for a host itself, not for an address with a resource at it; the address from
 // matters in such a namespace only.
-func (r *responder) admit(n *Namespace, from string, request *Request) error {
+func (r *responder) admit(n *namespace, from string, request *Request) error {
 	if r.last {
 		return nil
 	}
@@ -210,8 +210,8 @@ func (r *responder) admit(n *Namespace, from string, request *Request) error {
 			return err
 		}
 	}
-	if p, ok := n.Handler.(Preparer); ok {
-		if r.wait = p.Prepare(request); r.wait != nil {
+	if n.preparer != nil {
+		if r.wait = n.preparer.Prepare(request); r.wait != nil {
 			return errDeferred
 		}
 	}

@@ -255,7 +255,7 @@ func TestRepliesAreFlushedInTime(t *testing.T) {
 		t.Errorf("%d replies in %d writes", n, out.writes)
 	}
 	// One reply that is very large must not keep its memory.
-	l.responder.c.cfg.Namespaces[0].Handler = &TestHandler{Reply: func(dst []byte, _ *Request) ([]byte, error) {
+	l.responder.c.namespaces[0].Handler = &TestHandler{Reply: func(dst []byte, _ *Request) ([]byte, error) {
 		return append(dst, "<a>"+strings.Repeat("x", maxReply/2)+"</a>"...), nil
 	}}
 	l.framer.added(copy(l.framer.space(), directly(ask)))
