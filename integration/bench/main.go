@@ -66,6 +66,7 @@ type bench struct {
 	plan
 	dir                 string
 	extdisco, yardstick string // commands
+	metrics             string // what turns them on in config.toml; empty if there are none
 	noise               noise
 	table               table
 }
@@ -82,6 +83,9 @@ func run(ctx context.Context, dir string, quick bool, only string) error {
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("cannot build %s: %w\n%s", source, err, out)
 		}
+	}
+	if err := b.findMetrics(ctx); err != nil {
+		return err
 	}
 	b.noise.sample()
 	for _, section := range []struct {
@@ -104,6 +108,9 @@ func run(ctx context.Context, dir string, quick bool, only string) error {
 	}
 	b.noise.sample()
 	fmt.Print(b.table.String())
+	if b.metrics == "" {
+		fmt.Print("\nWithout metrics, which this extdisco does not have.\n")
+	}
 	fmt.Printf("\n%s, %d processors, Linux %s, %s. %s All of it took %.0f s.\n",
 		processor(), runtime.NumCPU(), kernel(), runtime.Version(), b.noise.String(), time.Since(start).Seconds())
 	return nil

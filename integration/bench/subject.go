@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -71,12 +72,12 @@ func (b *bench) command(name, dir, address, jid, host string, services int) ([]s
 		return []string{b.yardstick, "minimal", address, jid, handshakeSecret, sharedSecret, fmt.Sprint(services)}, nil
 	}
 	config := filepath.Join(dir, "config.toml")
-	return []string{b.extdisco, "serve", "--config", config}, os.WriteFile(config, []byte(extdiscoConfig(address, jid, host, services)), 0o600)
+	return []string{b.extdisco, "serve", "--config", config}, os.WriteFile(config, []byte(b.extdiscoConfig(address, jid, host, services)), 0o600)
 }
 
 // extdiscoConfig has everything on: access control, pseudonyms, limits that are
 // counted but not reached, metrics.
-func extdiscoConfig(address, jid, host string, services int) string {
+func (b *bench) extdiscoConfig(address, jid, host string, services int) string {
 	urls := []string{`"stun:` + relay + `:3478"`}
 	for i := 1; i < services; i++ {
 		urls = append(urls, fmt.Sprintf(`"turn:%s:%d?transport=udp"`, relay, 3478+i))
@@ -98,7 +99,7 @@ total   = "1000000000/s"
 urls   = [%[6]s]
 secret = %[7]q
 ttl    = "24h"
-`, jid, address, handshakeSecret, host, metricsConfig, strings.Join(urls, ", "), sharedSecret)
+`, jid, address, handshakeSecret, host, b.metrics, strings.Join(urls, ", "), sharedSecret)
 }
 
 // stop ends the program and its stream.
@@ -123,4 +124,22 @@ func (s *subject) cpuOf(f func() (load, error)) (load, error) {
 }
 
 // metricsConfig turns the metrics on.
-const metricsConfig = ""
+const metricsConfig = "[http]\nlisten = \"127.0.0.1:0\"\n"
+
+// findMetrics leaves the metrics off when this extdisco has none.
+func (b *bench) findMetrics(ctx context.Context) error {
+	dir, err := b.folder("check")
+	if err != nil {
+		return err
+	}
+	b.metrics = metricsConfig
+	argv, err := b.command(extdisco, dir, "127.0.0.1:5347", componentJID, host, 2)
+	if err != nil {
+		return err
+	}
+	if out, err := exec.CommandContext(ctx, argv[0], "check", "--config", argv[len(argv)-1]).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "bench: without metrics, since\n%s", out)
+		b.metrics = ""
+	}
+	return nil
+}
