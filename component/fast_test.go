@@ -105,6 +105,7 @@ var usual = []string{
 	directly("<credentials xmlns='urn:xmpp:extdisco:1'><service host='other.test'></service><service host='turn.test'/></credentials>"),
 	directly("<credentials xmlns='urn:xmpp:extdisco:2'><service type='stun' host='stun.test'/></credentials>"),
 	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), " to='meet.test'", "", 1),
+	strings.Replace(strings.Replace(forwarded(nsDelegation2, innerGet(ask)), " to='meet.test'", "", 1), "from='meet.test'", "from='guest.meet.test'", 1),
 	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), " to='meet.test'", " to='juliet@meet.test'", 1),
 }
 
@@ -124,7 +125,10 @@ var unusual = []string{
 	strings.Replace(directly(ask), "'q1'", `"o'hara"`, 1), strings.Replace(directly(ask), " id='q1'", "", 1), strings.Replace(directly(ask), "turn.meet.test", "turn.meet.test/x", 1),
 	strings.Replace(directly(ask), "<iq ", "<iq xmlns='jabber:server' ", 1), strings.Replace(directly(ask), "<iq ", "<iq a:b='c' ", 1),
 	strings.Replace(directly(ask), "</iq>", "</iq >", 1), strings.Replace(directly(ask), "</iq>", "</message>", 1),
+	strings.Replace(directly(ask), "id='q1'", "id='q1' id='q2'", 1), strings.Replace(directly(ask), " to='", " from='romeo@meet.test' to='", 1),
 	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), "from='meet.test'", "from='evil.test'", 1),
+	strings.Replace(forwarded(nsDelegation2, strings.Replace(innerGet(ask), " to='meet.test'", "", 1)), "from='meet.test'", "from='evil.test'", 1),
+	strings.Replace(forwarded(nsDelegation2, strings.Replace(innerGet(ask), " to='meet.test'", " to='juliet@meet.test'", 1)), "from='meet.test'", "from='evil.test'", 1),
 	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), " to='meet.test'", " to='romeo@meet.test'", 1),
 	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), "jabber:client", "jabber:server", 1),
 	forwarded(nsDelegation2, innerGet(ask)+innerGet(ask)), forwarded(nsDelegation2, directly(ask)), forwarded("urn:xmpp:delegation:3", innerGet(ask)),
@@ -288,3 +292,53 @@ type panicking struct{ fastHandler }
 
 func (panicking) FastLen(string, []byte) int                           { return len(ask) }
 func (panicking) AppendFast(dst, _ []byte, _ *Request) ([]byte, error) { panic("oh") }
+
+// waiting is a fastHandler that is ready when its channel is closed.
+type waiting struct {
+	fastHandler
+	channel chan struct{}
+}
+
+func (w waiting) Prepare(r *Request) <-chan struct{} {
+	select {
+	case <-w.channel:
+		return nil
+	default:
+		return w.channel
+	}
+}
+
+// A request whose Handler is not ready is admitted once, and answered with the
+// same bytes later.
+func TestFastPathDefers(t *testing.T) {
+	for _, frame := range []string{directly(ask), forwarded(nsDelegation2, innerGet(askCredentials))} {
+		c, gate := newFastComponent(t)
+		h := waiting{c.namespaces[0].Handler.(fastHandler), make(chan struct{})}
+		want := string((&newLink(c, nil, nil).responder).slow(nil, []byte(frame), false, testTime))
+		gate.admitted, gate.answers = nil, nil
+		c.namespaces[0] = newNamespace(Namespace{NS: TestNS, Handler: h})
+
+		var conn writtenTo
+		l := newLink(c, &conn, []byte(frame))
+		woken := make(chan struct{})
+		l.deferred.wake = func() { close(woken) }
+		if err := l.answerBuffered(t.Context(), testTime); err != nil {
+			t.Fatal(err)
+		}
+		if conn.Len() > 0 || len(gate.admitted) != 1 || len(gate.answers) != 0 {
+			t.Errorf("before it was ready: %q, admitted %d times, %d answers", conn.String(), len(gate.admitted), len(gate.answers))
+		}
+		close(h.channel)
+		<-woken
+		if err := l.answerDeferred(t.Context(), testTime); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if conn.String() != want || len(gate.admitted) != 1 || len(gate.answers) != 1 {
+			t.Errorf("in the end: %q, want %q; admitted %d times, %d answers", conn.String(), want, len(gate.admitted), len(gate.answers))
+		}
+		l.deferred.end()
+	}
+}
