@@ -131,6 +131,7 @@ var unusual = []string{
 	strings.Replace(forwarded(nsDelegation2, strings.Replace(innerGet(ask), " to='meet.test'", " to='juliet@meet.test'", 1)), "from='meet.test'", "from='evil.test'", 1),
 	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), " to='meet.test'", " to='romeo@meet.test'", 1),
 	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), "jabber:client", "jabber:server", 1),
+	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), "type='get'", "type='set'", 1), strings.Replace(directly(ask), "juliet@meet.test/balcony", "", 1),
 	forwarded(nsDelegation2, innerGet(ask)+innerGet(ask)), forwarded(nsDelegation2, directly(ask)), forwarded("urn:xmpp:delegation:3", innerGet(ask)),
 	"<message/>", "<presence from='a@b'/>", "<iq>", "<iq type='result' id='1' from='a' to='b'/>",
 }
