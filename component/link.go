@@ -80,36 +80,38 @@ func (l *link) serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, l.leave)
 	defer stop()
 	defer l.deferred.end()
-	pinged, quiet := false, time.Now() // since when the server is silent, or was pinged
-	l.c.watch.start(quiet)
+	now := time.Now()           // asked for once each time round
+	pinged, quiet := false, now // since when the server is silent, or was pinged
+	l.c.watch.start(now)
 	for {
-		l.c.pulse.beat(time.Now())
-		if err := l.answerDeferred(ctx, time.Now()); err != nil {
+		l.c.pulse.beat(now)
+		if err := l.answerDeferred(ctx, now); err != nil {
 			return err
 		}
-		if err := l.answerBuffered(ctx, time.Now()); err != nil {
+		if err := l.answerBuffered(ctx, now); err != nil {
 			return err
 		}
 		if l.lost {
 			return errors.Join(errDelegationLost, l.closeStream(ctx, time.Now().Add(closeWait)))
 		}
-		err := l.read(ctx, min(silence-time.Since(quiet), time.Until(l.c.watch.next)))
+		err := l.read(ctx, earlier(quiet.Add(silence), l.c.watch.next))
+		now = time.Now()
 		switch {
 		case ctx.Err() != nil:
 			<-l.leaving // or it would cut a deadline of the shutdown short
 			return l.shutDown(ctx)
 		case err == nil:
-			pinged, quiet = false, time.Now()
+			pinged, quiet = false, now
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
-		case time.Since(quiet) < silence: // woken for a deferred reply or the watch
+		case now.Sub(quiet) < silence: // woken for a deferred reply or the watch
 		case pinged:
 			return errSilent
 		default:
-			pinged, quiet = true, time.Now()
+			pinged, quiet = true, now
 			l.out = l.appendPing(l.out)
 		}
-		l.out = l.c.watch.appendQuestions(l.out, l.c.cfg.JID, time.Now())
+		l.out = l.c.watch.appendQuestions(l.out, l.c.cfg.JID, now)
 	}
 }
 
@@ -122,9 +124,16 @@ func (l *link) leave() {
 	close(l.leaving)
 }
 
-// read waits for bytes, at most for the timeout or until ctx ends.
-func (l *link) read(ctx context.Context, timeout time.Duration) error {
-	if err := l.conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// read waits for bytes, at most until the instant or until ctx ends.
+func (l *link) read(ctx context.Context, until time.Time) error {
+	if err := l.conn.SetReadDeadline(until); err != nil {
 		return err
 	}
 	if ctx.Err() != nil || l.deferred.ready() {
@@ -231,7 +240,7 @@ func (l *link) shutDown(ctx context.Context) error {
 		if err := l.answerBuffered(ctx, time.Now()); err != nil {
 			return ignoreClosed(err)
 		}
-		if err := l.read(context.Background(), drainQuiet); err != nil {
+		if err := l.read(context.Background(), time.Now().Add(drainQuiet)); err != nil {
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
 				return ignoreClosed(err)
 			}
