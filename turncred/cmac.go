@@ -3,7 +3,7 @@ package turncred
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/subtle"
+	"encoding/binary"
 )
 
 // cmac is AES-CMAC-PRF-128 (RFC 4615): AES-CMAC (RFC 4493) with a key of any
@@ -48,20 +48,28 @@ func doubled(b [aes.BlockSize]byte) [aes.BlockSize]byte {
 // sum returns the 16 bytes for the message, which are good until the next call.
 // RFC 4493 §2.4.
 func (c *cmac) sum(message []byte) []byte {
-	x := c.state[:]
-	clear(x)
+	x := &c.state
+	clear(x[:])
 	for len(message) > aes.BlockSize {
-		subtle.XORBytes(x, x, message[:aes.BlockSize])
-		c.block.Encrypt(x, x)
+		xor(x, (*[aes.BlockSize]byte)(message))
+		c.block.Encrypt(x[:], x[:])
 		message = message[aes.BlockSize:]
 	}
-	last := c.k1[:]
-	if len(message) < aes.BlockSize {
-		last = c.k2[:]
-		x[len(message)] ^= 0x80
+	key, last := &c.k1, [aes.BlockSize]byte{}
+	if n := copy(last[:], message); n < aes.BlockSize {
+		key, last[n] = &c.k2, 0x80
 	}
-	subtle.XORBytes(x, x, message)
-	subtle.XORBytes(x, x, last)
-	c.block.Encrypt(x, x)
-	return x
+	xor(x, &last)
+	xor(x, key)
+	c.block.Encrypt(x[:], x[:])
+	return x[:]
+}
+
+// xor is subtle.XORBytes for one block, whose checks would take longer than it.
+func xor(x, y *[aes.BlockSize]byte) {
+	const half = aes.BlockSize / 2
+	low := binary.NativeEndian.Uint64(x[:half]) ^ binary.NativeEndian.Uint64(y[:half])
+	high := binary.NativeEndian.Uint64(x[half:]) ^ binary.NativeEndian.Uint64(y[half:])
+	binary.NativeEndian.PutUint64(x[:half], low)
+	binary.NativeEndian.PutUint64(x[half:], high)
 }
