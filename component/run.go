@@ -11,7 +11,8 @@ import (
 // calling goroutine.
 //
 // A link that fails is never a reason to return. Each change of what is wrong is
-// logged once, with what to do about it; the same again is logged at level debug.
+// logged once, with what to do about it; the same again is logged at level debug,
+// unless it comes many times a second, while the server is being restarted.
 func (c *Component) Run(ctx context.Context) {
 	var pauses backoff
 	var last fault
@@ -34,7 +35,9 @@ func (c *Component) Run(ctx context.Context) {
 		c.pulse.beat(time.Now())
 		now := c.diagnose(err)
 		pause := pauses.next(now, time.Since(lastUp))
-		c.report(now, now == last, err, pause)
+		if now != last || pause > restartPause {
+			c.report(now, now == last, err, pause)
+		}
 		why := Fault{Problem: now.problem, Cure: now.cure, Err: err}
 		if connected > 0 {
 			c.cfg.Observer.LinkDown(time.Now(), why)
