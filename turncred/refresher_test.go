@@ -170,7 +170,7 @@ func TestRecovery(t *testing.T) {
 		p.run(t, 40*time.Hour)
 		down := slices.IndexFunc(p.reports, func(f fetched) bool { return f.err != nil })
 		again := down + slices.IndexFunc(p.reports[down:], func(f fetched) bool { return f.err == nil })
-		if down != 1 || p.reports[again].at > 11*time.Hour+5*time.Minute || p.reports[again].alike || again > 40 {
+		if down != 1 || p.reports[again].at > 11*time.Hour+5*time.Minute || p.reports[again].alike || again > 60 {
 			t.Errorf("down at fetch %d, back at fetch %d: %+v", down, again, p.reports[again])
 		}
 		if p.reports[again].next < 9*time.Hour {
