@@ -110,6 +110,11 @@ func TestMonitorStates(t *testing.T) {
 			return works
 		}
 	}
+	tries := 0
+	everyOther := func(Depth) Result {
+		tries++
+		return []Result{refused, works}[tries%2]
+	}
 	type phase struct {
 		answer func(Depth) Result
 		lasts  time.Duration
@@ -124,6 +129,7 @@ func TestMonitorStates(t *testing.T) {
 		{"one lost datagram is no news", []phase{{always(works), time.Minute, "up"}, {always(timeout), 37 * time.Second, "up"}, {always(works), time.Hour, "up"}}},
 		{"never up", []phase{{always(refused), time.Hour, "down"}}},
 		{"up again at the second success", []phase{{always(refused), 5 * time.Minute, "down"}, {always(works), 2 * time.Minute, "down up"}}},
+		{"one success in between is not enough", []phase{{always(refused), 5 * time.Minute, "down"}, {everyOther, time.Hour, "down"}}},
 		{"a wrong secret", []phase{{onAllocate(refusedBy(StepAllocate, code(401))), time.Hour, "misconfigured"}}},
 		{"a secret that is mended", []phase{{onAllocate(refusedBy(StepAllocate, code(401))), 10 * time.Minute, "misconfigured"}, {always(works), 7 * time.Minute, "misconfigured up"}}},
 		{"a secret that is changed", []phase{{always(works), 10 * time.Minute, "up"}, {onAllocate(refusedBy(StepAllocate, code(401))), 6 * time.Minute, "up misconfigured"}}},
