@@ -139,7 +139,9 @@ func TestBindingOverUDP(t *testing.T) {
 			}
 			return [][]byte{stun.MustBuild(stun.NewTransactionIDSetter(m.TransactionID), stun.NewType(stun.MethodBinding, stun.ClassErrorResponse), stun.CodeServerError).Raw}
 		}, KindCode},
-		{"somebody else's answer alone", func(int, []byte) [][]byte { return [][]byte{stun.MustBuild(stun.TransactionID, stun.BindingSuccess).Raw} }, KindTimeout},
+		{"somebody else's answer alone", func(int, []byte) [][]byte {
+			return [][]byte{stun.MustBuild(stun.TransactionID, stun.BindingSuccess).Raw}
+		}, KindTimeout},
 		{"nothing", func(int, []byte) [][]byte { return nil }, KindTimeout},
 	}
 	for _, tt := range tests {
