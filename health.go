@@ -13,8 +13,8 @@ import (
 // shownGroups is what of the configured servers is given out at present: all, or
 // all but those that are down.
 type shownGroups struct {
-	bySource []*xep0215.Group // nil where a source is a provider, or nothing is left of it
-	fixed    []*xep0215.Group // the same without gaps, when no source is a provider
+	bySource []*xep0215.Group // nil where a source is a provider
+	fixed    []*xep0215.Group // the same, when no source is a provider
 }
 
 // show puts in force what is given out without the hidden services.
@@ -22,36 +22,19 @@ func (o *offer) show(hidden map[xep0215.Key]bool) {
 	shown := &shownGroups{bySource: make([]*xep0215.Group, len(o.sources))}
 	hasProvider := false
 	for i, s := range o.sources {
-		if s.provider != nil {
+		switch {
+		case s.provider != nil:
 			hasProvider = true
-			continue
-		}
-		shown.bySource[i] = s.without(hidden)
-		if shown.bySource[i] != nil {
-			shown.fixed = append(shown.fixed, shown.bySource[i])
+		case len(hidden) == 0:
+			shown.bySource[i] = s.group
+		default:
+			shown.bySource[i] = s.group.Hide(func(k xep0215.Key) bool { return hidden[k] })
 		}
 	}
-	if hasProvider {
-		shown.fixed = nil
+	if !hasProvider {
+		shown.fixed = shown.bySource
 	}
 	o.shown.Store(shown)
-}
-
-// without returns the group without the hidden services, or nil if none is left.
-func (s source) without(hidden map[xep0215.Key]bool) *xep0215.Group {
-	var left []xep0215.Service
-	for _, service := range s.services {
-		if !hidden[service.Key()] {
-			left = append(left, service)
-		}
-	}
-	switch len(left) {
-	case 0:
-		return nil
-	case len(s.services):
-		return s.group
-	}
-	return xep0215.NewGroup(s.issuer, left...)
 }
 
 // newMonitor returns the monitor of the configured servers. What providers give is

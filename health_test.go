@@ -103,6 +103,43 @@ func TestHidingCostsRequestsNothing(t *testing.T) {
 	}
 }
 
+// A client that got the list before a server went down, and asks for the credentials
+// of all that is in it, must not get an error: Monal would not begin its call.
+func TestCredentialsOfAHiddenServer(t *testing.T) {
+	d, _ := newTestDaemon(t, probedConfig)
+	defer d.close()
+	hidden := xep0215.Service{Type: "turns", Host: "a.example.org", Port: 5349, Transport: "tcp"}.Key()
+	d.offer.Load().show(map[xep0215.Key]bool{hidden: true})
+	tests := []struct{ name, payload, want string }{
+		{"list", "<services xmlns='urn:xmpp:extdisco:2'/>", "stun turn turn stun"},
+		{"list in version 1", "<services xmlns='urn:xmpp:extdisco:1'/>", "stun turn turn stun"},
+		{"list of the type", "<services xmlns='urn:xmpp:extdisco:2' type='turns'/>", ""},
+		{"credentials", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turns' host='a.example.org'/></credentials>", "turns"},
+		{"credentials of both", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turns' host='a.example.org' port='5349'/><service type='turn' host='a.example.org'/></credentials>", "turn turns"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			reply, err := ask(t, d, tt.payload, "alice@example.org")
+			if err != nil {
+				t.Fatal(err)
+			}
+			fast, err := xep0215.NewHandler(d).AppendFast(nil, tt.payload[strings.Index(tt.payload, "urn:"):][:len(xep0215.NS)], []byte(tt.payload), []byte("alice@example.org"), testTime)
+			if err != nil || string(fast) != reply {
+				t.Errorf("the fast path answers %v %s, the other %s", err, fast, reply)
+			}
+			var types []string
+			for _, s := range parseServices(t, reply) {
+				if types = append(types, s.Type); s.Restricted && (s.Username == "" || s.Password == "") {
+					t.Errorf("%s without a credential", s.Type)
+				}
+			}
+			if got := strings.Join(types, " "); got != tt.want {
+				t.Errorf("answered %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestMonitorTargets(t *testing.T) {
 	cfg := mustLoad(t, writeConfig(t, probedConfig))
 	var got []string

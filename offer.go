@@ -28,11 +28,8 @@ type offer struct {
 	pseudonyms *turncred.Pseudonyms // for audit lines of credentials that have none
 }
 
-// source is an [[ice_server]]: services with what makes their credentials, and the
-// group of them all; or a provider.
+// source is an [[ice_server]]: the group of all its services, or a provider.
 type source struct {
-	services []xep0215.Service
-	issuer   xep0215.Issuer
 	group    *xep0215.Group
 	provider *provider
 }
@@ -49,8 +46,7 @@ func newOffer(cfg *config, previous *offer, log *slog.Logger, now time.Time) *of
 	}
 	for _, s := range cfg.iceServers {
 		if s.provider == nil {
-			issuer := newIssuer(s)
-			o.sources = append(o.sources, source{services: s.services, issuer: issuer, group: xep0215.NewGroup(issuer, s.services...)})
+			o.sources = append(o.sources, source{group: xep0215.NewGroup(newIssuer(s), s.services...)})
 			continue
 		}
 		p := previous.provider(s.provider)
@@ -89,10 +85,9 @@ func (o *offer) groupsFor(requester []byte, now time.Time) []*xep0215.Group {
 	}
 	groups := make([]*xep0215.Group, 0, len(o.sources))
 	for i, s := range o.sources {
-		switch {
-		case s.provider != nil:
+		if s.provider != nil {
 			groups = append(groups, s.provider.groups(requester, now)...)
-		case shown.bySource[i] != nil:
+		} else {
 			groups = append(groups, shown.bySource[i])
 		}
 	}

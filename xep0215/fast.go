@@ -187,8 +187,8 @@ func (q *fastRequest) resolveHosts(groups []*Group) {
 		f := &q.Credentials[i]
 		f.Host = ""
 		for _, g := range groups {
-			for j := range g.entries {
-				if host := g.entries[j].key.Host; string(q.hosts[i]) == host {
+			for j := range g.all {
+				if host := g.all[j].key.Host; string(q.hosts[i]) == host {
 					f.Host = host
 				}
 			}

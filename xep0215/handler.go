@@ -39,8 +39,9 @@ type Offer interface {
 // Group is services that share one credential. It does not change once made.
 type Group struct {
 	issuer  Issuer
-	entries []groupEntry
-	whole   [][]byte // all entries; see joined
+	all     []groupEntry
+	entries []groupEntry // of all, those that are listed; see Hide
+	whole   [][]byte     // the same; see joined
 }
 
 type groupEntry struct {
@@ -64,13 +65,27 @@ func NewGroup(issuer Issuer, services ...Service) *Group {
 		if !restricted {
 			e.xml = append(e.xml, "/>"...)
 		}
-		g.entries = append(g.entries, e)
+		g.all = append(g.all, e)
 	}
-	g.whole = joined(g.entries)
+	g.entries, g.whole = g.all, joined(g.all)
 	return g
 }
 
-// Services returns the services of the group with a credential of the requester,
+// Hide returns the group without the services that hidden names, in lists. Who got
+// such a service before and asks for its credentials is answered as ever: clients may
+// take an error for the end of the call that they are about to make.
+func (g *Group) Hide(hidden func(Key) bool) *Group {
+	h := &Group{issuer: g.issuer, all: g.all}
+	for _, e := range g.all {
+		if !hidden(e.key) {
+			h.entries = append(h.entries, e)
+		}
+	}
+	h.whole = joined(h.entries)
+	return h
+}
+
+// Services returns the listed services of the group with a credential of the requester,
 // and that credential, which is nil when none of them needs one. Those that need
 // one are left out when there is none to give.
 func (g *Group) Services(requester []byte, now time.Time) ([]Service, *Credential) {
@@ -231,10 +246,14 @@ func (sc *scratch) appendWhole(dst []byte, g *Group, requester []byte, now time.
 // appendGroup appends the services of the group that the request selects, as
 // appendWhole does.
 func (sc *scratch) appendGroup(dst []byte, g *Group, r *Request, requester []byte, now time.Time) []byte {
-	sc.offered += len(g.entries)
+	entries := g.entries
+	if len(r.Credentials) > 0 {
+		entries = g.all
+	}
+	sc.offered += len(entries)
 	asked, given := false, false
-	for i := range g.entries {
-		e := &g.entries[i]
+	for i := range entries {
+		e := &entries[i]
 		if !r.Selects(e.key, e.restricted) {
 			continue
 		}

@@ -457,3 +457,37 @@ func TestHandlerConcurrently(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// A hidden service is not listed, and its credentials can be asked for.
+func TestHide(t *testing.T) {
+	group := xep0215.NewGroup(hourly(), services(t, "stun:a.example.org", "turn:a.example.org", "turn:b.example.org")...)
+	hidden := group.Hide(func(k xep0215.Key) bool { return k.Host == "b.example.org" })
+	tests := []struct {
+		name, payload string
+		group         *xep0215.Group
+		want          string // hosts
+	}{
+		{"list", "<services xmlns='urn:xmpp:extdisco:2'/>", hidden, "a.example.org a.example.org"},
+		{"list of a type", "<services xmlns='urn:xmpp:extdisco:2' type='turn'/>", hidden, "a.example.org"},
+		{"credentials", "<credentials xmlns='urn:xmpp:extdisco:2'><service host='b.example.org' type='turn'/></credentials>", hidden, "b.example.org"},
+		{"the group itself has not changed", "<services xmlns='urn:xmpp:extdisco:2' type='turn'/>", group, "a.example.org b.example.org"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			reply, err := answer(t, offer{tt.group}, tt.payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var hosts []string
+			for _, s := range readReply(t, []byte(reply)).Services {
+				hosts = append(hosts, s.Host)
+			}
+			if got := strings.Join(hosts, " "); got != tt.want {
+				t.Errorf("answered %s, want %s", got, tt.want)
+			}
+		})
+	}
+	if listed, _ := hidden.Services(juliet, now); len(listed) != 2 || listed[1].Host != "a.example.org" {
+		t.Errorf("Services has %+v", listed)
+	}
+}
