@@ -84,7 +84,7 @@ test: unit lua integration
 unit:
 	$(GO) vet -tags integration ./...
 	$(GO) test -race ./...
-	$(GO) test -run AllocatesNothing . ./component ./limit ./turncred ./xep0215 ./xmltext
+	$(GO) test -run AllocatesNothing . ./component ./limit ./metrics ./turncred ./xep0215 ./xmltext
 
 # The Lua that Debian's Prosody runs with, and the stanzas of that Prosody.
 lua:

@@ -54,7 +54,7 @@ var someServers = []web.ICEServer{
 func newSite(b *backend, log *bytes.Buffer) *web.Site {
 	return web.New(web.Config{
 		Hosts: []string{"status.example.org"}, Token: secret.New(token),
-		Clients: []web.Client{{Name: "janus", Key: secret.New(key)}, {Name: "other", Key: secret.New(other)}},
+		Clients: []web.Client{{Name: "janus", Key: secret.New(key)}, {Name: "other", Key: secret.New(other)}, {Name: "keyless"}},
 		Metrics: http.NotFoundHandler(), Backend: b, Log: slog.New(slog.NewTextHandler(log, nil)),
 	}, time.Now())
 }
