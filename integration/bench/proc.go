@@ -36,19 +36,27 @@ func cpuTime(pid int) (time.Duration, error) {
 	return sum, nil
 }
 
-// resident returns how much memory a process has in use, in bytes.
-func resident(pid int) (int64, error) {
+// resident returns how much memory a process has in use, in bytes, and how much of
+// that is its own: the rest is pages of the program file, which are in memory once
+// however often it runs, and which the kernel can drop.
+func resident(pid int) (all, own int64, err error) {
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for line := range strings.Lines(string(content)) {
-		if rest, found := strings.CutPrefix(line, "VmRSS:"); found {
-			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kb << 10, err
+		name, value, _ := strings.Cut(line, ":")
+		field := map[string]*int64{"VmRSS": &all, "RssAnon": &own}[name]
+		if field == nil {
+			continue
 		}
+		kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("process %d: %w", pid, err)
+		}
+		*field = kb << 10
 	}
-	return 0, fmt.Errorf("process %d does not say how much memory it uses", pid)
+	return all, own, nil
 }
 
 // leaveFirstProcessor keeps this process off the first processor, which belongs

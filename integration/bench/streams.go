@@ -173,10 +173,9 @@ func (b *bench) measureMemory(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	const mebi = 1 << 20
 	report := func(what, target string) error {
-		rss, err := resident(s.process.PID())
-		b.table.add(row{what: what, who: extdisco, value: fmt.Sprintf("%.1f MiB", float64(rss)/mebi), target: target})
+		all, own, err := resident(s.process.PID())
+		b.table.add(row{what: what, who: extdisco, value: fmt.Sprintf("%.1f MB, %.1f of them its own", float64(all)/1e6, float64(own)/1e6), target: target})
 		return err
 	}
 	if _, err := s.stream.openLoop(s.traffic, 0, perSecond, time.Second/10); err != nil {
