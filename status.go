@@ -31,7 +31,7 @@ func (b webBackend) Unready(now time.Time) string {
 		if l.why.Problem == "" {
 			return "there is no connection to the XMPP server"
 		}
-		return "there is no connection to the XMPP server: " + l.why.Problem
+		return "there is no connection to the XMPP server: " + l.why.Problem + "; to do: " + l.why.Cure
 	}
 	if !b.offer.Load().hasSomething(now) {
 		return "there is nothing to offer, since no provider has given anything"
@@ -49,15 +49,15 @@ func (b webBackend) Status(now time.Time) web.Status {
 		Version: programVersion(), Started: b.watch.started, Now: now, Unready: b.Unready(now),
 		Link:     web.Link{Up: l.up, Since: l.since, JID: o.cfg.component.jid, Server: o.cfg.component.server, Problem: l.why.Problem, Cure: l.why.Cure},
 		Problems: b.watch.problems.latest(),
-		Relays:   o.relays(),
+		Relays:   o.relays(), Checks: o.monitor != nil,
 	}
 	if l.why.Err != nil {
 		s.Link.Error = l.why.Err.Error()
 	}
 	s.Config, s.Hour = b.watch.readingAndHour(now)
 	for _, p := range o.providers() {
-		_, _, failure := p.fetches.read()
-		shown := web.Provider{Name: p.cfg.name, Config: p.cfg.key, PerUser: p.perUser != nil, Error: failure}
+		ok, failed, failure := p.fetches.read()
+		shown := web.Provider{Name: p.cfg.name, Config: p.cfg.key, PerUser: p.perUser != nil, Asked: ok+failed > 0, Error: failure}
 		if set := p.current.Load(); set != nil {
 			shown.OK, shown.Fetched, shown.Expires = set.isGood(now), set.fetched, set.expires
 		}
@@ -119,17 +119,31 @@ func (o *offer) providers() []*provider {
 	return providers
 }
 
-// relays returns the servers that the configuration names itself, with their
-// health.
+// relays returns the servers that are offered, with their health.
 func (o *offer) relays() []web.Relay {
 	health := map[xep0215.Key]probe.Health{}
 	for _, h := range o.checks() {
 		health[keyOf(h.Server)] = h
 	}
 	var relays []web.Relay
-	for _, server := range o.cfg.iceServers {
+	for i, server := range o.cfg.iceServers {
+		if p := o.sources[i].provider; p != nil {
+			relays = append(relays, p.relays()...)
+		}
 		for _, s := range server.services {
 			relays = append(relays, newRelay(s, server.credentialKind(s), health[s.Key()]))
+		}
+	}
+	return relays
+}
+
+// relays returns the servers that the provider has given, which are the vendor's to
+// watch.
+func (p *provider) relays() []web.Relay {
+	var relays []web.Relay
+	if set := p.current.Load(); set != nil {
+		for _, s := range set.services {
+			relays = append(relays, web.Relay{URL: s.URI(), Credentials: "from " + p.cfg.name, Health: web.Unknown})
 		}
 	}
 	return relays
@@ -138,6 +152,10 @@ func (o *offer) relays() []web.Relay {
 func newRelay(s xep0215.Service, credentials string, h probe.Health) web.Relay {
 	r := web.Relay{URL: s.URI(), Credentials: credentials, Health: web.Unknown, Checked: h.Checked}
 	switch h.State {
+	case probe.Unknown:
+		if !h.Checked.IsZero() {
+			r.Health = web.Undecided
+		}
 	case probe.Up:
 		r.Health = web.Healthy
 		if h.Impaired {

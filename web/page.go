@@ -28,7 +28,7 @@ func healthClass(h Health) string {
 		return "good"
 	case Impaired:
 		return "warn"
-	case Unknown:
+	case Unknown, Undecided:
 		return "quiet"
 	}
 	return "bad"

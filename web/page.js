@@ -82,7 +82,7 @@ async function tryServer({ urls, username, credential }) {
       const errors = [];
       const finish = (candidate) => resolve(candidate
         ? { works: true, text: `${isTURN ? "gave the relay address" : "says that this browser is at"} ${candidate.address}, after ${Math.round(performance.now() - start)} ms` }
-        : failure(isTURN, errors));
+        : failure(urls[0], errors));
       connection.onicecandidateerror = (event) => errors.push({ code: event.errorCode, text: event.errorText });
       connection.onicecandidate = ({ candidate }) => {
         if (candidate === null) finish();
@@ -102,10 +102,10 @@ async function tryServer({ urls, username, credential }) {
 // failure says why there was no candidate, from the STUN error codes (RFC 8489
 // §14.8, RFC 8656 §15) and those of browsers from 700 on. One that tells more
 // counts for more.
-function failure(isTURN, errors) {
+function failure(url, errors) {
   const told = errors.find(({ code }) => code >= 300 && code < 700) ?? errors.at(-1);
   if (!told) {
-    return isTURN
+    return url.startsWith("turn")
       ? { works: false, text: "gave no relay address and no reason" }
       : { works: true, text: "answered; this browser has no other address there" };
   }
@@ -117,19 +117,25 @@ function failure(isTURN, errors) {
     441: "the credential belongs to another user: see the TURN server's log",
     486: "the user's quota on the TURN server is used up: user-quota of coturn",
     508: "the TURN server has no relay ports left: min-port and max-port of coturn, total-quota",
-    701: "is the server running, the port open in the firewall, and the name right? With turns: is the certificate trusted by browsers and for this name?",
+    701: "is the server running, the port open in the firewall, and the name right?",
   };
   const text = told.code === 0 ? `no answer within ${TRY_MS / 1000} s` : told.code >= 700 ? "cannot be reached from this browser" : `refused with ${told.code} ${told.text}`.trim();
-  return { works: false, text, cure: cures[told.code] ?? cures[701] };
+  const certificate = told.code >= 700 && /^(turns|stuns):/.test(url) ? " Is the certificate for this name, and trusted by browsers?" : "";
+  return { works: false, text, cure: (cures[told.code] ?? cures[701]) + certificate };
 }
 
 function addRow(url) {
   const row = $("try-results").insertRow();
   const head = document.createElement("th");
+  const cell = document.createElement("td");
   head.scope = "row";
+  // A phone shows the cells as blocks, after which some browsers take them for cells
+  // no longer.
+  row.role = "row";
+  head.role = "rowheader";
+  cell.role = "cell";
   head.dataset.label = "Server";
   head.append(element("code", url));
-  const cell = document.createElement("td");
   cell.dataset.label = "Result";
   cell.append(element("span", "trying", "quiet trying"));
   row.append(head, cell);

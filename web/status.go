@@ -12,6 +12,7 @@ type Status struct {
 	Link      Link
 	Config    Reading
 	Relays    []Relay
+	Checks    bool // whether the relays are checked continuously
 	Providers []Provider
 	Hour      []Minute  // the last hour, the oldest first
 	Problems  []Problem // the latest first
@@ -39,11 +40,12 @@ type Health string
 
 // The values of Health.
 const (
-	Unknown  Health = "not checked"
-	Healthy  Health = "works"
-	Impaired Health = "works, but see to it"
-	Sick     Health = "does not work"
-	Refusing Health = "refuses our credentials"
+	Unknown   Health = "not checked"
+	Undecided Health = "not known yet"
+	Healthy   Health = "works"
+	Impaired  Health = "works, but see to it"
+	Sick      Health = "does not work"
+	Refusing  Health = "refuses our credentials"
 )
 
 // Relay is a STUN or TURN server of the configuration.
@@ -61,6 +63,7 @@ type Provider struct {
 	Name    string
 	Config  string // where it stands in the configuration
 	OK      bool   // there is something to give out
+	Asked   bool   // it was asked since the start
 	PerUser bool   // it is asked for each requester
 
 	Fetched, Expires time.Time // of what is given out; zero when there is nothing

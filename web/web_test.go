@@ -163,15 +163,16 @@ func TestPageShows(t *testing.T) {
 		Config: web.Reading{File: "config.toml", At: now.Add(-72 * time.Hour), OK: false},
 		Relays: []web.Relay{
 			{URL: "turn:one.example.org:3478", Health: web.Refusing, Detail: "401", Cure: "compare the secrets", Checked: now.Add(-5 * time.Second)},
-			{URL: "turn:two.example.org:3478", Health: web.Healthy}, {URL: "turn:three.example.org:3478", Health: web.Impaired}},
-		Providers: []web.Provider{{Name: "cloudflare", Config: "ice_server[2]", OK: true, Fetched: now.Add(-time.Hour), Expires: now.Add(23 * time.Hour)}},
+			{URL: "turn:two.example.org:3478", Health: web.Healthy}, {URL: "turn:three.example.org:3478", Health: web.Impaired}, {URL: "turn:four.example.org", Health: web.Undecided}},
+		Providers: []web.Provider{{Name: "cloudflare", Config: "ice_server[2]", Asked: true, OK: true, Fetched: now.Add(-time.Hour), Expires: now.Add(23 * time.Hour)}, {Name: "http", PerUser: true}},
 		Hour:      []web.Minute{{Answered: 3, Refused: 1}, {}, {Failed: 2}},
 		Problems:  []web.Problem{{First: now.Add(-time.Hour), Last: now, Times: 4, IsError: true, Message: "it is broken", Cure: "mend it"}},
 	}}
 	page := strings.Join(strings.Fields(ask(t, newSite(b, new(bytes.Buffer)), "GET", "/", "").Body.String()), " ")
 	for _, want := range []string{
 		"<title>Ready · extdisco</title>", "Version 1.2.3", ">1 h 30 min ago<", ">30 s ago<", ">3 days ago<", "has faults",
-		`<span class="bad">refuses our credentials</span>`, "To do: compare the secrets", `<span class="good">works</span>`, `<span class="warn">works, but see to it</span>`,
+		`<span class="bad">refuses our credentials</span>`, "To do: compare the secrets", `<span class="good">works</span>`, `<span class="warn">works, but see to it</span>`, `<span class="quiet">not known yet</span>`,
+		"Nothing is checked by itself", `<span class="good">answered</span>`, `<span class="quiet">none yet</span>`,
 		"cloudflare", ">in 23 h<", "3 answered, 1 refused, 2 failed in the last hour; at most 4 in a minute.",
 		"2 min ago: 3 answered, 1 refused, 0 failed", "Error:", "it is broken", "4 times since",
 	} {
