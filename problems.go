@@ -25,7 +25,7 @@ func (p *problemLog) add(next web.Problem) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, old := range p.list {
-		if old.Message == next.Message && old.Cure == next.Cure && old.IsError == next.IsError {
+		if sameProblem(old, next) {
 			next.First, next.Times = old.First, old.Times+1
 			p.list = slices.Delete(p.list, i, i+1)
 			break
@@ -33,6 +33,11 @@ func (p *problemLog) add(next web.Problem) {
 	}
 	p.list = slices.Insert(p.list, 0, next)
 	p.list = p.list[:min(len(p.list), maxProblems)]
+}
+
+// sameProblem compares what is wrong. Without a cure it is the details that tell.
+func sameProblem(a, b web.Problem) bool {
+	return a.Message == b.Message && a.Cure == b.Cure && a.IsError == b.IsError && (a.Cure != "" || a.Details == b.Details)
 }
 
 func (p *problemLog) latest() []web.Problem {

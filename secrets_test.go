@@ -52,6 +52,8 @@ name = "janus"
 key = "` + testRESTKey + `"
 [limits]
 total = "20/h"
+[log]
+audit = true
 `
 
 var passwordAttr = regexp.MustCompile(`password='([^']*)'`)
@@ -77,7 +79,9 @@ func TestServeShowsNoSecrets(t *testing.T) {
 			s.log.waitFor(t, "refused the handshake secret", 1)
 			s.reload(strings.Replace(content, "jid =", "hosts = [\"example.org\", \"example.net\"]\njid =", 1), "connecting again")
 			stream := s.connect(server, testHandshake)
-			minted := provoke(t, stream)
+			var minted []string
+			pages := provokeHTTP(t, s.site(1), &minted) // before the limit is reached
+			minted = append(minted, provoke(t, stream)...)
 			for _, broken := range brokenWithSecrets(content) {
 				s.reload(broken, notChanged)
 			}
@@ -95,6 +99,7 @@ func TestServeShowsNoSecrets(t *testing.T) {
 			}
 			wantNoSecrets(t, "the log", s.log.String(), append(minted, configuredSecrets...)...)
 			wantNoSecrets(t, "the log", s.log.String(), server.proofs...)
+			wantNoSecrets(t, "what is served over HTTP", pages, append(minted, configuredSecrets...)...)
 		})
 	}
 }
@@ -134,6 +139,34 @@ func provoke(t *testing.T, stream *fakeStream) (passwords []string) {
 	return passwords
 }
 
+// provokeHTTP asks for everything over HTTP, with and without the right secrets, and
+// returns all answers but those that must hold a password. Those passwords are
+// added to minted.
+func provokeHTTP(t *testing.T, base string, minted *[]string) (pages string) {
+	t.Helper()
+	for _, path := range []string{"/", "/page.js", "/page.css", "/healthz", "/readyz", "/nowhere",
+		"/turn", "/turn?service=turn&key=" + testToken, "/turn?key=" + testRESTKey, "/ice?service=turn&api=" + testSharedSecret,
+		"/turn?service=turn&username=" + strings.Repeat("u", 300) + "&key=" + testRESTKey} {
+		pages += fetch(t, "GET", base+path).body
+	}
+	for _, token := range []string{"", testToken + "x", testRESTKey} {
+		pages += fetch(t, "POST", base+"/try", "Authorization", "Bearer "+token).body
+	}
+	for _, given := range []fetched{
+		fetch(t, "GET", base+"/ice?service=turn&key="+testRESTKey),
+		fetch(t, "POST", base+"/try", "Authorization", "Bearer "+testToken),
+	} {
+		found := regexp.MustCompile(`"credential":"([^"]+)"`).FindAllStringSubmatch(given.body, -1)
+		if len(found) < 2 {
+			t.Fatalf("no credentials in %d %s", given.status, given.body)
+		}
+		for _, m := range found {
+			*minted = append(*minted, m[1])
+		}
+	}
+	return pages + fetch(t, "GET", base+"/").body + fetch(t, "GET", base+"/metrics").body
+}
+
 // brokenWithSecrets returns a configuration with secrets in it, broken in ways
 // that concern the secrets.
 func brokenWithSecrets(content string) map[string]string {
@@ -162,6 +195,11 @@ func brokenWithSecrets(content string) map[string]string {
 		{"key of a client twice", `[limits]`, "[[rest_client]]\nname = \"other\"\nkey = \"" + testRESTKey + "\"\n[limits]"},
 		{"key of a client as its name", `name = "janus"`, `key_file = "` + testRESTKey + `"`},
 		{"token in a host", `token = "` + testToken + `"`, `token: "` + testToken + `"`},
+		{"token without quotes", `token = "` + testToken + `"`, `token = ` + testToken},
+		{"token with a blank", `token = "` + testToken + `"`, `token = "` + testToken + ` "`},
+		{"token without an address", `listen = "127.0.0.1:0"`, ``},
+		{"key of a client in a list", `key = "` + testRESTKey + `"`, `key = ["` + testRESTKey + `"]`},
+		{"key of two clients", `key = "` + testRESTKey + `"`, `key = "` + testRESTKey + "\"\n[[rest_client]]\nname = \"b\"\nkey = \"" + testRESTKey + "\""},
 		{"pseudonym key without quotes", `pseudonym_key = "` + testPseudonymKey + `"`, `pseudonym_key = ` + testPseudonymKey},
 	} {
 		broken[tt.name] = strings.Replace(content, tt.right, tt.wrong, 1)
@@ -173,7 +211,7 @@ func brokenWithSecrets(content string) map[string]string {
 func TestCommandsShowNoSecrets(t *testing.T) {
 	good := strings.Replace(minimalConfig, `secret_file = "component.secret"`, `secret = "`+testHandshake+`"`, 1) +
 		strings.ReplaceAll(secretServers, "two.secret", "turn.secret")
-	good = strings.Replace(good, "[limits]", "[log]\nlevel = \"debug\"\n[limits]", 1)
+	good = strings.Replace(good, "[log]", "[log]\nlevel = \"debug\"", 1)
 	show := func(t *testing.T, content string, wantStatus int, commands ...string) {
 		t.Helper()
 		file := writeConfig(t, content)

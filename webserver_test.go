@@ -27,7 +27,7 @@ const turnTable = "[[ice_server]]\nurls = [\"stun:turn.example.org\", \"turn:tur
 // httpTable is [http] with the token of the tests.
 const httpTable = "[http]\nlisten = \"127.0.0.1:0\"\ntoken = \"" + testToken + "\"\n"
 
-var siteURL = regexp.MustCompile(servingHTTP + `" url=(http://[^ \n]+)/`)
+var siteURL = regexp.MustCompile(servingHTTP + `"[ ,]"?url"?[=:]"?(http://[^ "\n]+)/`)
 
 // site waits until HTTP is served for the nth time and returns where.
 func (s *serving) site(n int) string {
@@ -239,6 +239,12 @@ func TestProblemsAreKept(t *testing.T) {
 	}
 	if p := list[1]; p.Times != 2 || p.Cure != "mend it" || p.Details != "server: a; err: another reason" {
 		t.Errorf("kept %+v", p)
+	}
+	log.Error("the configuration is wrong", "fault", "one")
+	log.Error("the configuration is wrong", "fault", "two") // which is another one
+	log.Error("the configuration is wrong", "fault", "one")
+	if list := problemsOf(log).latest(); len(list) != 4 || list[0].Details != "fault: one" || list[0].Times != 2 || list[1].Details != "fault: two" {
+		t.Errorf("kept %+v", list)
 	}
 	for i := range 3 * maxProblems {
 		log.Warn("many", "do", strings.Repeat("x", i))
