@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -54,6 +56,8 @@ func TestIntegrationREST(t *testing.T) {
 		}
 	}
 
+	readByProviders(t, site, "turns:127.0.0.1:"+strconv.Itoa(s.turn.TLSPort))
+
 	m := regexp.MustCompile(`user <(\d+:[0-9a-f]{16})>`).FindStringSubmatch(s.turn.Log())
 	if m == nil {
 		t.Fatal("coturn's log names no user")
@@ -65,6 +69,31 @@ func TestIntegrationREST(t *testing.T) {
 	_, pseudonym, _ := strings.Cut(m[1], ":")
 	if log := s.extdisco.Log(); !strings.Contains(log, "pseudonym="+pseudonym+" route=http") || strings.Contains(log, restKey) || strings.Contains(log, "room-7") {
 		t.Error("the audit does not name the pseudonym, or the log tells too much")
+	}
+}
+
+// readByProviders has extdisco's own providers read both forms.
+func readByProviders(t *testing.T, site, url string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.toml")
+	write(t, file, fmt.Sprintf(`[component]
+jid = "turn.example.org"
+secret = %q
+[[ice_server]]
+provider = "turn-rest"
+url = "%sturn"
+key = %q
+[[ice_server]]
+provider = "http"
+url = "%sice?service=turn"
+bearer_token = %q
+`, handshakeSecret, site, restKey, site, restKey))
+	out, err := exec.CommandContext(stepContext(t), binary, "check", "--fetch", "--config", file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if found := regexp.MustCompile(`turns +127\.0\.0\.1 +\d+ +tcp +\d+:[0-9a-f]{16} `).FindAll(out, -1); len(found) != 2 {
+		t.Errorf("%s is read by %d providers of 2:\n%s", url, len(found), out)
 	}
 }
 

@@ -107,6 +107,10 @@ func TestIntegrationStatusPage(t *testing.T) {
 	wantOnPage(t, page, "Ready.", "10 answered, 0 refused, 0 failed in the last hour", "a server does not work", "refuses our credentials", "To do:")
 	checkAccessible(t, page)
 	checkViews(t, page)
+	if err := page.Look(browserContext(t), lab.View{Width: 360, Height: 740, Phone: true}); err != nil {
+		t.Fatal(err)
+	}
+	checkAccessible(t, page) // where cells are blocks
 	if console := page.Console(); console != "" {
 		t.Errorf("the page complains: %s", console)
 	}
@@ -251,6 +255,21 @@ func checkViews(t *testing.T, page *lab.Page) {
 	}
 }
 
+// TestIntegrationStatusPageKeepsFresh stops the XMPP server and waits until the open
+// page says so, and what to do.
+func TestIntegrationStatusPageKeepsFresh(t *testing.T) {
+	p := newStatusPage(t)
+	page, err := p.browser.Open(browserContext(t), p.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOnPage(t, page, "Ready.")
+	if err := p.xmpp.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	wantOnPage(t, page, "Not ready.", "down, lost", "To do: start the XMPP server", "nothing accepts connections at the address of the XMPP server")
+}
+
 // TestIntegrationStatusPageRefuses holds what a page of somebody else gets in the
 // visitor's browser, and what a wrong token does.
 func TestIntegrationStatusPageRefuses(t *testing.T) {
@@ -264,6 +283,12 @@ func TestIntegrationStatusPageRefuses(t *testing.T) {
 	if got := tryResults(t, page); len(got) > 0 {
 		t.Errorf("the page says %q", got)
 	}
+	// A name that was made to lead here by somebody else (DNS rebinding).
+	rebound, err := p.browser.Open(browserContext(t), strings.Replace(p.url, "127.0.0.1", "rebound.localhost", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOnPage(t, rebound, "this page is not called rebound.localhost")
 	// The same server under another name is another origin.
 	stranger, err := p.browser.Open(browserContext(t), strings.Replace(p.url, "127.0.0.1", "localhost", 1)+"healthz")
 	if err != nil {

@@ -160,28 +160,37 @@ func (b *Browser) newPage(ctx context.Context) (*Page, error) {
 	b.mu.Lock()
 	b.pages[made.SessionID] = page
 	b.mu.Unlock()
+	if err := page.call(ctx, "Log.enable", struct{}{}, nil); err != nil {
+		return nil, err
+	}
 	return page, page.call(ctx, "Runtime.enable", struct{}{}, nil)
 }
 
-// event keeps what pages write to their consoles.
+// event keeps what pages write to their consoles, and what the browser says of them
+// there, such as that a policy forbids something.
 func (b *Browser) event(session, method string, params json.RawMessage) {
 	b.mu.Lock()
 	page := b.pages[session]
 	b.mu.Unlock()
-	if page == nil || method != "Runtime.consoleAPICalled" && method != "Runtime.exceptionThrown" {
+	if page == nil || method != "Runtime.consoleAPICalled" && method != "Runtime.exceptionThrown" && method != "Log.entryAdded" {
 		return
 	}
 	var e struct {
 		Type             string
 		Args             []remoteObject
 		ExceptionDetails exception
+		Entry            struct{ Level, Text, URL string }
 	}
 	if json.Unmarshal(params, &e) != nil {
 		return
 	}
 	page.mu.Lock()
 	defer page.mu.Unlock()
-	if method == "Runtime.exceptionThrown" {
+	switch method {
+	case "Log.entryAdded":
+		fmt.Fprintf(&page.console, "browser %s: %s %s\n", e.Entry.Level, e.Entry.Text, e.Entry.URL)
+		return
+	case "Runtime.exceptionThrown":
 		fmt.Fprintln(&page.console, "exception:", e.ExceptionDetails)
 		return
 	}
