@@ -170,7 +170,7 @@ func newRelay(s xep0215.Service, credentials string, h probe.Health) web.Relay {
 	if h.Failure != nil {
 		details, r.Cure = append(details, h.Failure.Error()), h.Failure.Cure()
 	} else if h.RoundTrip > 0 {
-		details = append(details, fmt.Sprintf("answers in %.1f ms", h.RoundTrip.Seconds()*1000))
+		details = append(details, "answers in "+milliseconds(h.RoundTrip))
 	}
 	if !h.NotAfter.IsZero() {
 		details = append(details, "certificate good until "+h.NotAfter.UTC().Format(time.DateOnly))

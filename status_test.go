@@ -123,6 +123,7 @@ func TestStatusOfRelays(t *testing.T) {
 		{"failed once", probe.Health{Checked: checked, Failures: 1, Failure: &probe.Failure{Kind: probe.KindTimeout}}, web.Undecided, "no answer", true},
 		{"up", probe.Health{State: probe.Up, Checked: checked, RoundTrip: 1500 * time.Microsecond, NotAfter: testTime.Add(48 * time.Hour)}, web.Healthy,
 			"answers in 1.5 ms; certificate good until 2026-11-23", false},
+		{"up, near by", probe.Health{State: probe.Up, Checked: checked, RoundTrip: 40 * time.Microsecond}, web.Healthy, "answers in 0.04 ms", false},
 		{"impaired", probe.Health{State: probe.Up, Impaired: true, Checked: checked, Failure: &probe.Failure{Kind: probe.KindCapacity}}, web.Impaired, "508", true},
 		{"down", probe.Health{State: probe.Down, Checked: checked, Failure: &probe.Failure{Kind: probe.KindRefused}}, web.Sick, "nothing listens at this port", true},
 		{"refuses", probe.Health{State: probe.Misconfigured, Checked: checked, Failure: refused}, web.Refusing, "401", true},
