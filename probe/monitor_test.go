@@ -125,7 +125,7 @@ func TestMonitorStates(t *testing.T) {
 		phases []phase
 	}{
 		{"works", []phase{{always(works), time.Hour, "up"}}},
-		{"down at the third failure", []phase{{always(works), time.Minute, "up"}, {always(timeout), 55 * time.Second, "up"}, {always(timeout), time.Minute, "up down"}}},
+		{"down at the third failure", []phase{{always(works), time.Minute, "up"}, {always(timeout), 45 * time.Second, "up"}, {always(timeout), 2 * time.Minute, "up down"}}},
 		{"one lost datagram is no news", []phase{{always(works), time.Minute, "up"}, {always(timeout), 37 * time.Second, "up"}, {always(works), time.Hour, "up"}}},
 		{"never up", []phase{{always(refused), time.Hour, "down"}}},
 		{"up again at the second success", []phase{{always(refused), 5 * time.Minute, "down"}, {always(works), 2 * time.Minute, "down up"}}},
