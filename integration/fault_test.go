@@ -142,9 +142,16 @@ func (c *rawClient) countAnswers(requests int) error {
 // TestIntegrationNetworkCut runs extdisco in a network of its own and cuts that:
 // for a moment, which costs nothing, and for so long that it must notice.
 func TestIntegrationNetworkCut(t *testing.T) {
-	t.Parallel() // it waits for time-outs
-	n := newNetwork(t)
-	s := newScene(t, "prosody", sceneConfig{noExtdisco: true, xmpp: func(cfg *lab.XMPPConfig) {
+	for i, kind := range []string{"prosody", "ejabberd"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel() // it waits for time-outs
+			cutNetwork(t, kind, newNetwork(t, i))
+		})
+	}
+}
+
+func cutNetwork(t *testing.T, kind string, n *network) {
+	s := newScene(t, kind, sceneConfig{noExtdisco: true, xmpp: func(cfg *lab.XMPPConfig) {
 		cfg.ComponentIP = n.serverIP
 		cfg.Components[0].KickOld = true // Prosody does not know that the old connection is dead
 	}})
@@ -191,10 +198,11 @@ type network struct {
 	within   []string
 }
 
-func newNetwork(t *testing.T) *network {
+// newNetwork makes the network with this number, 0 to 63.
+func newNetwork(t *testing.T, number int) *network {
 	t.Helper()
-	name := fmt.Sprint("xd", os.Getpid())
-	n := &network{wire: name + "a", serverIP: "198.51.100.1", within: []string{"ip", "netns", "exec", name}}
+	name := fmt.Sprintf("xd%d-%d", os.Getpid(), number)
+	n := &network{wire: name + "a", serverIP: fmt.Sprintf("198.51.100.%d", 4*number+1), within: []string{"ip", "netns", "exec", name}}
 	run := func(args ...string) {
 		t.Helper()
 		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
@@ -206,7 +214,7 @@ func newNetwork(t *testing.T) *network {
 	run("link", "add", n.wire, "type", "veth", "peer", "name", name+"b", "netns", name)
 	run("address", "add", n.serverIP+"/30", "dev", n.wire)
 	run("link", "set", n.wire, "up")
-	run("-n", name, "address", "add", "198.51.100.2/30", "dev", name+"b")
+	run("-n", name, "address", "add", fmt.Sprintf("198.51.100.%d/30", 4*number+2), "dev", name+"b")
 	run("-n", name, "link", "set", name+"b", "up")
 	run("-n", name, "link", "set", "lo", "up")
 	return n
