@@ -64,43 +64,29 @@ func (m *serviceManager) alive(l *link, now time.Time) {
 
 func (m *serviceManager) close() { m.check(m.notifier.Close()) }
 
-// linkStatus is a [component.Observer] that keeps the status line, and hands
-// everything on to the next.
+// linkStatus is a [component.Observer] that keeps the status line besides.
 type linkStatus struct {
-	next    component.Observer // nil for none
+	component.Observer
 	manager *serviceManager
 	server  string
-}
-
-// Answered implements [component.Observer].
-func (s linkStatus) Answered(a component.Answer) {
-	if s.next != nil {
-		s.next.Answered(a)
-	}
 }
 
 // LinkUp implements [component.Observer].
 func (s linkStatus) LinkUp(at time.Time) {
 	s.manager.status("connected to the XMPP server at " + s.server)
-	if s.next != nil {
-		s.next.LinkUp(at)
-	}
+	s.Observer.LinkUp(at)
 }
 
 // LinkDown implements [component.Observer].
 func (s linkStatus) LinkDown(at time.Time, why component.Fault) {
 	s.manager.status(notConnected(why))
-	if s.next != nil {
-		s.next.LinkDown(at, why)
-	}
+	s.Observer.LinkDown(at, why)
 }
 
 // AttemptFailed implements [component.Observer].
 func (s linkStatus) AttemptFailed(at time.Time, why component.Fault) {
 	s.manager.status(notConnected(why))
-	if s.next != nil {
-		s.next.AttemptFailed(at, why)
-	}
+	s.Observer.AttemptFailed(at, why)
 }
 
 func notConnected(why component.Fault) string {

@@ -41,15 +41,15 @@ func newObserver(d *daemon, now time.Time) *observer {
 }
 
 // Answered implements [component.Observer].
-func (o *observer) Answered(a component.Answer) {
+func (o *observer) Answered(a component.Answers) {
 	outcome := "result"
 	if e, ok := a.Err.(stanza.Error); ok {
 		outcome = string(e.Condition)
 	}
-	o.metrics.Answered(a.NS, a.Route == component.RouteDelegated, outcome, a.Took)
+	o.metrics.Answered(a.Count, a.NS, a.Route == component.RouteDelegated, outcome, a.Took)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.hour.add(a.At, outcome)
+	o.hour.add(a.Count, a.At, outcome)
 }
 
 // LinkUp implements [component.Observer].
@@ -121,15 +121,16 @@ func (h *hour) advance(at time.Time) *web.Minute {
 	return &h.minutes[h.last%int64(len(h.minutes))]
 }
 
-func (h *hour) add(at time.Time, outcome string) {
+// add counts requests that were answered alike at the instant.
+func (h *hour) add(count int, at time.Time, outcome string) {
 	m := h.advance(at)
 	switch outcome {
 	case "result":
-		m.Answered++
+		m.Answered += count
 	case string(stanza.RemoteServerTimeout), string(stanza.InternalServerError):
-		m.Failed++
+		m.Failed += count
 	default:
-		m.Refused++
+		m.Refused += count
 	}
 }
 

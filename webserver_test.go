@@ -196,8 +196,8 @@ func TestObserverAllocatesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		audit(requester, credential)
-		d.watch.Answered(component.Answer{NS: xep0215.NS, Route: component.RouteDelegated, At: now, Took: time.Millisecond})
-		d.watch.Answered(component.Answer{NS: xep0215.NS1, Err: refused, At: now, Took: time.Millisecond})
+		d.watch.Answered(component.Answers{Count: 1, NS: xep0215.NS, Route: component.RouteDelegated, At: now, Took: time.Millisecond})
+		d.watch.Answered(component.Answers{Count: 1, NS: xep0215.NS1, Err: refused, At: now, Took: time.Millisecond})
 		d.watch.limited(1)
 	})
 	if allocs != 0 {
@@ -208,10 +208,10 @@ func TestObserverAllocatesNothing(t *testing.T) {
 func TestHourForgets(t *testing.T) {
 	var h hour
 	at := testTime
-	h.add(at, "result")
-	h.add(at.Add(30*time.Second), "forbidden")
-	h.add(at.Add(59*time.Minute), "remote-server-timeout")
-	h.add(at.Add(58*time.Minute), "result") // the clock went back
+	h.add(1, at, "result")
+	h.add(1, at.Add(30*time.Second), "forbidden")
+	h.add(1, at.Add(59*time.Minute), "remote-server-timeout")
+	h.add(1, at.Add(58*time.Minute), "result") // the clock went back
 	list := h.list(at.Add(59 * time.Minute))
 	if len(list) != 60 || list[0].Answered != 1 || list[0].Refused != 1 || list[59].Failed != 1 || list[59].Answered != 1 {
 		t.Errorf("the hour is %+v", list)

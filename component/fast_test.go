@@ -47,7 +47,7 @@ func (nameTag) Issue(c *xep0215.Credential, requester []byte, now time.Time) err
 type tellTale struct {
 	noObserver
 	admitted []string
-	answers  []Answer
+	answers  []Answers
 }
 
 func (g *tellTale) Admit(requester []byte, now time.Time) error {
@@ -61,7 +61,7 @@ func (g *tellTale) Admit(requester []byte, now time.Time) error {
 	return nil
 }
 
-func (g *tellTale) Answered(a Answer) {
+func (g *tellTale) Answered(a Answers) {
 	a.At, a.Took = time.Time{}, 0
 	g.answers = append(g.answers, a)
 }
@@ -216,12 +216,14 @@ func compareFast(t *testing.T, frame []byte) {
 	if want := slow.slow([]byte("before"), frame[:n], false, testTime); !bytes.Equal(reply, want) {
 		t.Fatalf("%q is answered with\n%q, not\n%q", frame[:n], reply, want)
 	}
+	fast.tellRun()
+	slow.tellRun()
 	if !slices.Equal(fastTold.admitted, slowTold.admitted) || len(fastTold.answers) != len(slowTold.answers) {
 		t.Fatalf("the gate was asked %v, not %v; the observer was told %v, not %v", fastTold.admitted, slowTold.admitted, fastTold.answers, slowTold.answers)
 	}
 	for i, a := range fastTold.answers {
 		b := slowTold.answers[i]
-		if a.NS != b.NS || a.Route != b.Route || !sameError(a.Err, b.Err) {
+		if a.Count != 1 || b.Count != 1 || a.NS != b.NS || a.Route != b.Route || !sameError(a.Err, b.Err) {
 			t.Fatalf("the observer was told %v, not %v", a, b)
 		}
 	}

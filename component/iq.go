@@ -22,8 +22,8 @@ type responder struct {
 	// ready; see [Preparer].
 	wait <-chan struct{}
 	// lost is set when the server has stopped to forward; see [watch].
-	lost  bool
-	clock clock
+	lost bool
+	run  answerRun
 
 	// What the fast path works on, kept so that nothing is allocated for it.
 	request fastRequest
@@ -183,7 +183,7 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 // answered tells of the reply to a request in the namespace n. The address from
 // matters in a namespace for hosts only.
 func (r *responder) answered(n *namespace, delegated bool, from string, err error, now time.Time) {
-	r.observe(n.NS, delegated, err, now)
+	r.observe(n.NS, routeOf(delegated), err, now)
 	switch {
 	case err == nil && n.HostsOnly:
 		r.events.fed(from)

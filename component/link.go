@@ -20,9 +20,9 @@ const (
 	// Prosody lets a component send and receive.
 	maxStanza = 1 << 20
 	// flushAt is how many bytes of replies are gathered before they are sent
-	// although more requests wait. What one read brings is mostly less: a write
-	// costs as much as several answers.
-	flushAt = 128 << 10
+	// although more requests wait. What is read at once brings mostly less: a
+	// write, and waking who reads, cost as much as several answers.
+	flushAt = 256 << 10
 	// silence is how long the server may send nothing before it is pinged, and
 	// how long it then has to send anything.
 	silence      = 25 * time.Second
@@ -80,6 +80,7 @@ func (l *link) serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, l.leave)
 	defer stop()
 	defer l.deferred.end()
+	defer l.tellRun()
 	now := time.Now()           // asked for once each time round
 	pinged, quiet := false, now // since when the server is silent, or was pinged
 	l.c.watch.start(now)
@@ -199,6 +200,7 @@ func (l *link) answerFast(now time.Time) bool {
 // comes. A system that waits to send it along with something costs the first
 // requests on a new connection 40 ms.
 func (l *link) flush(ctx context.Context) error {
+	l.tellRun()
 	if len(l.out) == 0 {
 		l.ack.now()
 		return nil

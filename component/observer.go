@@ -10,9 +10,9 @@ import (
 // Observer is told what a component does, for metrics. It is called by the
 // goroutine that answers, and must not block.
 type Observer interface {
-	// Answered is called once for each IQ of type get in a Handler's
-	// namespace, when its reply has been made.
-	Answered(a Answer)
+	// Answered is called for each IQ of type get in a Handler's namespace, when
+	// its reply is about to be sent; once for several where they are alike.
+	Answered(a Answers)
 	// LinkUp is called when the server has accepted the handshake.
 	LinkUp(at time.Time)
 	// LinkDown is called when a link that was up has ended. The zero Fault
@@ -22,13 +22,15 @@ type Observer interface {
 	AttemptFailed(at time.Time, why Fault)
 }
 
-// Answer is one request and how it was answered.
-type Answer struct {
+// Answers are requests that were read together and answered alike, and their
+// replies are sent together.
+type Answers struct {
+	Count int    // at least 1
 	NS    string // of the Handler
 	Route Route
-	Err   error         // nil for a result, a [stanza.Error] otherwise
-	At    time.Time     // when the reply was made
-	Took  time.Duration // since the request was read
+	Err   error         // nil for results, a [stanza.Error] otherwise
+	At    time.Time     // when the replies are sent
+	Took  time.Duration // since the requests were read
 }
 
 // Route is the way that a request took to the component.
@@ -65,39 +67,46 @@ type Fault struct {
 // noObserver is told and says nothing.
 type noObserver struct{}
 
-func (noObserver) Answered(Answer)                {}
+func (noObserver) Answered(Answers)               {}
 func (noObserver) LinkUp(time.Time)               {}
 func (noObserver) LinkDown(time.Time, Fault)      {}
 func (noObserver) AttemptFailed(time.Time, Fault) {}
 
-// observe tells the observer of the reply to a request that was read at now.
-func (r *responder) observe(ns string, delegated bool, err error, now time.Time) {
-	a := Answer{NS: ns, Route: routeOf(delegated), Err: sentAs(err)}
-	if r.last { // now is when its wait was over
-		now = r.since
-	}
-	a.Took = r.clock.since(now)
-	a.At = now.Add(a.Took)
-	r.c.cfg.Observer.Answered(a)
+// answerRun is answers in a row that are alike. Telling the observer of each by
+// itself would cost as much as reading a request does.
+type answerRun struct {
+	count int
+	ns    string
+	route Route
+	err   error
+	read  time.Time // when the requests were read
 }
 
-// clock tells how long ago the bytes were read that are being answered. It looks
-// at the time once for a few answers: for each it would cost as much as reading a
-// request does.
-type clock struct {
-	read time.Time
-	ago  time.Duration
-	used int
+// observe notes the reply to a request that was read at the instant, which tellRun
+// tells the observer later.
+func (r *responder) observe(ns string, route Route, err error, read time.Time) {
+	if r.last { // the request has waited until the instant
+		read = r.since
+	}
+	run := &r.run
+	// Errors are refused requests, or rare, and cannot all be compared.
+	if err == nil && run.err == nil && run.ns == ns && run.route == route && run.read == read {
+		run.count++
+		return
+	}
+	r.tellRun()
+	*run = answerRun{1, ns, route, sentAs(err), read}
 }
 
-const clockUses = 8
-
-func (c *clock) since(read time.Time) time.Duration {
-	if c.read != read || c.used == clockUses {
-		*c = clock{read: read, ago: time.Since(read)}
+// tellRun tells the observer of the answers that it was not told of yet.
+func (r *responder) tellRun() {
+	run := &r.run
+	if run.count == 0 {
+		return
 	}
-	c.used++
-	return c.ago
+	took := time.Since(run.read)
+	r.c.cfg.Observer.Answered(Answers{run.count, run.ns, run.route, run.err, run.read.Add(took), took})
+	*run = answerRun{}
 }
 
 // sentAs returns the error as the requester gets it.

@@ -26,12 +26,12 @@ func (o *observed) add(format string, args ...any) {
 	o.lines = append(o.lines, fmt.Sprintf(format, args...))
 }
 
-func (o *observed) Answered(a component.Answer) {
+func (o *observed) Answered(a component.Answers) {
 	outcome := "result"
 	if a.Err != nil {
 		outcome = string(a.Err.(stanza.Error).Condition)
 	}
-	o.add("%s %s %s %v", outcome, a.NS, a.Route, a.Took)
+	o.add("%d %s %s %s %v", a.Count, outcome, a.NS, a.Route, a.Took)
 }
 func (o *observed) LinkUp(time.Time)                             { o.add("up") }
 func (o *observed) LinkDown(_ time.Time, f component.Fault)      { o.add("down: %s", f.Problem) }
@@ -63,13 +63,13 @@ func TestObserverIsToldOfAnswers(t *testing.T) {
 		err          error
 		want         []string
 	}{
-		{"direct", request, nil, []string{"result urn:xmpp:extdisco:2 direct 0s"}},
-		{"delegated", forwardedRequest, nil, []string{"result urn:xmpp:extdisco:1 delegated 0s"}},
-		{"stanza error", request, stanza.Error{Type: stanza.Cancel, Condition: stanza.ItemNotFound}, []string{"item-not-found urn:xmpp:extdisco:2 direct 0s"}},
+		{"direct", request, nil, []string{"1 result urn:xmpp:extdisco:2 direct 0s"}},
+		{"delegated", forwardedRequest, nil, []string{"1 result urn:xmpp:extdisco:1 delegated 0s"}},
+		{"stanza error", request, stanza.Error{Type: stanza.Cancel, Condition: stanza.ItemNotFound}, []string{"1 item-not-found urn:xmpp:extdisco:2 direct 0s"}},
 		{"wrapped stanza error", request, fmt.Errorf("no: %w", stanza.Error{Type: stanza.Cancel, Condition: stanza.ItemNotFound}),
-			[]string{"item-not-found urn:xmpp:extdisco:2 direct 0s"}},
-		{"another error", request, errors.New("boom"), []string{"internal-server-error urn:xmpp:extdisco:2 direct 0s"}},
-		{"refused by the gate", strings.Replace(request, "juliet@meet.test", "eve@evil.test", 1), nil, []string{"forbidden urn:xmpp:extdisco:2 direct 0s"}},
+			[]string{"1 item-not-found urn:xmpp:extdisco:2 direct 0s"}},
+		{"another error", request, errors.New("boom"), []string{"1 internal-server-error urn:xmpp:extdisco:2 direct 0s"}},
+		{"refused by the gate", strings.Replace(request, "juliet@meet.test", "eve@evil.test", 1), nil, []string{"1 forbidden urn:xmpp:extdisco:2 direct 0s"}},
 		{"version", version, nil, nil},
 		{"set", strings.Replace(request, "'get'", "'set'", 1), nil, nil},
 		{"result", strings.Replace(request, "'get'", "'result'", 1), nil, nil},
@@ -95,6 +95,28 @@ func TestObserverIsToldOfAnswers(t *testing.T) {
 	}
 }
 
+// Answers that are alike are told of at once, in the order of the first.
+func TestObserverIsToldOfLikeAnswersAtOnce(t *testing.T) {
+	o := new(observed)
+	inBubble(t, func(r *running) {
+		s := r.next()
+		s.accept("")
+		refused := strings.Replace(request, "juliet@meet.test", "eve@evil.test", 1)
+		s.send(request + request + forwardedRequest + request + request + request + refused + refused + request + version)
+		s.expect("<version>")
+		o.want(t, "up",
+			"2 result urn:xmpp:extdisco:2 direct 0s", "1 result urn:xmpp:extdisco:1 delegated 0s", "3 result urn:xmpp:extdisco:2 direct 0s",
+			"1 forbidden urn:xmpp:extdisco:2 direct 0s", "1 forbidden urn:xmpp:extdisco:2 direct 0s", "1 result urn:xmpp:extdisco:2 direct 0s")
+		time.Sleep(time.Second)
+		s.send(request + version)
+		s.expect("<version>")
+		o.want(t, "1 result urn:xmpp:extdisco:2 direct 0s")
+		r.cancel()
+		s.expect(streamEnd)
+		s.Close()
+	}, observing(o))
+}
+
 // What waits for its Handler is one answer, and took as long as the requester
 // has waited.
 func TestObserverIsToldOfDeferredAnswerOnce(t *testing.T) {
@@ -106,7 +128,7 @@ func TestObserverIsToldOfDeferredAnswerOnce(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		close(h.channel)
 		s.expect(component.TestPayload)
-		o.want(t, "up", "result urn:xmpp:extdisco:2 direct 3s")
+		o.want(t, "up", "1 result urn:xmpp:extdisco:2 direct 3s")
 		r.cancel()
 		s.expect(streamEnd)
 		s.Close()

@@ -41,17 +41,13 @@ var Endpoints = [...]string{"turn", "ice", "page"}
 // Given are the values of the label outcome there.
 var Given = [...]string{"given", "refused", "limited", "unavailable"}
 
-// durationBuckets go from what an answer takes that is made on the spot to the 15
-// s after which a request waits no longer for a provider.
-var durationBuckets = []float64{10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 5e-3, 25e-3, 0.1, 0.5, 1, 5, 15}
-
 // Metrics are the counters of one process. The methods that count may be called
 // from several goroutines at once.
 type Metrics struct {
 	registry   *prometheus.Registry
 	namespaces []string
 	answers    [][len(routes)][len(outcomes)]prometheus.Counter // by namespace
-	durations  [len(routes)]prometheus.Observer
+	durations  *durations
 
 	limited [len(Limits)]prometheus.Counter
 	given   [len(Endpoints)][len(Given)]prometheus.Counter
@@ -93,13 +89,10 @@ func New(version string, namespaces []string, state func() State) *Metrics {
 func (m *Metrics) makeAnswers() {
 	answers := m.counters("answers_total", "Requests for services or credentials that were answered, by the namespace they were in, "+
 		"the way they took and how they were answered.", "namespace", "route", "outcome")
-	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: prefix + "answer_duration_seconds", Help: "Time from reading a request to its reply, with the wait for a provider.", Buckets: durationBuckets,
-	}, []string{"route"})
-	m.registry.MustRegister(durations)
+	m.durations = newDurations(prefix+"answer_duration_seconds", "Time from reading a request to its reply, with the wait for a provider.")
+	m.registry.MustRegister(m.durations)
 	m.answers = make([][len(routes)][len(outcomes)]prometheus.Counter, len(m.namespaces))
 	for r, route := range routes {
-		m.durations[r] = durations.WithLabelValues(route)
 		for n, ns := range m.namespaces {
 			for o, outcome := range outcomes {
 				m.answers[n][r][o] = answers.WithLabelValues(ns, route, outcome)
@@ -120,16 +113,16 @@ func (m *Metrics) gauges(name, help string, labels ...string) *prometheus.GaugeV
 	return g
 }
 
-// Answered counts an answer. The outcome is "result" or the condition of the
-// stanza error.
-func (m *Metrics) Answered(ns string, delegated bool, outcome string, took time.Duration) {
+// Answered counts requests that were answered alike. The outcome is "result" or
+// the condition of the stanza error.
+func (m *Metrics) Answered(count int, ns string, delegated bool, outcome string, took time.Duration) {
 	route := 0
 	if delegated {
 		route = 1
 	}
-	m.durations[route].Observe(took.Seconds())
+	m.durations.add(count, route, took)
 	if n := slices.Index(m.namespaces, ns); n >= 0 {
-		m.answers[n][route][indexOrLast(outcomes[:], outcome)].Inc()
+		m.answers[n][route][indexOrLast(outcomes[:], outcome)].Add(float64(count))
 	}
 }
 

@@ -47,12 +47,14 @@ func newMetrics(state metrics.State) *metrics.Metrics {
 
 func TestCounts(t *testing.T) {
 	m := newMetrics(metrics.State{LinkUp: true, LinkSince: at, Ready: true})
-	m.Answered(ns, false, "result", 30*time.Microsecond)
-	m.Answered(ns, true, "result", 30*time.Microsecond)
-	m.Answered(ns, true, "result", 2*time.Second)
-	m.Answered(ns, true, "resource-constraint", time.Microsecond)
-	m.Answered("urn:xmpp:extdisco:1", true, "gone", time.Microsecond)
-	m.Answered("urn:xmpp:another", false, "result", time.Microsecond)
+	m.Answered(1, ns, false, "result", 30*time.Microsecond)
+	m.Answered(1, ns, true, "result", 50*time.Microsecond)
+	m.Answered(3, ns, true, "result", 51*time.Microsecond)
+	m.Answered(1, ns, true, "result", 16*time.Second)
+	m.Answered(1, ns, true, "result", 2*time.Second)
+	m.Answered(1, ns, true, "resource-constraint", time.Microsecond)
+	m.Answered(1, "urn:xmpp:extdisco:1", true, "gone", time.Microsecond)
+	m.Answered(1, "urn:xmpp:another", false, "result", time.Microsecond)
 	m.Limited(1)
 	m.Gave("ice", "given")
 	m.Gave("page", "refused")
@@ -65,12 +67,20 @@ func TestCounts(t *testing.T) {
 	text := read(t, m)
 	wantLines(t, text,
 		`extdisco_answers_total{namespace="urn:xmpp:extdisco:2",outcome="result",route="direct"} 1`,
-		`extdisco_answers_total{namespace="urn:xmpp:extdisco:2",outcome="result",route="delegated"} 2`,
+		`extdisco_answers_total{namespace="urn:xmpp:extdisco:2",outcome="result",route="delegated"} 6`,
 		`extdisco_answers_total{namespace="urn:xmpp:extdisco:2",outcome="resource-constraint",route="delegated"} 1`,
 		`extdisco_answers_total{namespace="urn:xmpp:extdisco:2",outcome="forbidden",route="direct"} 0`,
 		`extdisco_answers_total{namespace="urn:xmpp:extdisco:1",outcome="other",route="delegated"} 1`,
-		`extdisco_answer_duration_seconds_bucket{route="delegated",le="1"} 3`,
-		`extdisco_answer_duration_seconds_count{route="delegated"} 4`,
+		`extdisco_answer_duration_seconds_bucket{route="direct",le="2.5e-05"} 1`,
+		`extdisco_answer_duration_seconds_bucket{route="direct",le="5e-05"} 2`,
+		`extdisco_answer_duration_seconds_bucket{route="delegated",le="2.5e-05"} 2`,
+		`extdisco_answer_duration_seconds_bucket{route="delegated",le="5e-05"} 3`,
+		`extdisco_answer_duration_seconds_bucket{route="delegated",le="0.0001"} 6`,
+		`extdisco_answer_duration_seconds_bucket{route="delegated",le="1"} 6`,
+		`extdisco_answer_duration_seconds_bucket{route="delegated",le="15"} 7`,
+		`extdisco_answer_duration_seconds_bucket{route="delegated",le="+Inf"} 8`,
+		`extdisco_answer_duration_seconds_count{route="delegated"} 8`,
+		`extdisco_answer_duration_seconds_sum{route="delegated"} 18.000205`,
 		`extdisco_limited_total{limit="per_jid"} 0`,
 		`extdisco_limited_total{limit="per_domain"} 1`,
 		`extdisco_http_credentials_total{endpoint="ice",outcome="given"} 1`,
@@ -152,8 +162,8 @@ func TestFormIsRight(t *testing.T) {
 func TestCountingAllocatesNothing(t *testing.T) {
 	m := newMetrics(metrics.State{})
 	if n := testing.AllocsPerRun(100, func() {
-		m.Answered(ns, true, "result", time.Microsecond)
-		m.Answered(ns, false, "resource-constraint", time.Microsecond)
+		m.Answered(1, ns, true, "result", time.Microsecond)
+		m.Answered(1, ns, false, "resource-constraint", time.Microsecond)
 		m.Limited(0)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -164,6 +174,6 @@ func BenchmarkAnswered(b *testing.B) {
 	m := newMetrics(metrics.State{})
 	b.ReportAllocs()
 	for b.Loop() {
-		m.Answered(ns, true, "result", 20*time.Microsecond)
+		m.Answered(1, ns, true, "result", 20*time.Microsecond)
 	}
 }
