@@ -66,10 +66,7 @@ var limitNames = [...]string{limit.Key: "per_jid", limit.Group: "per_domain", li
 
 // domainOf returns the domain of a bare JID.
 func domainOf(requester []byte) []byte {
-	if _, domain, found := bytes.Cut(requester, []byte("@")); found {
-		return domain
-	}
-	return requester
+	return requester[bytes.IndexByte(requester, '@')+1:]
 }
 
 // Groups implements [xep0215.Offer].

@@ -185,8 +185,5 @@ func bareJID(jid string) string {
 
 // domainOf returns the domain of a bare JID.
 func domainOf(bare []byte) []byte {
-	if _, domain, found := bytes.Cut(bare, []byte{'@'}); found {
-		return domain
-	}
-	return bare
+	return bare[bytes.IndexByte(bare, '@')+1:]
 }

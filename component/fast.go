@@ -163,8 +163,10 @@ func (q *fastRequest) requester() []byte {
 	if q.wrapping != nil {
 		from = q.inner.from
 	}
-	bare, _, _ := bytes.Cut(from, []byte{'/'})
-	return bare
+	if i := bytes.IndexByte(from, '/'); i >= 0 {
+		return from[:i]
+	}
+	return from
 }
 
 // Start tags of replies, up to the value of id.

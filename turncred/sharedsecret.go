@@ -1,11 +1,10 @@
 package turncred
 
 import (
-	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
-	"hash"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -20,8 +19,7 @@ type SharedSecret struct {
 
 	mu         sync.Mutex // guards all below
 	pseudonyms *Pseudonyms
-	mac        hash.Hash // keyed once: building an HMAC costs three times its use
-	sum        [sha1.Size]byte
+	mac        *passwordMAC
 	last       validity
 }
 
@@ -42,7 +40,7 @@ func NewSharedSecret(sharedSecret, pseudonymKey secret.Secret, ttl time.Duration
 	return &SharedSecret{
 		ttl:        ttl,
 		pseudonyms: NewPseudonyms(pseudonymKey),
-		mac:        hmac.New(sha1.New, []byte(sharedSecret.Reveal())),
+		mac:        newPasswordMAC([]byte(sharedSecret.Reveal())),
 	}
 }
 
@@ -60,7 +58,7 @@ func (s *SharedSecret) Issue(c *Credential, requester []byte, now time.Time) {
 	}
 	c.Username = s.pseudonyms.append(append(c.Username[:0], v.digits...), requester)
 	c.Password = s.appendPassword(c.Password[:0], c.Username)
-	c.Expires = v.expires
+	c.Expires, c.Plain = v.expires, true
 }
 
 // IssueTo fills c as [SharedSecret.Issue] does, but with the user part given
@@ -73,7 +71,7 @@ func (s *SharedSecret) IssueTo(c *Credential, user string, now time.Time, ttl ti
 	expires := ExpiresAfter(now, ttl)
 	c.Username = fmt.Appendf(c.Username[:0], "%d:%s", expires, user)
 	c.Password = s.AppendPassword(c.Password[:0], c.Username)
-	c.Expires = time.Unix(expires, 0).UTC()
+	c.Expires, c.Plain = time.Unix(expires, 0).UTC(), false
 	return nil
 }
 
@@ -86,7 +84,9 @@ func (s *SharedSecret) AppendPassword(dst, username []byte) []byte {
 }
 
 func (s *SharedSecret) appendPassword(dst, username []byte) []byte {
-	s.mac.Reset()
-	s.mac.Write(username)
-	return base64.StdEncoding.AppendEncode(dst, s.mac.Sum(s.sum[:0]))
+	const size = (sha1.Size + 2) / 3 * 4
+	n := len(dst)
+	dst = slices.Grow(dst, size)[:n+size]
+	base64.StdEncoding.Encode(dst[n:], s.mac.sum(username))
+	return dst
 }

@@ -22,5 +22,5 @@ func NewStatic(username string, password secret.Secret) *Static {
 func (s *Static) Issue(c *Credential, _ []byte, _ time.Time) {
 	c.Username = append(c.Username[:0], s.username...)
 	c.Password = append(c.Password[:0], s.password.Reveal()...)
-	c.Expires = time.Time{}
+	c.Expires, c.Plain = time.Time{}, false
 }

@@ -28,6 +28,9 @@ type Credential struct {
 	Username []byte
 	Password []byte
 	Expires  time.Time // whole seconds, UTC; zero when the credential does not expire
+	// Plain says that Username and Password are made of ASCII letters, digits
+	// and ":+/=" only, so that nobody has to look for what needs escaping.
+	Plain bool
 }
 
 // ExpiresAfter returns the Unix time in seconds that lies ttl after now, at most

@@ -16,6 +16,9 @@ type Credential struct {
 	Username []byte
 	Password []byte
 	Expires  time.Time // whole seconds, UTC; zero when the credential does not expire
+	// Plain says that neither Username nor Password holds anything that needs
+	// escaping in XML.
+	Plain bool
 }
 
 // Issuer gives requesters the credential for a group of services.
@@ -278,7 +281,7 @@ func (sc *scratch) appendGroup(dst []byte, g *Group, r *Request, requester []byt
 // list then.
 func (sc *scratch) issue(issuer Issuer, requester []byte, now time.Time) bool {
 	c := &sc.credential
-	c.Username, c.Password, c.Expires = c.Username[:0], c.Password[:0], time.Time{} // nothing of another requester's
+	*c = Credential{Username: c.Username[:0], Password: c.Password[:0]} // nothing of another requester's
 	if err := issuer.Issue(c, requester, now); err != nil || len(c.Username) == 0 || len(c.Password) == 0 {
 		return false
 	}
@@ -286,9 +289,12 @@ func (sc *scratch) issue(issuer Issuer, requester []byte, now time.Time) bool {
 		sc.audit(requester, c)
 	}
 	a := sc.lead.append(sc.attrs[:0], c.Expires)
-	a = xmltext.AppendAttr(a, c.Username)
-	a = append(a, "' password='"...)
-	a = xmltext.AppendAttr(a, c.Password)
+	if c.Plain {
+		a = append(append(append(a, c.Username...), "' password='"...), c.Password...)
+	} else {
+		a = append(xmltext.AppendAttr(a, c.Username), "' password='"...)
+		a = xmltext.AppendAttr(a, c.Password)
+	}
 	sc.attrs = append(a, "'/>"...)
 	return true
 }
