@@ -6,7 +6,7 @@ local Prosody = require "spec.prosody";
 
 local host, guests, metadata, turn = "meet.example.org", "guest.meet.example.org", "metadata.meet.example.org", "turn.meet.example.org";
 local xmlns = "urn:xmpp:extdisco:2";
-local server, made;
+local server, made, link;
 
 local function load_bridge(options)
 	options = options or {};
@@ -15,12 +15,13 @@ local function load_bridge(options)
 end
 
 local function connect()
-	server:fire(turn, "component-authenticated", { session = { type = "component" } });
+	link = server:new_link("component");
+	server:fire(turn, "component-authenticated", { session = link });
 	server:pass(0);
 end
 
-local function disconnect(session_type)
-	server:fire(turn, "component-disconnected", { session = { type = session_type or "component" } });
+local function disconnect(session)
+	server:fire(turn, "component-disconnected", { session = session or link });
 end
 
 -- Answers a question with the sets that it asks for: STUN, and TURN over two
@@ -82,7 +83,7 @@ end
 before_each(function ()
 	made = 0;
 	server = Prosody.new({ [host] = "local", [guests] = "local", [metadata] = "component", [turn] = "component" });
-	server.modules[turn].component = { connected = false };
+	server.modules[turn].component = { session = false };
 end);
 
 describe("the list", function ()
@@ -356,6 +357,17 @@ describe("requests", function ()
 		assert.same({ "a1", host, "juliet@"..host.."/x" }, { reply.attr.id, reply.attr.from, reply.attr.to });
 	end);
 
+	it("go to an extdisco that was there before the module", function ()
+		link = server:new_link("component");
+		server.modules[turn].component.session = link;
+		server.hosts[host].handlers = {}; -- of the instance that was there
+		load_bridge();
+		assert.is_true(ask());
+		assert.equal(turn, server.sent[1].stanza.attr.to);
+		disconnect();
+		assert.equal("error", server.sent[2].stanza.attr.type);
+	end);
+
 	it("of guests come back past their own host", function ()
 		connect();
 		origin.host = guests;
@@ -388,7 +400,17 @@ describe("requests", function ()
 	it("are not refused when somebody else's connection ends", function ()
 		connect();
 		ask();
-		disconnect("component_unauthed");
+		disconnect(server:new_link("component_unauthed"));
+		assert.equal(1, #server.sent);
+		assert.equal("a1", bring().attr.id);
+	end);
+
+	it("are not refused when a connection ends late that was replaced", function ()
+		connect();
+		local replaced = link;
+		connect();
+		ask();
+		disconnect(replaced);
 		assert.equal(1, #server.sent);
 		assert.equal("a1", bring().attr.id);
 	end);
@@ -408,13 +430,32 @@ describe("requests", function ()
 		assert.equal(1, #server.sent);
 	end);
 
-	it("are refused with their own id when mod_component sends them back", function ()
+	it("are sent on with their payload, whatever is in it, and nothing else", function ()
 		connect();
-		server.bounce = true;
-		ask();
-		assert.equal(1, #server.sent);
-		local refusal = server.sent[1].stanza.attr;
-		assert.same({ "a1", host, "juliet@"..host.."/x", "error" }, { refusal.id, refusal.from, refusal.to, refusal.type });
+		for _, case in ipairs {
+			{ st.stanza("services", { xmlns = xmlns }), "<services xmlns='urn:xmpp:extdisco:2'/>" },
+			{ st.stanza("services", { xmlns = xmlns, type = "turn" }) },
+			{ st.stanza("services", { xmlns = xmlns }):tag("x", { xmlns = "urn:example:x", y = "'\"&<>" }):text("<z>"):up() },
+			{ st.stanza("services", { xmlns = xmlns }):text("text") },
+			{ st.stanza("services", { xmlns = xmlns, ["urn:example:x\1y"] = "z" }) },
+			{ st.stanza("credentials", { xmlns = xmlns }):tag("service", { host = "turn.example.org", type = "turn" }):up() },
+		} do
+			ask(case[1]);
+			local sent = server.sent[#server.sent];
+			local attr = sent.stanza.attr;
+			assert.same({ id = attr.id, type = "get", from = "juliet@"..host.."/x", to = turn }, attr);
+			local written = case[2] or tostring(case[1]);
+			assert.equal(written.."</iq>", sent.text:sub(-#written - 5));
+		end
+	end);
+
+	it("cannot break out of their address", function ()
+		connect();
+		local from = "juliet@"..host.."/'/><message to=\"x\">&amp;";
+		ask(nil, from);
+		assert.equal(from, server.sent[1].stanza.attr.from);
+		assert.equal(1, #server.sent[1].stanza.tags);
+		assert.equal(from, bring().attr.to);
 	end);
 
 	it("are refused when the component is taken out of the server", function ()

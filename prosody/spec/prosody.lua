@@ -3,6 +3,7 @@
 -- mod_external_services has it. The stanzas are Prosody's own.
 
 local st = require "util.stanza";
+local parse_xml = require "util.xml".parse;
 
 local Prosody = {};
 Prosody.__index = Prosody;
@@ -64,18 +65,22 @@ end
 function api:add_timer(delay, callback)
 	table.insert(self.server.timers, { at = self.server.clock + delay, callback = callback, module = self });
 end
-function api:send(stanza, origin)
-	if self.server.bounce and origin then -- as mod_component does without a connection
-		origin.send(st.error_reply(stanza, "wait", "remote-server-timeout", "Component unavailable"));
-		return;
-	end
-	table.insert(self.server.sent, { stanza = st.clone(stanza), origin = origin });
+function api:send(stanza)
+	table.insert(self.server.sent, { stanza = st.clone(stanza) });
 end
 function api:send_iq(stanza)
 	local question = { stanza = stanza };
 	table.insert(self.server.asked, question);
 	return { next = function (_, resolved, rejected)
 		question.answer, question.fail = resolved, rejected;
+	end };
+end
+
+-- Returns the session of an external component. What is sent to it is text.
+function Prosody:new_link(session_type)
+	return { type = session_type, send = function (text)
+		assert(type(text) == "string");
+		table.insert(self.sent, { text = text, stanza = assert(parse_xml(text)) });
 	end };
 end
 
