@@ -20,6 +20,9 @@ type serveCommand struct{}
 // stanzas has left much behind. What is in use at once is far below.
 const memoryLimit = 40 << 20
 
+// startEnds is when what only the start needed is given back to the system.
+const startEnds = 5 * time.Second
+
 // Run runs the component until SIGTERM or SIGINT.
 func (serveCommand) Run(env *environment) error {
 	// Before anything else, so that no signal kills a process that starts.
@@ -61,8 +64,15 @@ func (e *environment) serve(signals <-chan os.Signal) error {
 	manager.ready()
 	watchdog := manager.ticker()
 	defer watchdog.Stop()
+	started := time.NewTimer(startEnds)
+	defer started.Stop()
 	for {
 		select {
+		case <-started.C:
+			debug.FreeOSMemory()
+			if err := releaseProgramPages(); err != nil {
+				log.Debug("the pages of the program file stay in memory", "err", err)
+			}
 		case now := <-watchdog.C:
 			manager.alive(current, now)
 		case s := <-signals:

@@ -44,6 +44,7 @@ func routes() []*route {
 		{who: "Prosody, mod_external_services", services: 2},
 		{who: "Prosody, mod_extdisco_bridge → extdisco", program: extdisco, services: 2, target: "≥ 1.0"},
 		{who: "Prosody, mod_external_services, 8 services", services: 8},
+		{who: "Prosody, mod_extdisco_bridge → extdisco, 8 services", program: extdisco, services: 8, target: "≥ 1.0"},
 		{who: "Prosody, mod_delegation → extdisco, 8 services", program: extdisco, services: 8},
 		{who: "ejabberd, mod_stun_disco", ejabberd: true, services: 2},
 		{who: "ejabberd, mod_stun_disco, 8 services", ejabberd: true, services: 8},
