@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"extdisco/probe"
+	"extdisco/secret"
 	"extdisco/xep0215"
 )
 
@@ -95,9 +96,9 @@ func monitorTargets(cfg *config) []probe.Target {
 			}
 			t := probe.Target{ID: server.URI(), Where: fmt.Sprintf("ice_server[%d]", i), Server: server}
 			if xep0215.NeedsCredentials(service.Type) {
-				t.Credential = func(now time.Time) (username, password string, err error) {
+				t.Credential = func(now time.Time) (username string, password secret.Secret, err error) {
 					c, err := probeCredential(s, now)
-					return string(c.Username), string(c.Password), err
+					return string(c.Username), secret.New(string(c.Password)), err
 				}
 			}
 			targets = append(targets, t)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"extdisco/probe"
+	"extdisco/secret"
 	"extdisco/xep0215"
 )
 
@@ -147,7 +148,7 @@ func TestMonitorTargets(t *testing.T) {
 		line := target.Where + " " + target.ID
 		if target.Credential != nil {
 			username, password, err := target.Credential(testTime)
-			if err != nil || password == "" {
+			if err != nil || password.IsEmpty() {
 				t.Errorf("%s: %v", line, err)
 			}
 			line += " " + username
@@ -167,7 +168,7 @@ func TestMonitorTargets(t *testing.T) {
 }
 
 func TestLogHealth(t *testing.T) {
-	server := probe.Server{Type: "turn", Host: "turn.example.org", Port: 3478, Transport: "udp", Username: "1795234200:healthcheck", Password: testPassword}
+	server := probe.Server{Type: "turn", Host: "turn.example.org", Port: 3478, Transport: "udp", Username: "1795234200:healthcheck", Password: secret.New(testPassword)}
 	refused := &probe.Failure{Step: probe.StepAllocate, Kind: probe.KindUnauthorized, Code: 401}
 	full := &probe.Failure{Step: probe.StepAllocate, Kind: probe.KindQuota, Code: 486}
 	closed := &probe.Failure{Step: probe.StepBinding, Kind: probe.KindTimeout}

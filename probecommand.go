@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"extdisco/probe"
+	"extdisco/secret"
 	"extdisco/turncred"
 	"extdisco/xep0215"
 )
@@ -101,7 +102,7 @@ func probeServer(s xep0215.Service) (probe.Server, bool) {
 	default:
 		return probe.Server{}, false
 	}
-	return probe.Server{Type: s.Type, Host: s.Host, Port: s.Port, Transport: s.Transport, Username: s.Username, Password: s.Password}, true
+	return probe.Server{Type: s.Type, Host: s.Host, Port: s.Port, Transport: s.Transport, Username: s.Username, Password: secret.New(s.Password)}, true
 }
 
 // probeTargets returns all servers of the configuration with credentials for each.

@@ -16,15 +16,16 @@ import (
 	"github.com/pion/stun/v4"
 
 	"extdisco/probe"
+	"extdisco/secret"
 )
 
 // probedTests are servers in the states that they can be in.
 func probedTests() []probed {
 	refused := &stun.TurnError{ErrorCodeAttr: stun.ErrorCodeAttribute{Code: 401}}
 	turn := func(host, transport string) probe.Server {
-		return probe.Server{Type: "turn", Host: host, Port: 3478, Transport: transport, Username: "1795234200:healthcheck", Password: testPassword}
+		return probe.Server{Type: "turn", Host: host, Port: 3478, Transport: transport, Username: "1795234200:healthcheck", Password: secret.New(testPassword)}
 	}
-	tls := probe.Server{Type: "turns", Host: "turn.example.org", Port: 5349, Transport: "tcp", Username: "1795234200:healthcheck", Password: testPassword}
+	tls := probe.Server{Type: "turns", Host: "turn.example.org", Port: 5349, Transport: "tcp", Username: "1795234200:healthcheck", Password: secret.New(testPassword)}
 	at := func(address string, steps ...probe.StepResult) probe.AddressResult {
 		return probe.AddressResult{Address: netip.MustParseAddrPort(address), Steps: steps}
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+
+	"extdisco/secret"
 )
 
 // relaying is a TURN server by a script: allocate says what to answer to an Allocate,
@@ -30,7 +32,7 @@ func relaying(t *testing.T, allocate func(n int, m *stun.Message) []byte) Server
 		}
 		return [][]byte{reply(m, stun.ClassSuccessResponse, stun.RawAttribute{Type: stun.AttrLifetime, Length: 4, Value: make([]byte, 4)})}
 	})
-	s.Type, s.Username, s.Password = TypeTURN, "1:healthcheck", "password"
+	s.Type, s.Username, s.Password = TypeTURN, "1:healthcheck", secret.New("password")
 	return s
 }
 
@@ -148,7 +150,7 @@ func TestRefreshIsSentAgain(t *testing.T) {
 		}
 		return [][]byte{allocated(m)}
 	})
-	s.Type, s.Username, s.Password = TypeTURN, "1:healthcheck", "password"
+	s.Type, s.Username, s.Password = TypeTURN, "1:healthcheck", secret.New("password")
 	start := time.Now()
 	r := Try(t.Context(), s, Options{Depth: Allocate})
 	if !r.OK() || r.Addresses[0].Relayed.String() != "127.0.0.1:49152" {

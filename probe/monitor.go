@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"extdisco/secret"
 )
 
 // State is how a server fares, as far as a [Monitor] knows.
@@ -40,7 +42,7 @@ type Target struct {
 	Server Server // without a credential
 	// Credential returns a fresh one for an allocation; nil means that the
 	// server is asked for a binding only.
-	Credential func(now time.Time) (username, password string, err error)
+	Credential func(now time.Time) (username string, password secret.Secret, err error)
 }
 
 // Health is what is known of a target.

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+
+	"extdisco/secret"
 )
 
 // refusedBy returns a failed try, as the given error at a step makes it.
@@ -86,7 +88,7 @@ func newWatched(t *testing.T, previous *Monitor) *watched {
 				t.Error("two tries at once")
 			}
 			defer running.Add(-1)
-			if (o.Depth == Allocate) != (s.Username == "healthcheck" && s.Password != "") {
+			if (o.Depth == Allocate) != (s.Username == "healthcheck" && !s.Password.IsEmpty()) {
 				t.Errorf("depth %v with user %q", o.Depth, s.Username)
 			}
 			w.mu.Lock()
@@ -95,7 +97,7 @@ func newWatched(t *testing.T, previous *Monitor) *watched {
 			return w.answer(o.Depth)
 		},
 	}, []Target{{ID: "a", Server: Server{Type: TypeTURN, Host: "turn.example.org"},
-		Credential: func(time.Time) (string, string, error) { return "healthcheck", "password", nil }}}, previous)
+		Credential: func(time.Time) (string, secret.Secret, error) { return "healthcheck", secret.New("password"), nil }}}, previous)
 	return w
 }
 

@@ -19,6 +19,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"extdisco/secret"
 )
 
 // The types of servers, as in RFC 7064 and RFC 7065.
@@ -36,7 +38,7 @@ type Server struct {
 	Port      uint16
 	Transport string // "udp" or "tcp"; with stuns and turns always TLS over tcp
 	Username  string // for turn and turns
-	Password  string
+	Password  secret.Secret
 }
 
 // usesTLS reports whether the server is spoken to over TLS.

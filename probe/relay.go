@@ -120,7 +120,7 @@ func (a *attempt) allocate(ctx context.Context, conn net.Conn, datagrams bool) {
 	server := conn.RemoteAddr().String()
 	client, err := turn.NewClient(&turn.ClientConfig{
 		STUNServerAddr: server, TURNServerAddr: server, Conn: packets,
-		Username: a.server.Username, Password: a.server.Password,
+		Username: a.server.Username, Password: a.server.Password.Reveal(),
 		RequestedAddressFamily: turn.RequestedAddressFamilyIPv4, // as browsers do, also over IPv6
 		LoggerFactory:          silent{},
 	})

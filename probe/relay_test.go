@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+
+	"extdisco/secret"
 )
 
 // overIPv6 is a connection that says that it is over IPv6.
@@ -25,7 +27,7 @@ func TestAllocationOverIPv6(t *testing.T) {
 	here, there := net.Pipe()
 	defer there.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	a := &attempt{server: Server{Type: TypeTURN, Username: "user", Password: "password"}, options: Options{Depth: Allocate}}
+	a := &attempt{server: Server{Type: TypeTURN, Username: "user", Password: secret.New("password")}, options: Options{Depth: Allocate}}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

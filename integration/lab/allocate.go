@@ -13,6 +13,7 @@ import (
 	"github.com/pion/stun/v4"
 
 	"extdisco/probe"
+	"extdisco/secret"
 )
 
 // allocateTimeout bounds [Allocation.Do] when its context does not.
@@ -81,7 +82,7 @@ func (a Allocation) Do(ctx context.Context) (relayed net.Addr, rtt time.Duration
 
 // server fills in what is left to the defaults.
 func (a Allocation) server() (probe.Server, error) {
-	s := probe.Server{Type: a.Type, Host: a.Host, Port: uint16(a.Port), Transport: a.Transport, Username: a.Username, Password: a.Password}
+	s := probe.Server{Type: a.Type, Host: a.Host, Port: uint16(a.Port), Transport: a.Transport, Username: a.Username, Password: secret.New(a.Password)}
 	tls := a.Type == probe.TypeTURNS
 	if s.Transport == "" {
 		s.Transport = map[bool]string{true: "tcp", false: "udp"}[tls]
