@@ -27,6 +27,7 @@ type responder struct {
 
 	// What the fast path works on, kept so that nothing is allocated for it.
 	request fastRequest
+	forms   forms
 	asked   Request
 }
 
