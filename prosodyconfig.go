@@ -40,10 +40,9 @@ type prosodyBlocks struct {
 	Jitsi     bool
 }
 
-// prosodyTemplate is Lua. What there may be more than one of in a file, such as
+// prosodyText is a template of Lua. What there may be more than one of in a file, such as
 // modules_enabled, has a remark what to do with it.
-var prosodyTemplate = template.Must(template.New("").Funcs(template.FuncMap{"quote": quoteLua}).Parse(
-	`-- For Prosody's configuration, from {{quote .File}}.
+const prosodyText = `-- For Prosody's configuration, from {{quote .File}}.
 -- Put each block where the one of the same name is, or at the end of the file.
 {{- if or .Port .Elsewhere}}
 
@@ -87,7 +86,7 @@ Component {{quote .JID}}
 -- external_service_secret, external_services = { ... }, turn_external_secret.
 -- The file mod_extdisco_bridge.lua belongs into a folder of plugin_paths.
 {{- end}}
-`))
+`
 
 // printProsodyConfig prints the blocks.
 func printProsodyConfig(w io.Writer, cfg *config, jitsi bool) error {
@@ -105,7 +104,8 @@ func printProsodyConfig(w io.Writer, cfg *config, jitsi bool) error {
 		blocks.Elsewhere = cfg.component.server
 		blocks.Port = port // some images of Prosody have no port for components at all
 	}
-	return prosodyTemplate.Execute(w, blocks)
+	prosody := template.Must(template.New("").Funcs(template.FuncMap{"quote": quoteLua}).Parse(prosodyText))
+	return prosody.Execute(w, blocks)
 }
 
 // quoteLua makes a string literal of Lua.

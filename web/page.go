@@ -7,19 +7,24 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
 //go:embed page.html.tmpl page.css page.js
 var assets embed.FS
 
-var pageTemplate = template.Must(template.New("page.html.tmpl").Funcs(template.FuncMap{
-	"ago":         ago,
-	"stamp":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"clock":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-	"plot":        newPlot,
-	"healthClass": healthClass,
-}).ParseFS(assets, "page.html.tmpl"))
+// pageTemplate is read when the page is looked at first, which keeps it out of the
+// start.
+var pageTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page.html.tmpl").Funcs(template.FuncMap{
+		"ago":         ago,
+		"stamp":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"clock":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"plot":        newPlot,
+		"healthClass": healthClass,
+	}).ParseFS(assets, "page.html.tmpl"))
+})
 
 // healthClass returns the class of page.css for a health.
 func healthClass(h Health) string {
@@ -37,7 +42,7 @@ func healthClass(h Health) string {
 // page shows the status.
 func (s *Site) page(w http.ResponseWriter, _ *http.Request) {
 	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, s.cfg.Backend.Status(time.Now())); err != nil {
+	if err := pageTemplate().Execute(&b, s.cfg.Backend.Status(time.Now())); err != nil {
 		s.cfg.Log.Error("the status page could not be made; please report this", "err", err)
 		plain(w, http.StatusInternalServerError, "the page could not be made; see the log")
 		return

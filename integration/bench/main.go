@@ -51,7 +51,7 @@ type plan struct {
 }
 
 var (
-	fullPlan  = plan{rounds: 7, load: 700 * time.Millisecond, latency: 1500 * time.Millisecond, serverRounds: 5, server: 1500 * time.Millisecond, restarts: 9, memory: 10_000_000}
+	fullPlan  = plan{rounds: 7, load: 700 * time.Millisecond, latency: 1500 * time.Millisecond, serverRounds: 11, server: 700 * time.Millisecond, restarts: 9, memory: 10_000_000}
 	quickPlan = plan{rounds: 3, load: 250 * time.Millisecond, latency: 500 * time.Millisecond, serverRounds: 1, server: 700 * time.Millisecond, restarts: 2, memory: 300_000}
 )
 
