@@ -11,7 +11,7 @@ import (
 
 // passwordMAC is HMAC-SHA1 (RFC 2104) under one key, for one goroutine at a time.
 //
-// For a username, which is short, two thirds of the time that crypto/hmac takes
+// For a username, which is short, more than half of the time that crypto/hmac takes
 // goes into what stands around the two blocks that are hashed. Here each of them
 // is padded beforehand (FIPS 180-4 §5.1.1) and hashed with the state that the key
 // leaves behind. That state comes and goes in the form in which a hash is
