@@ -84,7 +84,7 @@ test: unit lua integration
 unit:
 	$(GO) vet -tags integration ./...
 	$(GO) test -race ./...
-	$(GO) test -run AllocatesNothing . ./component ./limit ./metrics ./turncred ./xep0215 ./xmltext
+	$(GO) test -run AllocatesNothing . ./component ./internal/... ./turncred ./xep0215
 
 # The Lua that Debian's Prosody runs with, and the stanzas of that Prosody.
 lua:
@@ -126,7 +126,7 @@ soak:
 BENCHTIME = $(if $(filter quick,$(BENCH)),20ms,300ms)
 bench:
 	@contrib/install-needed bench
-	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./component ./xep0215 ./turncred ./limit .
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./component ./xep0215 ./turncred ./internal/...
 	$(GO) run ./integration/bench $(if $(filter quick,$(BENCH)),-quick)
 
 clean:

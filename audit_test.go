@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"extdisco/component"
-	"extdisco/web"
+	"extdisco/internal/web"
 )
 
 const auditConfig = minimalConfig + `

@@ -6,7 +6,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"extdisco/manual"
+	"extdisco/internal/manual"
 )
 
 //go:embed config.toml.example

@@ -17,8 +17,8 @@ import (
 	"mellium.im/xmpp/jid"
 
 	"extdisco/component"
-	"extdisco/limit"
-	"extdisco/secret"
+	"extdisco/internal/limit"
+	"extdisco/internal/secret"
 )
 
 // config is a configuration that was read and found right.

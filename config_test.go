@@ -16,7 +16,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	"extdisco/turncred"
+	vendorapi "extdisco/turncred/provider"
 )
 
 // wantLine is the first line of a broken file: its fault, with FILE for its name.
@@ -311,7 +311,7 @@ func describeProvider(b *strings.Builder, p *providerConfig) {
 	}
 }
 
-func describeAPI(b *strings.Builder, a *turncred.API) {
+func describeAPI(b *strings.Builder, a *vendorapi.API) {
 	fmt.Fprintf(b, "  %s %s\n", a.Method, a.URL)
 	for _, name := range slices.Sorted(maps.Keys(a.Query)) {
 		fmt.Fprintf(b, "    query %s=%q\n", name, a.Query[name].Reveal())
@@ -326,7 +326,7 @@ func describeAPI(b *strings.Builder, a *turncred.API) {
 		fmt.Fprintf(b, "    user %q, password %q, bearer %q\n", a.User, a.Password.Reveal(), a.Bearer.Reveal())
 	}
 	fmt.Fprintf(b, "    ttl %v, keep port 53 %t\n", a.TTL, a.KeepPort53)
-	if len(a.URLs) > 0 || a.Pointers != (turncred.Pointers{}) {
+	if len(a.URLs) > 0 || a.Pointers != (vendorapi.Pointers{}) {
 		fmt.Fprintf(b, "    urls %s, pointers %+v\n", a.URLs, a.Pointers)
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	"extdisco/turncred"
+	vendorapi "extdisco/turncred/provider"
 	"extdisco/xep0215"
 )
 
@@ -122,7 +122,7 @@ func checkProviders(t *testing.T, cfg *config) {
 		}
 		seen[p.fingerprint] = true
 		for api := p.api; api != nil; api = api.Then {
-			if err := turncred.CheckURL(api.URL, true); err != nil || api.Method == "" || api.TTL < 0 || api.TTL > 0 && api.TTL <= p.minRemaining {
+			if err := vendorapi.CheckURL(api.URL, true); err != nil || api.Method == "" || api.TTL < 0 || api.TTL > 0 && api.TTL <= p.minRemaining {
 				t.Errorf("accepted a request to %q, %v, with TTL %v", api.URL, err, api.TTL)
 			}
 		}

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"extdisco/secret"
-	"extdisco/web"
+	"extdisco/internal/secret"
+	"extdisco/internal/web"
 )
 
 // httpConfig is [http] and each [[rest_client]].

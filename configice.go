@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
+	"extdisco/internal/xmltext"
 	"extdisco/turncred"
 	"extdisco/xep0215"
-	"extdisco/xmltext"
 )
 
 // iceServer is one [[ice_server]]: services that share a credential. Of the

@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"extdisco/limit"
-	"extdisco/secret"
-	"extdisco/turncred"
+	"extdisco/internal/limit"
+	"extdisco/internal/secret"
+	vendorapi "extdisco/turncred/provider"
 )
 
 // providerConfig is an [[ice_server]] whose servers and credentials come from a
@@ -23,7 +23,7 @@ import (
 type providerConfig struct {
 	name         string // cloudflare, http, …
 	key          string // where it stands in the configuration, for messages
-	api          *turncred.API
+	api          *vendorapi.API
 	rootCAs      *x509.CertPool // nil means the system's
 	timeout      time.Duration
 	minRemaining time.Duration // life that a credential must have left to be given out
@@ -31,7 +31,7 @@ type providerConfig struct {
 	perUserRate  limit.Rate
 	// revocation returns the request that takes a username back; nil unless
 	// asked for.
-	revocation func(username string) *turncred.API
+	revocation func(username string) *vendorapi.API
 	// fingerprint differs when anything of the above does.
 	fingerprint [sha256.Size]byte
 }
@@ -92,7 +92,7 @@ func readProvider(t *configTable) *providerConfig {
 }
 
 // base returns the base address of a vendor, or what stands in url.
-func (t *configTable) base(vendor string) string { return turncred.TrimBase(t.address(vendor)) }
+func (t *configTable) base(vendor string) string { return vendorapi.TrimBase(t.address(vendor)) }
 
 // address returns what stands in url, or else the address of the vendor.
 func (t *configTable) address(vendor string) string {
@@ -104,7 +104,7 @@ func (t *configTable) address(vendor string) string {
 	if address == "" {
 		return ""
 	}
-	if err := turncred.CheckURL(address, insecure); errors.Is(err, turncred.ErrInsecure) {
+	if err := vendorapi.CheckURL(address, insecure); errors.Is(err, vendorapi.ErrInsecure) {
 		t.fault("url", "%sis not https, and secrets are sent there; write https, or insecure_http = true if you trust the network", quoteAddress(address))
 	} else if err != nil {
 		t.fault("url", "%s%v", quoteAddress(address), err)
@@ -145,10 +145,10 @@ func (t *configTable) requiredSecret(name, what string) secret.Secret {
 }
 
 func readCloudflare(t *configTable, p *providerConfig) {
-	base := t.base(turncred.CloudflareURL)
+	base := t.base(vendorapi.CloudflareURL)
 	keyID := t.required("key_id", "the ID of the TURN key (Realtime, TURN in Cloudflare's dashboard)")
 	token := t.requiredSecret("api_token", "the API token of the TURN key")
-	ttl := t.life(defaultTTL, turncred.CloudflareMaxTTL)
+	ttl := t.life(defaultTTL, vendorapi.CloudflareMaxTTL)
 	identifier := t.string("custom_identifier")
 	if identifier == "pseudonym" {
 		if !p.perUser {
@@ -156,19 +156,19 @@ func readCloudflare(t *configTable, p *providerConfig) {
 		}
 		identifier = "{{user}}"
 	}
-	p.api = turncred.Cloudflare(base, keyID, token, ttl, identifier)
+	p.api = vendorapi.Cloudflare(base, keyID, token, ttl, identifier)
 	if t.bool("revoke_on_exit") {
 		if p.perUser {
 			t.fault("revoke_on_exit", "does not go with per_user = true; leave one of them out")
 		}
-		p.revocation = func(username string) *turncred.API {
-			return turncred.CloudflareRevocation(base, keyID, token, username)
+		p.revocation = func(username string) *vendorapi.API {
+			return vendorapi.CloudflareRevocation(base, keyID, token, username)
 		}
 	}
 }
 
 func readTwilio(t *configTable, p *providerConfig) {
-	base := t.base(turncred.TwilioURL)
+	base := t.base(vendorapi.TwilioURL)
 	account := t.required("account_sid", "the account SID, from the console")
 	keySID, keySecret, authToken := t.string("key_sid"), t.secret("key_secret"), t.secret("auth_token")
 	user, password := account, authToken
@@ -181,7 +181,7 @@ func readTwilio(t *configTable, p *providerConfig) {
 	default:
 		t.requireSecret("auth_token", "the account's auth token (or give key_sid and key_secret_file)")
 	}
-	p.api = turncred.Twilio(base, account, user, password, t.life(turncred.TwilioMaxTTL, turncred.TwilioMaxTTL))
+	p.api = vendorapi.Twilio(base, account, user, password, t.life(vendorapi.TwilioMaxTTL, vendorapi.TwilioMaxTTL))
 }
 
 // appName is the name of an app at Metered, which is part of a host name.
@@ -205,12 +205,12 @@ func readMetered(t *configTable, p *providerConfig) {
 		t.fault(t.secretKey("secret_key"), "is given, and %s too; leave one of them out: with the secret key credentials are made that expire, with the API key a lasting one is used",
 			t.secretKey("api_key"))
 	case t.hasSecret("api_key"):
-		p.api = turncred.Metered(base, apiKey, region, t.requiredLife())
+		p.api = vendorapi.Metered(base, apiKey, region, t.requiredLife())
 		return
 	default:
 		t.requireSecret("secret_key", "the secret key of the app (or give api_key_file, the API key of a lasting credential, and ttl)")
 	}
-	p.api = turncred.MeteredCreate(base, secretKey, region, t.life(defaultTTL, 0))
+	p.api = vendorapi.MeteredCreate(base, secretKey, region, t.life(defaultTTL, 0))
 }
 
 // requiredLife is the ttl of a provider whose answer states none.
@@ -222,11 +222,11 @@ func (t *configTable) requiredLife() time.Duration {
 }
 
 func readXirsys(t *configTable, p *providerConfig) {
-	base := t.base(turncred.XirsysURL)
+	base := t.base(vendorapi.XirsysURL)
 	channel := t.required("channel", "the name of the channel")
 	ident := t.required("ident", "the ident of the account")
 	password := t.requiredSecret("secret", "the secret of the account")
-	p.api = turncred.Xirsys(base, channel, ident, password, t.life(defaultTTL, 0))
+	p.api = vendorapi.Xirsys(base, channel, ident, password, t.life(defaultTTL, 0))
 }
 
 func readTURNREST(t *configTable, p *providerConfig) {
@@ -238,14 +238,14 @@ func readTURNREST(t *configTable, p *providerConfig) {
 	if p.perUser && user == "" {
 		user = "{{user}}"
 	}
-	p.api = turncred.TURNREST(address, t.secret("key"), user, t.life(0, 0))
+	p.api = vendorapi.TURNREST(address, t.secret("key"), user, t.life(0, 0))
 }
 
 func readHTTPProvider(t *configTable, p *providerConfig) {
 	if !t.has("url") {
 		t.missing("url", "; write the address that gives credentials")
 	}
-	api := &turncred.API{URL: t.address(""), Method: t.oneOf("method", "GET", "POST", "PUT"), Body: t.string("body"),
+	api := &vendorapi.API{URL: t.address(""), Method: t.oneOf("method", "GET", "POST", "PUT"), Body: t.string("body"),
 		Header: t.texts("headers"), Query: map[string]secret.Secret{}, TTL: t.life(0, 0)}
 	api.User, api.Password = t.string("basic_user"), t.secret("basic_password")
 	t.together("basic_user", "basic_password", "the user", "the user's password")
@@ -260,7 +260,7 @@ func readHTTPProvider(t *configTable, p *providerConfig) {
 	if name != "" {
 		api.Query[name] = value
 	}
-	api.Pointers = turncred.Pointers{Servers: t.pointer("servers_pointer"), Username: t.pointer("username_pointer"),
+	api.Pointers = vendorapi.Pointers{Servers: t.pointer("servers_pointer"), Username: t.pointer("username_pointer"),
 		Password: t.pointer("password_pointer"), TTL: t.pointer("ttl_pointer"), Expires: t.pointer("expires_pointer")}
 	t.eachString("urls", func(key, u string) {
 		if _, ok := readURL(t, key, u); ok {

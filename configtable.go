@@ -11,8 +11,8 @@ import (
 	"time"
 	"unicode"
 
-	"extdisco/limit"
-	"extdisco/secret"
+	"extdisco/internal/limit"
+	"extdisco/internal/secret"
 )
 
 // configFault is one thing that is wrong with a configuration.

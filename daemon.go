@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"extdisco/component"
-	"extdisco/limit"
+	"extdisco/internal/limit"
 	"extdisco/xep0215"
 )
 

@@ -14,7 +14,7 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"extdisco/component"
-	"extdisco/secret"
+	"extdisco/internal/secret"
 	"extdisco/turncred"
 	"extdisco/xep0215"
 )

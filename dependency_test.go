@@ -28,18 +28,18 @@ func TestImportDirections(t *testing.T) {
 		everything                                = ""
 	)
 	for pkg, never := range map[string][]string{
-		component:          {xep0215, turncred, integration, toml, kong},
-		turncred:           {component, xep0215, integration, xmpp, toml, kong},
-		xep0215:            {component, turncred, integration, toml, kong},
-		"extdisco/notify":  {"extdisco", xmpp, toml, kong},
-		"extdisco/manual":  {"extdisco", xmpp, toml},
-		"extdisco/probe":   {component, xep0215, turncred, integration, xmpp, toml, kong},
-		"extdisco/web":     {component, xep0215, turncred, integration, xmpp, toml, kong, "github.com/prometheus/"},
-		"extdisco/metrics": {component, xep0215, turncred, integration, xmpp, toml, kong},
-		"extdisco/limit":   {everything},
-		"extdisco/secret":  {everything},
-		"extdisco/xmltext": {everything},
-		"extdisco":         {integration},
+		component:                   {xep0215, turncred, integration, toml, kong},
+		turncred:                    {component, xep0215, integration, xmpp, toml, kong},
+		xep0215:                     {component, turncred, integration, toml, kong},
+		"extdisco/internal/notify":  {"extdisco", xmpp, toml, kong},
+		"extdisco/internal/manual":  {"extdisco", xmpp, toml},
+		"extdisco/internal/probe":   {component, xep0215, turncred, integration, xmpp, toml, kong},
+		"extdisco/internal/web":     {component, xep0215, turncred, integration, xmpp, toml, kong, "github.com/prometheus/"},
+		"extdisco/internal/metrics": {component, xep0215, turncred, integration, xmpp, toml, kong},
+		"extdisco/internal/limit":   {everything},
+		"extdisco/internal/secret":  {everything},
+		"extdisco/internal/xmltext": {everything},
+		"extdisco":                  {integration},
 	} {
 		t.Run(pkg, func(t *testing.T) {
 			for _, d := range dependencies(t, pkg) {

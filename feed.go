@@ -10,7 +10,7 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"extdisco/component"
-	"extdisco/limit"
+	"extdisco/internal/limit"
 	"extdisco/xep0215"
 )
 

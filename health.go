@@ -6,8 +6,8 @@ import (
 	"log/slog"
 	"time"
 
-	"extdisco/probe"
-	"extdisco/secret"
+	"extdisco/internal/probe"
+	"extdisco/internal/secret"
 	"extdisco/xep0215"
 )
 

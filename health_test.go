@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"extdisco/probe"
-	"extdisco/secret"
+	"extdisco/internal/probe"
+	"extdisco/internal/secret"
 	"extdisco/xep0215"
 )
 

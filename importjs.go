@@ -9,7 +9,7 @@ import (
 
 	"github.com/titanous/json5"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
 )
 
 // An RTCIceServer is recognised by its key urls, wherever it stands: code around

@@ -9,9 +9,9 @@ import (
 	"time"
 	"unicode"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
+	"extdisco/internal/xmltext"
 	"extdisco/xep0215"
-	"extdisco/xmltext"
 )
 
 // importCredential is what a TURN server needs: a shared secret, a fixed

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
 	"extdisco/xep0215"
 )
 

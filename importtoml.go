@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
 )
 
 // toml returns the list as [[ice_server]] tables, with the secrets in it or with

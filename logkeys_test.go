@@ -19,7 +19,7 @@ func loggedKeys(t *testing.T) map[string]string {
 	t.Helper()
 	keys := map[string]string{}
 	fset := token.NewFileSet()
-	for _, folder := range []string{".", "component", "web", "metrics", "probe", "notify", "turncred"} {
+	for _, folder := range []string{".", "component", "internal/web", "internal/metrics", "internal/probe", "internal/notify", "turncred", "turncred/provider"} {
 		files, err := filepath.Glob(filepath.Join(folder, "*.go"))
 		if err != nil {
 			t.Fatal(err)

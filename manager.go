@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"extdisco/component"
-	"extdisco/notify"
+	"extdisco/internal/notify"
 )
 
 // serviceManager tells the program that started us, usually systemd, how we

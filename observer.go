@@ -7,9 +7,9 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"extdisco/component"
-	"extdisco/limit"
-	"extdisco/metrics"
-	"extdisco/web"
+	"extdisco/internal/limit"
+	"extdisco/internal/metrics"
+	"extdisco/internal/web"
 	"extdisco/xep0215"
 )
 

@@ -8,8 +8,8 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"extdisco/component"
-	"extdisco/limit"
-	"extdisco/probe"
+	"extdisco/internal/limit"
+	"extdisco/internal/probe"
 	"extdisco/turncred"
 	"extdisco/xep0215"
 )

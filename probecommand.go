@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"extdisco/probe"
-	"extdisco/secret"
+	"extdisco/internal/probe"
+	"extdisco/internal/secret"
 	"extdisco/turncred"
 	"extdisco/xep0215"
 )

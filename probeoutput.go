@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"extdisco/probe"
+	"extdisco/internal/probe"
 )
 
 // printProbed prints how each server fares: a line for each of its addresses, and

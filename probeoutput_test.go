@@ -15,8 +15,8 @@ import (
 
 	"github.com/pion/stun/v4"
 
-	"extdisco/probe"
-	"extdisco/secret"
+	"extdisco/internal/probe"
+	"extdisco/internal/secret"
 )
 
 // probedTests are servers in the states that they can be in.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"extdisco/web"
+	"extdisco/internal/web"
 )
 
 // maxProblems is how many problems the status page shows.

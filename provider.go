@@ -10,14 +10,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
+	"extdisco/internal/xmltext"
 	"extdisco/turncred"
+	vendorapi "extdisco/turncred/provider"
 	"extdisco/xep0215"
-	"extdisco/xmltext"
 )
 
 // provider keeps what one provider gives ready to be offered. Its goroutine
-// fetches; see [turncred.Refresher]. With per_user there is none, and each
+// fetches; see [vendorapi.Refresher]. With per_user there is none, and each
 // requester's credentials are fetched when it asks.
 type provider struct {
 	cfg    *providerConfig
@@ -30,7 +31,7 @@ type provider struct {
 	first   chan struct{} // closed when the first fetch has ended, well or not
 
 	fetches    fetchCount
-	perUser    *turncred.PerUser // nil unless per_user
+	perUser    *vendorapi.PerUser // nil unless per_user
 	pseudonyms *turncred.Pseudonyms
 }
 
@@ -55,12 +56,12 @@ func startProvider(cfg *providerConfig, log *slog.Logger, now time.Time) *provid
 func (p *provider) start(now time.Time) {
 	if p.cfg.perUser {
 		p.pseudonyms = turncred.NewPseudonyms(p.cfg.pseudonymKey())
-		p.perUser = turncred.NewPerUser(p.fetch, p.cfg.timeout, p.cfg.minRemaining, p.cfg.perUserRate, now)
+		p.perUser = vendorapi.NewPerUser(p.fetch, p.cfg.timeout, p.cfg.minRemaining, p.cfg.perUserRate, now)
 		return
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop, p.done, p.first = stop, make(chan struct{}), make(chan struct{})
-	refresher := turncred.NewRefresher(func(ctx context.Context, now time.Time) (turncred.Set, error) { return p.fetch(ctx, "", now) },
+	refresher := vendorapi.NewRefresher(func(ctx context.Context, now time.Time) (vendorapi.Set, error) { return p.fetch(ctx, "", now) },
 		p.use, p.report)
 	go func() {
 		defer close(p.done)
@@ -73,19 +74,19 @@ func (p *provider) start(now time.Time) {
 func (c *providerConfig) pseudonymKey() secret.Secret { return secret.New(string(c.fingerprint[:])) }
 
 func newProvider(cfg *providerConfig, log *slog.Logger) *provider {
-	return &provider{cfg: cfg, client: turncred.NewHTTPClient(cfg.rootCAs, cfg.timeout),
+	return &provider{cfg: cfg, client: vendorapi.NewHTTPClient(cfg.rootCAs, cfg.timeout),
 		log: log.With("provider", cfg.name, "config", cfg.key)}
 }
 
 // fetch asks the provider once.
-func (p *provider) fetch(ctx context.Context, user string, now time.Time) (turncred.Set, error) {
+func (p *provider) fetch(ctx context.Context, user string, now time.Time) (vendorapi.Set, error) {
 	set, err := p.cfg.api.Fetch(ctx, p.client, user, now)
 	p.fetches.add(err)
 	return set, err
 }
 
 // use puts a set in force, or says why it cannot be offered.
-func (p *provider) use(set turncred.Set) error {
+func (p *provider) use(set vendorapi.Set) error {
 	next, err := newProviderSet(set)
 	if err != nil {
 		p.fetches.unusable(err)
@@ -103,7 +104,7 @@ func (p *provider) use(set turncred.Set) error {
 // report tells of a fetch.
 func (p *provider) report(err error, alike bool, next time.Duration) {
 	p.fetchedOnce()
-	var apiErr *turncred.APIError
+	var apiErr *vendorapi.APIError
 	level, message := slog.LevelWarn, "the provider gives no credentials at present"
 	switch {
 	case err == nil:
@@ -210,7 +211,7 @@ func (p *provider) revoke() {
 
 // newProviderSet checks what a provider gave. URLs that clients cannot use are
 // left out; a credential that XML cannot carry, or nothing usable, is an error.
-func newProviderSet(set turncred.Set) (*providerSet, error) {
+func newProviderSet(set vendorapi.Set) (*providerSet, error) {
 	out := &providerSet{expires: set.Expires}
 	seen := map[xep0215.Key]bool{}
 	var refused []string
@@ -268,7 +269,7 @@ func (expiredCredential) Issue(*xep0215.Credential, []byte, time.Time) error { r
 
 // fetchedCredential issues what a provider gave.
 type fetchedCredential struct {
-	server  turncred.Server
+	server  vendorapi.Server
 	expires time.Time
 }
 

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"extdisco/secret"
-	"extdisco/turncred"
+	"extdisco/internal/secret"
+	vendorapi "extdisco/turncred/provider"
 	"extdisco/xep0215"
 )
 
@@ -43,7 +43,7 @@ const vendorToken = "token-of-the-vendor-0123456789"
 func cloudflareConfig(perUser bool) *providerConfig {
 	return &providerConfig{
 		name: "cloudflare", key: "ice_server[0]", timeout: 5 * time.Second, minRemaining: 10 * time.Minute, perUser: perUser, perUserRate: defaultPerUserRate,
-		api: turncred.Cloudflare("https://vendor.example/v1", "key", secret.New(vendorToken), time.Hour, ""),
+		api: vendorapi.Cloudflare("https://vendor.example/v1", "key", secret.New(vendorToken), time.Hour, ""),
 	}
 }
 
@@ -215,14 +215,14 @@ func TestProviderReload(t *testing.T) {
 }
 
 func TestProviderSetChecked(t *testing.T) {
-	turn := func(urls ...string) turncred.Set {
-		return turncred.Set{Servers: []turncred.Server{{URLs: urls, Username: "u", Password: "p"}}, Expires: testTime.Add(time.Hour)}
+	turn := func(urls ...string) vendorapi.Set {
+		return vendorapi.Set{Servers: []vendorapi.Server{{URLs: urls, Username: "u", Password: "p"}}, Expires: testTime.Add(time.Hour)}
 	}
 	odd := turn("turn:turn.example.org")
 	odd.Servers[0].Password = "p\x00"
 	tests := []struct {
 		name string
-		set  turncred.Set
+		set  vendorapi.Set
 		want string // the URIs, or part of the error
 	}{
 		{"usual", turn("turn:turn.example.org", "turns:turn.example.org:443"), "turn:turn.example.org:3478?transport=udp turns:turn.example.org:443?transport=tcp"},
@@ -257,9 +257,9 @@ func TestProviderRevokesOnExit(t *testing.T) {
 		v.status.Store(http.StatusCreated)
 		cfg := cloudflareConfig(false)
 		var revoked []string
-		cfg.revocation = func(username string) *turncred.API {
+		cfg.revocation = func(username string) *vendorapi.API {
 			revoked = append(revoked, username)
-			return turncred.CloudflareRevocation("https://vendor.example/v1", "key", secret.New(vendorToken), username)
+			return vendorapi.CloudflareRevocation("https://vendor.example/v1", "key", secret.New(vendorToken), username)
 		}
 		p := newProvider(cfg, newTestLog(newLogBuffer()))
 		p.client.Transport = v

@@ -13,7 +13,7 @@ import (
 	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/stanza"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
 	"extdisco/xep0215"
 )
 

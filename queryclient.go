@@ -17,7 +17,7 @@ import (
 	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/stream"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
 	"extdisco/xep0215"
 )
 

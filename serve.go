@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"extdisco/component"
-	"extdisco/web"
+	"extdisco/internal/web"
 )
 
 type serveCommand struct{}

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"extdisco/limit"
-	"extdisco/metrics"
-	"extdisco/probe"
-	"extdisco/web"
+	"extdisco/internal/limit"
+	"extdisco/internal/metrics"
+	"extdisco/internal/probe"
+	"extdisco/internal/web"
 	"extdisco/xep0215"
 )
 

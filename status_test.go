@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"extdisco/component"
-	"extdisco/limit"
-	"extdisco/probe"
-	"extdisco/web"
+	"extdisco/internal/limit"
+	"extdisco/internal/probe"
+	"extdisco/internal/web"
 	"extdisco/xep0215"
 )
 

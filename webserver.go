@@ -8,8 +8,8 @@ import (
 	"log/slog"
 	"time"
 
-	"extdisco/secret"
-	"extdisco/web"
+	"extdisco/internal/secret"
+	"extdisco/internal/web"
 )
 
 // webServer is the HTTP server of a running daemon, if there is one. A reload may

@@ -11,7 +11,7 @@ import (
 
 	"mellium.im/xmpp/jid"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
 	"extdisco/turncred"
 )
 

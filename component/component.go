@@ -29,7 +29,7 @@ import (
 
 	"mellium.im/xmpp/jid"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
 )
 
 const (

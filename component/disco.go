@@ -6,7 +6,7 @@ import (
 
 	"mellium.im/xmpp/stanza"
 
-	"extdisco/xmltext"
+	"extdisco/internal/xmltext"
 )
 
 // disco holds the answers of service discovery (XEP-0030), which never change.

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"time"
 
-	"extdisco/xmltext"
+	"extdisco/internal/xmltext"
 )
 
 // The fast path answers the requests that come all the time, in the form in which

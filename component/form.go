@@ -3,7 +3,7 @@ package component
 import (
 	"bytes"
 
-	"extdisco/xmltext"
+	"extdisco/internal/xmltext"
 )
 
 // Servers write all requests alike, but for the ids and for who asks. So the fast

@@ -10,7 +10,7 @@ import (
 	xmppcomponent "mellium.im/xmpp/component"
 	"mellium.im/xmpp/jid"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
 )
 
 const (

@@ -15,7 +15,7 @@ import (
 
 	"mellium.im/xmpp/stanza"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
 )
 
 // What tests use as addresses and namespaces. The exported names here are for

@@ -5,7 +5,7 @@ import (
 
 	"mellium.im/xmpp/stanza"
 
-	"extdisco/xmltext"
+	"extdisco/internal/xmltext"
 )
 
 // maxReply is the largest stanza that is sent. Prosody ends the stream of a

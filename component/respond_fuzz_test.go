@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"extdisco/xmltext"
+	"extdisco/internal/xmltext"
 )
 
 // FuzzRespond: whatever a frame holds, the answer is nothing or one IQ that a

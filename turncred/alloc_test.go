@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
 	"extdisco/turncred"
 )
 

@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"sync"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
 )
 
 // pseudonymBytes of the keyed hash are kept: 64 bits, so that two users of one

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
 )
 
 // SharedSecret issues credentials that a TURN server accepts which has the same

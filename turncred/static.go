@@ -3,7 +3,7 @@ package turncred
 import (
 	"time"
 
-	"extdisco/secret"
+	"extdisco/internal/secret"
 )
 
 // Static issues one fixed account to everybody. It does not expire, so whoever

@@ -9,9 +9,6 @@
 // the requester, so that quotas and logs of the TURN server work per user
 // without naming anybody.
 //
-// Credentials can also come from a provider: an [API] asks it over HTTP, a
-// [Refresher] keeps what it gives fresh, and [PerUser] asks for each requester.
-//
 // The package knows nothing of XMPP. What mints reads no clock and does no I/O:
 // the time is an argument.
 package turncred

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"time"
 
-	"extdisco/xmltext"
+	"extdisco/internal/xmltext"
 )
 
 // The fast path reads requests from their bytes, in the form in which most clients

@@ -10,8 +10,8 @@ import (
 
 	"mellium.im/xmpp/stanza"
 
+	"extdisco/internal/xmltext"
 	"extdisco/xep0215"
-	"extdisco/xmltext"
 )
 
 func FuzzParseRequest(f *testing.F) {

@@ -7,7 +7,7 @@ import (
 
 	"mellium.im/xmpp/stanza"
 
-	"extdisco/xmltext"
+	"extdisco/internal/xmltext"
 )
 
 // Credential is what a client presents to a service. A [Handler] reuses the

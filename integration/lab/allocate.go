@@ -12,8 +12,8 @@ import (
 
 	"github.com/pion/stun/v4"
 
-	"extdisco/probe"
-	"extdisco/secret"
+	"extdisco/internal/probe"
+	"extdisco/internal/secret"
 )
 
 // allocateTimeout bounds [Allocation.Do] when its context does not.

@@ -11,8 +11,8 @@ import (
 
 	"extdisco/integration/lab"
 	"extdisco/integration/vendors"
-	"extdisco/secret"
-	"extdisco/turncred"
+	"extdisco/internal/secret"
+	vendorapi "extdisco/turncred/provider"
 )
 
 // What the vendors mint is taken by a coturn with the same shared secret, and
@@ -32,14 +32,14 @@ func TestIntegrationCoturnTakesCredentials(t *testing.T) {
 		}
 		defer s.Close()
 		base := s.URL()
-		for vendor, api := range map[string]*turncred.API{
-			"Cloudflare": turncred.Cloudflare(base+"/v1", vendors.CloudflareKeyID, secret.New(vendors.CloudflareToken), ttl, ""),
-			"Twilio":     turncred.Twilio(base, vendors.TwilioAccountSID, vendors.TwilioKeySID, secret.New(vendors.TwilioKeySecret), ttl),
-			"Metered":    turncred.MeteredCreate(base, secret.New(vendors.MeteredSecretKey), "", ttl),
-			"Xirsys":     turncred.Xirsys(base, vendors.XirsysChannel, vendors.XirsysIdent, secret.New(vendors.XirsysSecret), ttl),
-			"TURN REST":  turncred.TURNREST(base+vendors.RESTPath, secret.New(vendors.RESTKey), "somebody", ttl),
+		for vendor, api := range map[string]*vendorapi.API{
+			"Cloudflare": vendorapi.Cloudflare(base+"/v1", vendors.CloudflareKeyID, secret.New(vendors.CloudflareToken), ttl, ""),
+			"Twilio":     vendorapi.Twilio(base, vendors.TwilioAccountSID, vendors.TwilioKeySID, secret.New(vendors.TwilioKeySecret), ttl),
+			"Metered":    vendorapi.MeteredCreate(base, secret.New(vendors.MeteredSecretKey), "", ttl),
+			"Xirsys":     vendorapi.Xirsys(base, vendors.XirsysChannel, vendors.XirsysIdent, secret.New(vendors.XirsysSecret), ttl),
+			"TURN REST":  vendorapi.TURNREST(base+vendors.RESTPath, secret.New(vendors.RESTKey), "somebody", ttl),
 		} {
-			client := turncred.NewHTTPClient(nil, 10*time.Second)
+			client := vendorapi.NewHTTPClient(nil, 10*time.Second)
 			set, err := api.Fetch(t.Context(), client, "", time.Now())
 			client.CloseIdleConnections()
 			if err != nil {

@@ -1,0 +1,179 @@
+package metrics_test
+
+import (
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"extdisco/internal/metrics"
+)
+
+const ns = "urn:xmpp:extdisco:2"
+
+var at = time.Unix(1_800_000_000, 0)
+
+func read(t *testing.T, m *metrics.Metrics) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler(slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	body, err := io.ReadAll(w.Body)
+	if err != nil || w.Code != 200 {
+		t.Fatal(w.Code, err, string(body))
+	}
+	return string(body)
+}
+
+// wantLines checks that each line is in the text.
+func wantLines(t *testing.T, text string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no line %q", line)
+		}
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+func newMetrics(state metrics.State) *metrics.Metrics {
+	return metrics.New("1.2.3", []string{ns, "urn:xmpp:extdisco:1"}, func() metrics.State { return state })
+}
+
+func TestCounts(t *testing.T) {
+	m := newMetrics(metrics.State{LinkUp: true, LinkSince: at, Ready: true})
+	m.Answered(1, ns, false, "result", 30*time.Microsecond)
+	m.Answered(1, ns, true, "result", 50*time.Microsecond)
+	m.Answered(3, ns, true, "result", 51*time.Microsecond)
+	m.Answered(1, ns, true, "result", 16*time.Second)
+	m.Answered(1, ns, true, "result", 2*time.Second)
+	m.Answered(1, ns, true, "resource-constraint", time.Microsecond)
+	m.Answered(1, "urn:xmpp:extdisco:1", true, "gone", time.Microsecond)
+	m.Answered(1, "urn:xmpp:another", false, "result", time.Microsecond)
+	m.Limited(1)
+	m.Gave("ice", "given")
+	m.Gave("page", "refused")
+	m.LinkUp()
+	m.LinkUp()
+	m.LinkDown()
+	m.AttemptFailed()
+	m.ConfigRead(at, true, false)
+	m.ConfigRead(at.Add(time.Hour), false, true)
+	text := read(t, m)
+	wantLines(t, text,
+		`extdisco_answers_total{namespace="urn:xmpp:extdisco:2",outcome="result",route="direct"} 1`,
+		`extdisco_answers_total{namespace="urn:xmpp:extdisco:2",outcome="result",route="delegated"} 6`,
+		`extdisco_answers_total{namespace="urn:xmpp:extdisco:2",outcome="resource-constraint",route="delegated"} 1`,
+		`extdisco_answers_total{namespace="urn:xmpp:extdisco:2",outcome="forbidden",route="direct"} 0`,
+		`extdisco_answers_total{namespace="urn:xmpp:extdisco:1",outcome="other",route="delegated"} 1`,
+		`extdisco_answer_duration_seconds_bucket{route="direct",le="2.5e-05"} 1`,
+		`extdisco_answer_duration_seconds_bucket{route="direct",le="5e-05"} 2`,
+		`extdisco_answer_duration_seconds_bucket{route="delegated",le="2.5e-05"} 2`,
+		`extdisco_answer_duration_seconds_bucket{route="delegated",le="5e-05"} 3`,
+		`extdisco_answer_duration_seconds_bucket{route="delegated",le="0.0001"} 6`,
+		`extdisco_answer_duration_seconds_bucket{route="delegated",le="1"} 6`,
+		`extdisco_answer_duration_seconds_bucket{route="delegated",le="15"} 7`,
+		`extdisco_answer_duration_seconds_bucket{route="delegated",le="+Inf"} 8`,
+		`extdisco_answer_duration_seconds_count{route="delegated"} 8`,
+		`extdisco_answer_duration_seconds_sum{route="delegated"} 18.000205`,
+		`extdisco_limited_total{limit="per_jid"} 0`,
+		`extdisco_limited_total{limit="per_domain"} 1`,
+		`extdisco_http_credentials_total{endpoint="ice",outcome="given"} 1`,
+		`extdisco_http_credentials_total{endpoint="page",outcome="refused"} 1`,
+		`extdisco_link_up 1`, `extdisco_ready 1`, `extdisco_link_changed_timestamp_seconds 1.8e+09`,
+		`extdisco_link_connects_total 2`, `extdisco_link_disconnects_total 1`, `extdisco_link_failed_attempts_total 1`,
+		`extdisco_config_reloads_total{result="ok"} 0`, `extdisco_config_reloads_total{result="failed"} 1`,
+		`extdisco_config_last_reload_timestamp_seconds 1.8000036e+09`, `extdisco_config_last_reload_successful 0`,
+	)
+	if !strings.Contains(text, `extdisco_build_info{goversion="go1.`) || !strings.Contains(text, `version="1.2.3"} 1`) {
+		t.Error("no build info")
+	}
+	if strings.Contains(text, "another") {
+		t.Error("a stranger can make labels")
+	}
+}
+
+func TestProviders(t *testing.T) {
+	m := newMetrics(metrics.State{Providers: []metrics.Provider{
+		{Name: "cloudflare", Config: "ice_server[1]", Fetched: 3, Failed: 1, At: at, Expires: at.Add(time.Hour), NearExpiry: true},
+		{Name: "twilio", Config: "ice_server[2]", Failed: 7},
+	}})
+	text := read(t, m)
+	wantLines(t, text,
+		`extdisco_provider_fetches_total{config="ice_server[1]",provider="cloudflare",result="ok"} 3`,
+		`extdisco_provider_fetches_total{config="ice_server[1]",provider="cloudflare",result="failed"} 1`,
+		`extdisco_provider_credential_fetched_timestamp_seconds{config="ice_server[1]",provider="cloudflare"} 1.8e+09`,
+		`extdisco_provider_credential_expiry_timestamp_seconds{config="ice_server[1]",provider="cloudflare"} 1.8000036e+09`,
+		`extdisco_provider_credential_near_expiry{config="ice_server[1]",provider="cloudflare"} 1`,
+		`extdisco_provider_fetches_total{config="ice_server[2]",provider="twilio",result="failed"} 7`,
+		`extdisco_link_up 0`, `extdisco_ready 0`,
+	)
+	for _, absent := range []string{`fetched_timestamp_seconds{config="ice_server[2]"`, "link_changed_timestamp"} {
+		if strings.Contains(text, absent) {
+			t.Errorf("%s is told, and there is nothing to tell", absent)
+		}
+	}
+}
+
+func TestProbes(t *testing.T) {
+	m := newMetrics(metrics.State{Probes: []metrics.Probe{
+		{Server: "turns:turn.example.org:5349?transport=tcp", Config: "ice_server[0]", Up: true, Impaired: true, RoundTrip: 1500 * time.Microsecond, Checked: at, NotAfter: at.Add(time.Hour)},
+		{Server: "turn:turn.example.org:3478?transport=udp", Config: "ice_server[0]", Misconfigured: true, Failures: 4, Checked: at},
+	}})
+	text := read(t, m)
+	const tls, udp = `{config="ice_server[0]",server="turns:turn.example.org:5349?transport=tcp"}`, `{config="ice_server[0]",server="turn:turn.example.org:3478?transport=udp"}`
+	wantLines(t, text,
+		"extdisco_probe_up"+tls+" 1", "extdisco_probe_up"+udp+" 0",
+		"extdisco_probe_credentials_refused"+tls+" 0", "extdisco_probe_credentials_refused"+udp+" 1",
+		"extdisco_probe_impaired"+tls+" 1", "extdisco_probe_impaired"+udp+" 0", "extdisco_probe_failures_in_a_row"+udp+" 4", "extdisco_probe_round_trip_seconds"+tls+" 0.0015",
+		"extdisco_probe_last_timestamp_seconds"+udp+" 1.8e+09", "extdisco_probe_certificate_expiry_timestamp_seconds"+tls+" 1.8000036e+09",
+	)
+	for _, absent := range []string{"round_trip_seconds" + udp, "expiry_timestamp_seconds" + udp} {
+		if strings.Contains(text, absent) {
+			t.Errorf("%s is told, and there is nothing to tell", absent)
+		}
+	}
+}
+
+// TestFormIsRight lets Prometheus's own linter read the metrics.
+func TestFormIsRight(t *testing.T) {
+	m := newMetrics(metrics.State{LinkSince: at, Providers: []metrics.Provider{{Name: "http", Config: "ice_server[0]", At: at, Expires: at}},
+		Probes: []metrics.Probe{{Server: "s", Config: "c", RoundTrip: 1, Checked: at, NotAfter: at}}})
+	var ours []string
+	for line := range strings.Lines(read(t, m)) {
+		if strings.Contains(line, "extdisco_") {
+			ours = append(ours, line)
+		}
+	}
+	problems, err := promlint.New(strings.NewReader(strings.Join(ours, ""))).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestCountingAllocatesNothing(t *testing.T) {
+	m := newMetrics(metrics.State{})
+	if n := testing.AllocsPerRun(100, func() {
+		m.Answered(1, ns, true, "result", time.Microsecond)
+		m.Answered(1, ns, false, "resource-constraint", time.Microsecond)
+		m.Limited(0)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkAnswered(b *testing.B) {
+	m := newMetrics(metrics.State{})
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Answered(1, ns, true, "result", 20*time.Microsecond)
+	}
+}

@@ -1,0 +1,224 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/pion/stun/v4"
+
+	"extdisco/internal/secret"
+)
+
+// relaying is a TURN server by a script: allocate says what to answer to an Allocate,
+// counted from 0.
+func relaying(t *testing.T, allocate func(n int, m *stun.Message) []byte) Server {
+	t.Helper()
+	allocates := 0
+	s := answering(t, func(_ int, request []byte) [][]byte {
+		m := new(stun.Message)
+		if stun.Decode(request, m) != nil {
+			return nil
+		}
+		switch m.Type.Method {
+		case stun.MethodBinding:
+			return [][]byte{success(request)}
+		case stun.MethodAllocate:
+			allocates++
+			return [][]byte{allocate(allocates-1, m)}
+		}
+		return [][]byte{reply(m, stun.ClassSuccessResponse, stun.RawAttribute{Type: stun.AttrLifetime, Length: 4, Value: make([]byte, 4)})}
+	})
+	s.Type, s.Username, s.Password = TypeTURN, "1:healthcheck", secret.New("password")
+	return s
+}
+
+func reply(m *stun.Message, class stun.MessageClass, attributes ...stun.Setter) []byte {
+	setters := append([]stun.Setter{stun.NewTransactionIDSetter(m.TransactionID), stun.NewType(m.Type.Method, class)}, attributes...)
+	return stun.MustBuild(setters...).Raw
+}
+
+// challenge asks for a credential.
+func challenge(m *stun.Message) []byte {
+	return reply(m, stun.ClassErrorResponse, stun.CodeUnauthorized, stun.NewRealm("example.org"), stun.NewNonce("nonce"))
+}
+
+// allocated says that there is a relay address.
+func allocated(m *stun.Message) []byte {
+	id := m.TransactionID
+	address := stun.XORMappedAddress{IP: net.IPv4(127, 0, 0, 1), Port: 49152}
+	relayed := setter(func(m *stun.Message) error { return address.AddToAs(m, stun.AttrXORRelayedAddress) })
+	return reply(&stun.Message{Type: m.Type, TransactionID: id}, stun.ClassSuccessResponse, relayed,
+		stun.RawAttribute{Type: stun.AttrLifetime, Length: 4, Value: []byte{0, 0, 2, 88}})
+}
+
+type setter func(*stun.Message) error
+
+func (s setter) AddTo(m *stun.Message) error { return s(m) }
+
+// What a server refuses with before it asks for a credential is told like what comes
+// afterwards.
+func TestRefusalsBeforeTheCredential(t *testing.T) {
+	for code, want := range map[stun.ErrorCode]Kind{
+		stun.CodeTryAlternate: KindRedirect, stun.CodeForbidden: KindForbidden, stun.CodeAllocMismatch: KindMismatch,
+		stun.CodeAllocQuotaReached: KindQuota, stun.CodeInsufficientCapacity: KindCapacity,
+		stun.CodeAddrFamilyNotSupported: KindNoIPv4, stun.CodeServerError: KindCode,
+	} {
+		for _, asks := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d asks=%v", code, asks), func(t *testing.T) {
+				t.Parallel()
+				s := relaying(t, func(n int, m *stun.Message) []byte {
+					if asks && n == 0 {
+						return challenge(m)
+					}
+					return reply(m, stun.ClassErrorResponse, code)
+				})
+				f := Try(t.Context(), s, Options{Depth: Allocate}).Worst()
+				if f == nil || f.Kind != want || f.Code != int(code) || f.Step != StepAllocate {
+					t.Errorf("%+v, want %s", f, want)
+				}
+			})
+		}
+	}
+}
+
+// One that falls silent once it has asked for a credential has not refused it, and an
+// empty datagram is no answer.
+func TestSilenceAfterTheChallenge(t *testing.T) {
+	s := relaying(t, func(n int, m *stun.Message) []byte {
+		if n == 0 {
+			return challenge(m)
+		}
+		return []byte{}
+	})
+	if f := Try(t.Context(), s, Options{Depth: Allocate, Timeout: 300 * time.Millisecond}).Worst(); f == nil || f.Kind != KindTimeout || f.Step != StepAllocate {
+		t.Errorf("%+v", f)
+	}
+}
+
+// A server that asks for nothing is found out, and its allocation freed.
+func TestOpenRelay(t *testing.T) {
+	freed := make(chan struct{}, 1)
+	s := answering(t, func(_ int, request []byte) [][]byte {
+		m := new(stun.Message)
+		if stun.Decode(request, m) != nil {
+			return nil
+		}
+		switch m.Type.Method {
+		case stun.MethodBinding:
+			return [][]byte{success(request)}
+		case stun.MethodAllocate:
+			return [][]byte{allocated(m)}
+		}
+		freed <- struct{}{}
+		return [][]byte{reply(m, stun.ClassSuccessResponse)}
+	})
+	s.Type = TypeTURN
+	if f := Try(t.Context(), s, Options{Depth: Echo}).Worst(); f == nil || f.Kind != KindOpenRelay || f.Step != StepAllocate {
+		t.Errorf("%+v", f)
+	}
+	select {
+	case <-freed:
+	default:
+		t.Error("the allocation was not freed")
+	}
+}
+
+// The allocation is given back, and a Refresh that is lost is sent again.
+func TestRefreshIsSentAgain(t *testing.T) {
+	refreshes, allocates, again := 0, 0, make(chan struct{}, 8)
+	s := answering(t, func(_ int, request []byte) [][]byte {
+		m := new(stun.Message)
+		if stun.Decode(request, m) != nil {
+			return nil
+		}
+		switch m.Type.Method {
+		case stun.MethodBinding:
+			return [][]byte{success(request)}
+		case stun.MethodRefresh:
+			if refreshes++; refreshes == 1 {
+				return nil
+			}
+			again <- struct{}{}
+			return [][]byte{reply(m, stun.ClassSuccessResponse)}
+		}
+		if allocates++; allocates == 1 {
+			return [][]byte{challenge(m)}
+		}
+		return [][]byte{allocated(m)}
+	})
+	s.Type, s.Username, s.Password = TypeTURN, "1:healthcheck", secret.New("password")
+	start := time.Now()
+	r := Try(t.Context(), s, Options{Depth: Allocate})
+	if !r.OK() || r.Addresses[0].Relayed.String() != "127.0.0.1:49152" {
+		t.Errorf("%v, relays at %v", r.Worst(), r.Addresses[0].Relayed)
+	}
+	select {
+	case <-again:
+	default:
+		t.Errorf("after %v: no second Refresh was waited for", time.Since(start))
+	}
+}
+
+// With no answer to the Refresh the try ends all the same.
+func TestRefreshIsWaitedForInVain(t *testing.T) {
+	in := newInbound(nil)
+	ctx, lost := context.WithCancel(t.Context())
+	lost()
+	start := time.Now()
+	in.awaitFreed(ctx.Done())
+	if took := time.Since(start); took > freeTimeout/2 {
+		t.Errorf("waited %v on a connection that is lost", took)
+	}
+	in.awaitFreed(nil)
+	if took := time.Since(start); took > 10*freeTimeout {
+		t.Errorf("waited %v", took)
+	}
+}
+
+func TestPrivateRelay(t *testing.T) {
+	tests := []struct {
+		server, relay string
+		want          bool
+	}{
+		{"192.0.2.1", "192.0.2.1", false},
+		{"192.0.2.1", "198.51.100.7", false},
+		{"192.0.2.1", "10.0.0.5", true},
+		{"192.0.2.1", "172.17.0.2", true},
+		{"192.0.2.1", "127.0.0.1", true},
+		{"192.0.2.1", "0.0.0.0", true},
+		{"192.0.2.1", "169.254.1.1", true},
+		{"192.0.2.1", "100.64.3.2", true},
+		{"192.0.2.1", "100.128.0.1", false},
+		{"2001:db8::1", "10.0.0.5", true},
+		{"10.0.0.5", "10.0.0.5", false},
+		{"127.0.0.1", "127.0.0.1", false},
+		{"fd00::1", "10.0.0.5", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.server+" relays at "+tt.relay, func(t *testing.T) {
+			if got := isPrivateRelay(netip.MustParseAddr(tt.server), netip.MustParseAddr(tt.relay)); got != tt.want {
+				t.Errorf("%v, want %v", got, tt.want)
+			}
+		})
+	}
+	if f := newFailure(StepAllocate, errPrivateRelay); f.Kind != KindPrivateRelay || !isNoOutage(f) {
+		t.Errorf("%+v", f)
+	}
+}
+
+// A program that takes the connection and says nothing is no firewall.
+func TestSilentOverTCP(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close() // the kernel takes connections all the same
+	s := Server{Type: TypeTURN, Host: "127.0.0.1", Port: uint16(listener.Addr().(*net.TCPAddr).Port), Transport: "tcp"}
+	if f := Try(t.Context(), s, Options{Timeout: 200 * time.Millisecond}).Worst(); f == nil || f.Kind != KindSilent || f.Step != StepBinding {
+		t.Errorf("%+v", f)
+	}
+}

@@ -1,0 +1,235 @@
+// Package probe tries STUN and TURN servers (RFC 8489, RFC 8656) as a client would:
+// it resolves the name, connects over UDP, TCP or TLS, sends a binding request,
+// makes an allocation with a credential, and sends a datagram through the relay and
+// back. What happened is told step by step, and what went wrong with what to change.
+//
+// [Try] tries a server once. A [Monitor] tries servers again and again and knows
+// which are down.
+//
+// The package knows nothing of XMPP and of how credentials are made.
+package probe
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"extdisco/internal/secret"
+)
+
+// The types of servers, as in RFC 7064 and RFC 7065.
+const (
+	TypeSTUN  = "stun"
+	TypeSTUNS = "stuns"
+	TypeTURN  = "turn"
+	TypeTURNS = "turns"
+)
+
+// Server is what to try: one address of a list that clients get.
+type Server struct {
+	Type      string // "stun", "stuns", "turn" or "turns"
+	Host      string // name or IP address
+	Port      uint16
+	Transport string // "udp" or "tcp"; with stuns and turns always TLS over tcp
+	Username  string // for turn and turns
+	Password  secret.Secret
+}
+
+// usesTLS reports whether the server is spoken to over TLS.
+func (s Server) usesTLS() bool { return s.Type == TypeSTUNS || s.Type == TypeTURNS }
+
+// relays reports whether the server is asked for an allocation.
+func (s Server) relays() bool { return s.Type == TypeTURN || s.Type == TypeTURNS }
+
+// Depth is how far a server is tried.
+type Depth int
+
+// The depths.
+const (
+	Binding  Depth = iota // only whether it answers; needs no credential
+	Allocate              // and, of a TURN server, whether it takes the credential
+	Echo                  // and whether it relays
+)
+
+// Options say how to try.
+type Options struct {
+	Depth   Depth
+	Timeout time.Duration  // for each address; zero means 10 s
+	RootCAs *x509.CertPool // for stuns and turns; nil means the system's
+	// Resolve looks a name up; nil means the system's resolver.
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+}
+
+const defaultTimeout = 10 * time.Second
+
+// Step is one thing that is tried.
+type Step string
+
+// The steps, in their order.
+const (
+	StepResolve    Step = "resolve"
+	StepConnect    Step = "connect"
+	StepTLS        Step = "tls"
+	StepBinding    Step = "binding"
+	StepRefresh    Step = "refresh" // in place of the binding, see greet
+	StepAllocate   Step = "allocate"
+	StepPermission Step = "permission"
+	StepEcho       Step = "echo"
+)
+
+// Result is what became of trying one server.
+type Result struct {
+	Server    Server
+	Addresses []AddressResult // one for each address of the name
+	Failure   *Failure        // of the step before any address; nil if there were addresses
+}
+
+// OK reports whether every address of the server works.
+func (r Result) OK() bool { return r.Worst() == nil }
+
+// Worst returns the first failure, those of an address that clients reach last, or
+// nil. An address that this machine has no route to (IPv6, mostly) does not count
+// while another one works.
+func (r Result) Worst() *Failure {
+	if r.Failure != nil {
+		return r.Failure
+	}
+	var unreachable *Failure
+	works := false
+	for _, a := range r.Addresses {
+		switch {
+		case a.Failure == nil:
+			works = true
+		case a.Failure.Kind == KindNoRoute:
+			unreachable = a.Failure
+		default:
+			return a.Failure
+		}
+	}
+	if works {
+		return nil
+	}
+	return unreachable
+}
+
+// works reports whether at least one of the addresses works.
+func (r Result) works() bool {
+	return slices.ContainsFunc(r.Addresses, func(a AddressResult) bool { return a.Failure == nil })
+}
+
+// AddressResult is what became of one address.
+type AddressResult struct {
+	Address     netip.AddrPort
+	Steps       []StepResult // those that went well
+	Failure     *Failure     // of the step behind them, or nil
+	Relayed     netip.AddrPort
+	Certificate *Certificate // with TLS
+	Notes       []string     // what is no fault and still worth knowing
+}
+
+// NoteNoEcho is the note on a server that relays, but not to us, nor to itself.
+const NoteNoEcho = "the credential is good; the server does not relay to this machine or to itself, so that no echo was tried"
+
+// StepResult is a step that went well.
+type StepResult struct {
+	Step Step
+	Took time.Duration // round trips included
+}
+
+// RoundTrip returns how long the server took for its first answer, or zero.
+func (a AddressResult) RoundTrip() time.Duration {
+	for _, s := range a.Steps {
+		if s.Step == StepBinding || s.Step == StepRefresh {
+			return s.Took
+		}
+	}
+	return 0
+}
+
+// Certificate is what a server showed of itself.
+type Certificate struct {
+	Names     []string // host names and IP addresses in it
+	NotBefore time.Time
+	NotAfter  time.Time
+}
+
+// someNames returns names of the certificate, three at most.
+func (c *Certificate) someNames() string {
+	switch n := len(c.Names) - 3; {
+	case len(c.Names) == 0:
+		return "no name"
+	case n > 0:
+		return fmt.Sprintf("%s and %d more", strings.Join(c.Names[:3], ", "), n)
+	}
+	return strings.Join(c.Names, ", ")
+}
+
+// String says whose certificate it is.
+func (c *Certificate) String() string { return "certificate of " + c.someNames() }
+
+// soon is how long before its end a certificate should have been renewed. Those that
+// live for days only are renewed in their last quarter.
+const soon = 14 * 24 * time.Hour
+
+// EndsSoon reports whether the certificate is good at now and should have been renewed
+// by then.
+func (c *Certificate) EndsSoon(now time.Time) bool {
+	left := c.NotAfter.Sub(now)
+	return left > 0 && left < min(soon, c.NotAfter.Sub(c.NotBefore)/4)
+}
+
+// Try tries the server once, each of its addresses. It returns when everything has
+// been tried, or the time of each is over.
+func Try(ctx context.Context, s Server, o Options) Result {
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	r := Result{Server: s}
+	addresses, failure := resolve(ctx, s.Host, o)
+	if failure != nil {
+		r.Failure = failure
+		return r
+	}
+	for _, ip := range addresses {
+		r.Addresses = append(r.Addresses, tryAddress(ctx, s, netip.AddrPortFrom(ip, s.Port), o))
+	}
+	return r
+}
+
+// resolve returns the addresses of a host.
+func resolve(ctx context.Context, host string, o Options) ([]netip.Addr, *Failure) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	lookup := o.Resolve
+	if lookup == nil {
+		lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
+	addresses, err := lookup(ctx, host)
+	if err != nil {
+		return nil, newFailure(StepResolve, err)
+	}
+	for i, a := range addresses {
+		addresses[i] = a.Unmap()
+	}
+	return addresses, nil
+}
+
+// URI returns the server as RFC 7064 and RFC 7065 write it.
+func (s Server) URI() string {
+	uri := s.Type + ":" + net.JoinHostPort(s.Host, strconv.Itoa(int(s.Port)))
+	if s.relays() {
+		uri += "?transport=" + s.Transport
+	}
+	return uri
+}

@@ -1,0 +1,93 @@
+package web
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"extdisco/internal/secret"
+)
+
+const (
+	// maxBody is how much of a request's body is read.
+	maxBody = 8 << 10
+	// policy lets the page use what comes from here and nothing else.
+	policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+func setHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// newOrigins returns the check that a request comes from a page of ours, which a
+// proxy may show under one of the hosts.
+func newOrigins(hosts []string) *http.CrossOriginProtection {
+	p := http.NewCrossOriginProtection()
+	for _, h := range hosts {
+		for _, scheme := range []string{"https://", "http://"} {
+			// It fails for what is no host, which the configuration refuses.
+			_ = p.AddTrustedOrigin(scheme + h)
+		}
+	}
+	return p
+}
+
+// ownName refuses requests that call us by a name that is not ours: a page of
+// somebody else whose name was made to lead here (DNS rebinding) could read the
+// answer otherwise. An address cannot be made to lead elsewhere.
+func (s *Site) ownName(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !s.isOwnName(r.Host) {
+			plain(w, http.StatusMisdirectedRequest, "this page is not called "+printable(r.Host)+"; if it is, add the name to http.hosts")
+			return
+		}
+		next(w, r)
+	}
+}
+
+func (s *Site) isOwnName(hostPort string) bool {
+	host, _, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		host = strings.TrimSuffix(strings.TrimPrefix(hostPort, "["), "]")
+	}
+	host = strings.ToLower(host)
+	return host == "localhost" || net.ParseIP(host) != nil || slices.Contains(s.cfg.Hosts, host) || slices.Contains(s.cfg.Hosts, strings.ToLower(hostPort))
+}
+
+// printable shortens what a stranger wrote, and takes out what does not belong
+// into a line of text.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
+	return s[:min(len(s), 100)]
+}
+
+// sameSecret compares in a time that does not depend on where they differ.
+func sameSecret(given string, want secret.Secret) bool {
+	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(want.Reveal()))
+	return !want.IsEmpty() && subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+// sender returns the address that a request comes from, without the port. All
+// who come through one proxy share one.
+func sender(r *http.Request) []byte {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	return []byte(host)
+}

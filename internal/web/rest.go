@@ -1,0 +1,175 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"extdisco/internal/limit"
+)
+
+// maxUser is the longest name of a user that a client may ask for, in bytes.
+const maxUser = 256
+
+// endpoint is one form in which clients get credentials.
+type endpoint struct {
+	name string
+	// answer makes the document, or returns nil when there is nothing to put
+	// into it.
+	answer func(servers []ICEServer, now time.Time) any
+}
+
+var (
+	turnEndpoint = endpoint{"turn", turnDocument}
+	iceEndpoint  = endpoint{"ice", iceDocument}
+)
+
+// turnAnswer is the answer of the TURN REST API,
+// draft-uberti-behave-turn-rest-00 §2.2.
+type turnAnswer struct {
+	Username string   `json:"username"`
+	Password string   `json:"password"`
+	TTL      int64    `json:"ttl,omitempty"` // seconds; Janus takes whole ones only
+	URIs     []string `json:"uris"`
+}
+
+// turnDocument has the first server with a credential, since the form has room for
+// one credential. STUN is left out, which clients of this form do not expect.
+func turnDocument(servers []ICEServer, now time.Time) any {
+	for _, s := range servers {
+		a := turnAnswer{Username: s.Username, Password: s.Credential, TTL: secondsLeft(s.Expires, now)}
+		for _, url := range s.URLs {
+			if strings.HasPrefix(url, "turn") {
+				a.URIs = append(a.URIs, url)
+			}
+		}
+		if s.Username != "" && len(a.URIs) > 0 {
+			return a
+		}
+	}
+	return nil
+}
+
+// iceAnswer is a list of RTCIceServer dictionaries (WebRTC §4.2.4), in an object
+// as most providers give it.
+type iceAnswer struct {
+	ICEServers []rtcICEServer `json:"iceServers"`
+	TTL        int64          `json:"ttl,omitempty"` // seconds until the first one expires
+}
+
+type rtcICEServer struct {
+	URLs       []string `json:"urls"`
+	Username   string   `json:"username,omitempty"`
+	Credential string   `json:"credential,omitempty"`
+}
+
+func iceDocument(servers []ICEServer, now time.Time) any {
+	var a iceAnswer
+	for _, s := range servers {
+		a.ICEServers = append(a.ICEServers, rtcICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
+		if left := secondsLeft(s.Expires, now); left > 0 && (a.TTL == 0 || left < a.TTL) {
+			a.TTL = left
+		}
+	}
+	if len(servers) == 0 {
+		return nil
+	}
+	return a
+}
+
+func secondsLeft(expires, now time.Time) int64 {
+	if expires.IsZero() {
+		return 0
+	}
+	return max(int64(expires.Sub(now)/time.Second), 0)
+}
+
+// rest answers a client, which is known by its key.
+func (s *Site) rest(e endpoint) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		outcome := s.answerREST(w, r, e)
+		s.cfg.Backend.Gave(e.name, outcome)
+	}
+}
+
+func (s *Site) answerREST(w http.ResponseWriter, r *http.Request, e endpoint) (outcome string) {
+	now := time.Now()
+	if err := r.ParseForm(); err != nil { // the query and, of a POST, the body
+		return refuse(w, http.StatusBadRequest, "bad-request", "the query or the body cannot be read")
+	}
+	client, ok := s.clientOf(r)
+	if !ok {
+		if s.told.Over([]byte("key"), nil, now) == limit.None {
+			s.cfg.Log.Warn("refused a request for credentials over HTTP, since its key is missing or wrong",
+				"do", "give the service the key of its [[rest_client]], as key=, api= or in Authorization: Bearer", "endpoint", e.name, "from", string(sender(r)))
+		}
+		return refuse(w, http.StatusForbidden, "forbidden", "the key is missing or wrong")
+	}
+	user := r.Form.Get("username")
+	switch {
+	case r.Form.Get("service") != "turn":
+		return refuse(w, http.StatusBadRequest, "bad-request", "service must be turn: "+r.URL.Path+"?service=turn")
+	case len(user) > maxUser:
+		return refuse(w, http.StatusBadRequest, "bad-request", fmt.Sprintf("the username has more than %d bytes", maxUser))
+	}
+	servers, err := s.cfg.Backend.Credentials(r.Context(), client, user, now)
+	if err != nil {
+		return refuseError(w, err)
+	}
+	document := e.answer(servers, now)
+	if document == nil {
+		return refuseError(w, ErrUnavailable)
+	}
+	writeJSON(w, http.StatusOK, document)
+	return "given"
+}
+
+// clientOf returns the name of the client whose key the request has. Janus calls
+// the key api and key, and sends both. Every key is compared, so that the time
+// does not tell which one was nearly right.
+func (s *Site) clientOf(r *http.Request) (name string, ok bool) {
+	bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	for _, given := range []string{r.Form.Get("key"), r.Form.Get("api"), bearer} {
+		for _, c := range s.cfg.Clients {
+			if sameSecret(given, c.Key) {
+				name, ok = c.Name, true
+			}
+		}
+	}
+	return name, ok
+}
+
+// errorAnswer is every answer that is not what was asked for.
+type errorAnswer struct {
+	Error   string `json:"error"`
+	Message string `json:"message"`
+}
+
+// refuse answers with an error and returns how that is counted.
+func refuse(w http.ResponseWriter, status int, code, message string) (outcome string) {
+	writeJSON(w, status, errorAnswer{Error: code, Message: message})
+	return "refused"
+}
+
+// refuseError answers with an error of the backend.
+func refuseError(w http.ResponseWriter, err error) (outcome string) {
+	if errors.Is(err, ErrLimited) {
+		w.Header().Set("Retry-After", "10")
+		refuse(w, http.StatusTooManyRequests, "too-many-requests", ErrLimited.Error())
+		return "limited"
+	}
+	w.Header().Set("Retry-After", "5")
+	refuse(w, http.StatusServiceUnavailable, "unavailable", ErrUnavailable.Error())
+	return "unavailable"
+}
+
+func writeJSON(w http.ResponseWriter, status int, document any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(document) // whoever asked has gone
+}

@@ -1,0 +1,67 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"extdisco/internal/limit"
+)
+
+// tryServer is one server that the page tries. Each URL is a server of its own
+// there, so that the page can say of each whether it works.
+type tryServer struct {
+	rtcICEServer
+	Expires *time.Time `json:"expires,omitempty"`
+}
+
+// try gives the page's script what it tries the relays with.
+func (s *Site) try(w http.ResponseWriter, r *http.Request) {
+	outcome := s.answerTry(w, r)
+	s.cfg.Backend.Gave("page", outcome)
+}
+
+func (s *Site) answerTry(w http.ResponseWriter, r *http.Request) (outcome string) {
+	now := time.Now()
+	if err := s.origins.Check(r); err != nil {
+		return refuse(w, http.StatusForbidden, "forbidden", "pages of other origins get no credentials; if this is your page behind a proxy, add its name to http.hosts")
+	}
+	if s.wrong.IsOver(sender(r), now) {
+		w.Header().Set("Retry-After", "60")
+		refuse(w, http.StatusTooManyRequests, "too-many-requests", "too many wrong tokens; try again in a minute")
+		return "limited"
+	}
+	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !found || token == "" {
+		return refuse(w, http.StatusUnauthorized, "unauthorized", "the token is missing")
+	}
+	if !sameSecret(token, s.cfg.Token) {
+		s.wrong.Over(sender(r), nil, now)
+		if s.told.Over([]byte("token"), nil, now) == limit.None {
+			s.cfg.Log.Warn("refused to try the relays from the status page, since the token is wrong",
+				"do", "use the token of http.token_file, or the one that was printed at the start", "from", string(sender(r)))
+		}
+		return refuse(w, http.StatusForbidden, "forbidden", "the token is wrong")
+	}
+	if s.trials.Over(nil, nil, now) != limit.None {
+		return refuseError(w, ErrLimited)
+	}
+	servers, err := s.cfg.Backend.Trial(r.Context(), now)
+	if err != nil {
+		return refuseError(w, err)
+	}
+	document := struct {
+		Servers []tryServer `json:"servers"`
+	}{Servers: []tryServer{}}
+	for _, server := range servers {
+		for _, url := range server.URLs {
+			t := tryServer{rtcICEServer: rtcICEServer{URLs: []string{url}, Username: server.Username, Credential: server.Credential}}
+			if !server.Expires.IsZero() {
+				t.Expires = &server.Expires
+			}
+			document.Servers = append(document.Servers, t)
+		}
+	}
+	writeJSON(w, http.StatusOK, document)
+	return "given"
+}

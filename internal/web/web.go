@@ -1,0 +1,136 @@
+// Package web is what extdisco shows and gives over HTTP: whether it is alive and
+// ready, its metrics, a status page from which an administrator can try the relays
+// in the browser, and credentials for services that are not XMPP clients
+// (draft-uberti-behave-turn-rest-00).
+//
+// It knows nothing of XMPP, of TURN or of how metrics are kept: a [Backend] is
+// asked. What a browser could be tricked into is refused: the page answers to
+// names that are its own only, gives credentials against its token only, and not
+// to pages of other origins.
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"extdisco/internal/limit"
+	"extdisco/internal/secret"
+)
+
+// Backend is what a [Site] shows and gives out.
+type Backend interface {
+	// Unready returns why requests cannot be answered at present, and what to
+	// do; or nothing when they can.
+	Unready(now time.Time) (why string)
+	// Status returns what the page shows.
+	Status(now time.Time) Status
+	// Credentials returns what is on offer for a user of the client of that
+	// name. The user may be empty.
+	Credentials(ctx context.Context, client, user string, now time.Time) ([]ICEServer, error)
+	// Trial returns all that is configured, with credentials that live for
+	// minutes where that is possible.
+	Trial(ctx context.Context, now time.Time) ([]ICEServer, error)
+	// Gave counts a request for credentials, by endpoint and outcome.
+	Gave(endpoint, outcome string)
+}
+
+// Errors of a [Backend].
+var (
+	ErrLimited     = errors.New("too many requests; ask again later")
+	ErrUnavailable = errors.New("no TURN server can be offered at present")
+)
+
+// ICEServer is servers that share a credential.
+type ICEServer struct {
+	URLs       []string
+	Username   string // empty where none is needed
+	Credential string
+	Expires    time.Time // zero when the credential does not expire
+}
+
+// Client is a service that may ask for credentials.
+type Client struct {
+	Name string
+	Key  secret.Secret
+}
+
+// Config says what a [Site] serves.
+type Config struct {
+	Hosts   []string      // names that the page is called by, besides localhost and IP addresses
+	Token   secret.Secret // of the page's button
+	Clients []Client      // none switches the endpoints for them off
+	Metrics http.Handler
+	Backend Backend
+	Log     *slog.Logger
+}
+
+// Site answers HTTP requests. Make one with [New].
+type Site struct {
+	cfg     Config
+	mux     *http.ServeMux
+	origins *http.CrossOriginProtection
+
+	trials *limit.Limiter // of the button
+	wrong  *limit.Limiter // tokens, by sender
+	told   *limit.Limiter // lines in the log, by what they say
+}
+
+// Limits that are not configured.
+var (
+	trialRate = limit.Rates{Total: limit.Rate{Events: 10, Per: time.Minute}}
+	// Who has given so many wrong tokens is not listened to for a while.
+	wrongRate = limit.Rates{Key: limit.Rate{Events: 10, Per: time.Minute}}
+	toldRate  = limit.Rates{Key: limit.Rate{Events: 1, Per: time.Minute}}
+)
+
+// New returns a site. Rates are counted from now.
+func New(cfg Config, now time.Time) *Site {
+	s := &Site{
+		cfg: cfg, mux: http.NewServeMux(), origins: newOrigins(cfg.Hosts),
+		trials: limit.New(trialRate, now), wrong: limit.New(wrongRate, now), told: limit.New(toldRate, now),
+	}
+	s.mux.HandleFunc("GET /healthz", s.healthz)
+	s.mux.HandleFunc("GET /readyz", s.readyz)
+	s.mux.Handle("GET /metrics", cfg.Metrics)
+	s.mux.HandleFunc("GET /{$}", s.ownName(s.page))
+	s.mux.HandleFunc("GET /page.css", s.ownName(asset("page.css", "text/css; charset=utf-8")))
+	s.mux.HandleFunc("GET /page.js", s.ownName(asset("page.js", "text/javascript; charset=utf-8")))
+	s.mux.HandleFunc("POST /try", s.ownName(s.try))
+	if len(cfg.Clients) > 0 {
+		for path, endpoint := range map[string]endpoint{"/turn": turnEndpoint, "/ice": iceEndpoint} {
+			s.mux.HandleFunc("GET "+path, s.rest(endpoint))
+			s.mux.HandleFunc("POST "+path, s.rest(endpoint))
+		}
+	}
+	return s
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	setHeaders(w.Header())
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	s.mux.ServeHTTP(w, r)
+}
+
+// healthz says that the process is alive.
+func (s *Site) healthz(w http.ResponseWriter, _ *http.Request) {
+	plain(w, http.StatusOK, "ok")
+}
+
+// readyz says whether requests can be answered, and if not why.
+func (s *Site) readyz(w http.ResponseWriter, _ *http.Request) {
+	if why := s.cfg.Backend.Unready(time.Now()); why != "" {
+		plain(w, http.StatusServiceUnavailable, "not ready: "+why)
+		return
+	}
+	plain(w, http.StatusOK, "ready")
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n"))
+}

@@ -1,0 +1,255 @@
+package web_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"extdisco/internal/secret"
+	"extdisco/internal/web"
+)
+
+const (
+	token = "TokenOfTheStatusPage"
+	key   = "KeyOfTheJanusGateway"
+	other = "KeyOfTheOtherService"
+)
+
+// backend is what the site of a test shows and gives.
+type backend struct {
+	unready string
+	status  web.Status
+	servers []web.ICEServer
+	err     error
+
+	asked []string // CLIENT USER
+	gave  []string // ENDPOINT OUTCOME
+}
+
+func (b *backend) Unready(time.Time) string    { return b.unready }
+func (b *backend) Status(time.Time) web.Status { return b.status }
+func (b *backend) Gave(endpoint, outcome string) {
+	b.gave = append(b.gave, endpoint+" "+outcome)
+}
+func (b *backend) Credentials(_ context.Context, client, user string, _ time.Time) ([]web.ICEServer, error) {
+	b.asked = append(b.asked, client+" "+user)
+	return b.servers, b.err
+}
+func (b *backend) Trial(context.Context, time.Time) ([]web.ICEServer, error) {
+	return b.servers, b.err
+}
+
+var someServers = []web.ICEServer{
+	{URLs: []string{"stun:stun.example.net:3478"}},
+	{URLs: []string{"stun:turn.example.org:3478", "turn:turn.example.org:3478?transport=udp"}, Username: "1:a<&b", Credential: "p+/="},
+	{URLs: []string{"turn:two.example.org:3478?transport=tcp"}, Username: "2:c", Credential: "q"},
+}
+
+func newSite(b *backend, log *bytes.Buffer) *web.Site {
+	return web.New(web.Config{
+		Hosts: []string{"status.example.org"}, Token: secret.New(token),
+		Clients: []web.Client{{Name: "janus", Key: secret.New(key)}, {Name: "other", Key: secret.New(other)}, {Name: "keyless"}},
+		Metrics: http.NotFoundHandler(), Backend: b, Log: slog.New(slog.NewTextHandler(log, nil)),
+	}, time.Now())
+}
+
+// ask asks the site. Headers are "Name: value"; Host may be among them.
+func ask(t *testing.T, s *web.Site, method, target, body string, headers ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Host = "localhost:9215"
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		if name == "Host" {
+			r.Host = value
+		}
+		r.Header.Set(name, value)
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w
+}
+
+func TestHealth(t *testing.T) {
+	b := &backend{}
+	s := newSite(b, new(bytes.Buffer))
+	for _, tt := range []struct {
+		path, unready, want string
+		status              int
+	}{
+		{"/healthz", "", "ok\n", 200},
+		{"/healthz", "no link", "ok\n", 200}, // it is alive all the same
+		{"/readyz", "", "ready\n", 200},
+		{"/readyz", "no link", "not ready: no link\n", 503},
+	} {
+		b.unready = tt.unready
+		// Probes of orchestrators call us by any name.
+		if w := ask(t, s, "GET", tt.path, "", "Host: 10-0-0-1.pods.example"); w.Code != tt.status || w.Body.String() != tt.want {
+			t.Errorf("%s, %q: %d %q", tt.path, tt.unready, w.Code, w.Body)
+		}
+	}
+}
+
+func TestPageIsClosedToOtherNames(t *testing.T) {
+	s := newSite(&backend{}, new(bytes.Buffer))
+	for host, want := range map[string]int{
+		"localhost": 200, "localhost:9215": 200, "127.0.0.1:9215": 200, "[::1]:9215": 200, "192.0.2.1": 200,
+		"status.example.org": 200, "Status.Example.org:443": 200,
+		"rebound.example.com": 421, "rebound.example.com:9215": 421, "status.example.org.example.com": 421, "": 421,
+	} {
+		for _, path := range []string{"/", "/page.js", "/page.css"} {
+			if w := ask(t, s, "GET", path, "", "Host: "+host); w.Code != want {
+				t.Errorf("%s as %q: %d, want %d", path, host, w.Code, want)
+			}
+		}
+		if w := ask(t, s, "POST", "/try", "", "Host: "+host, "Authorization: Bearer "+token); w.Code == 421 != (want == 421) {
+			t.Errorf("/try as %q: %d", host, w.Code)
+		}
+	}
+}
+
+func TestPageHasAStrictPolicy(t *testing.T) {
+	s := newSite(&backend{status: web.Status{Now: time.Unix(1_800_000_000, 0)}}, new(bytes.Buffer))
+	w := ask(t, s, "GET", "/", "")
+	policy := w.Header().Get("Content-Security-Policy")
+	for _, directive := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "form-action 'none'", "frame-ancestors 'none'", "base-uri 'none'"} {
+		if !strings.Contains(policy, directive) {
+			t.Errorf("the policy lacks %s: %s", directive, policy)
+		}
+	}
+	if strings.Contains(policy, "unsafe") {
+		t.Errorf("the policy is not strict: %s", policy)
+	}
+	page := w.Body.String()
+	for _, external := range []string{"http://", "https://", "//", "style=", "onclick"} {
+		if strings.Contains(page, external) {
+			t.Errorf("the page has %s in it", external)
+		}
+	}
+	for _, path := range []string{"/other", "/page.html.tmpl", "/try/x"} {
+		if w := ask(t, s, "GET", path, ""); w.Code != 404 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	if w := ask(t, s, "POST", "/", ""); w.Code != 405 {
+		t.Errorf("POST /: %d", w.Code)
+	}
+}
+
+func TestPageEscapes(t *testing.T) {
+	const evil = `<script>alert("1")</script>`
+	now := time.Unix(1_800_000_000, 0)
+	b := &backend{status: web.Status{
+		Now: now, Unready: evil, Link: web.Link{JID: evil, Problem: evil, Cure: evil, Error: evil}, Config: web.Reading{File: evil},
+		Relays: []web.Relay{{URL: evil, Detail: evil, Cure: evil}}, Providers: []web.Provider{{Name: evil, Error: evil}},
+		Problems: []web.Problem{{Message: evil, Cure: evil, Details: evil}},
+	}}
+	if page := ask(t, newSite(b, new(bytes.Buffer)), "GET", "/", "").Body.String(); strings.Contains(page, "<script>") || !strings.Contains(page, "&lt;script&gt;") {
+		t.Error("what is shown is not escaped")
+	}
+}
+
+func TestPageShows(t *testing.T) {
+	now := time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)
+	b := &backend{status: web.Status{
+		Version: "1.2.3", Started: now.Add(-90 * time.Minute), Now: now,
+		Link:   web.Link{Up: true, Since: now.Add(-30 * time.Second), JID: "turn.example.org", Server: "127.0.0.1:5347"},
+		Config: web.Reading{File: "config.toml", At: now.Add(-72 * time.Hour), OK: false},
+		Relays: []web.Relay{
+			{URL: "turn:one.example.org:3478", Health: web.Refusing, Detail: "401", Cure: "compare the secrets", Checked: now.Add(-5 * time.Second)},
+			{URL: "turn:two.example.org:3478", Health: web.Healthy}, {URL: "turn:three.example.org:3478", Health: web.Impaired}, {URL: "turn:four.example.org", Health: web.Undecided}},
+		Providers: []web.Provider{{Name: "cloudflare", Config: "ice_server[2]", Asked: true, OK: true, Fetched: now.Add(-time.Hour), Expires: now.Add(23 * time.Hour)}, {Name: "http", PerUser: true}},
+		Hour:      []web.Minute{{Answered: 3, Refused: 1}, {}, {Failed: 2}},
+		Problems:  []web.Problem{{First: now.Add(-time.Hour), Last: now, Times: 4, IsError: true, Message: "it is broken", Cure: "mend it"}},
+	}}
+	page := strings.Join(strings.Fields(ask(t, newSite(b, new(bytes.Buffer)), "GET", "/", "").Body.String()), " ")
+	for _, want := range []string{
+		"<title>Ready · extdisco</title>", "Version 1.2.3", ">1 h 30 min ago<", ">30 s ago<", ">3 days ago<", "has faults",
+		`<span class="bad">refuses our credentials</span>`, "To do: compare the secrets", `<span class="good">works</span>`, `<span class="warn">works, but see to it</span>`, `<span class="quiet">not known yet</span>`,
+		"Nothing is checked by itself", `<span class="good">answered</span>`, `<span class="quiet">none yet</span>`,
+		"cloudflare", ">in 23 h<", "3 answered, 1 refused, 2 failed in the last hour; at most 4 in a minute.",
+		"2 min ago: 3 answered, 1 refused, 0 failed", "Error:", "it is broken", "4 times since",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(page)
+	}
+}
+
+func TestTry(t *testing.T) {
+	bearer := "Authorization: Bearer " + token
+	for _, tt := range []struct {
+		name    string
+		headers []string
+		status  int
+	}{
+		{"from the page", []string{bearer, "Origin: http://localhost:9215", "Sec-Fetch-Site: same-origin"}, 200},
+		{"from a program", []string{bearer}, 200},
+		{"from the page behind a proxy", []string{bearer, "Origin: https://status.example.org", "Sec-Fetch-Site: same-origin"}, 200},
+		{"from another site", []string{bearer, "Origin: https://evil.example", "Sec-Fetch-Site: cross-site"}, 403},
+		{"from another port", []string{bearer, "Origin: http://localhost:80", "Sec-Fetch-Site: same-site"}, 403},
+		{"from another site, by an old browser", []string{bearer, "Origin: https://evil.example"}, 403},
+		{"from a sandbox", []string{bearer, "Origin: null"}, 403},
+		{"no token", nil, 401},
+		{"empty token", []string{"Authorization: Bearer "}, 401},
+		{"wrong token", []string{"Authorization: Bearer wrong"}, 403},
+		{"key of a client", []string{"Authorization: Bearer " + key}, 403},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			log := new(bytes.Buffer)
+			b := &backend{servers: someServers}
+			w := ask(t, newSite(b, log), "POST", "/try", "", tt.headers...)
+			if w.Code != tt.status {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+			var answer struct {
+				Servers []struct{ URLs []string }
+				Error   string
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+				t.Fatal(err)
+			}
+			if len(answer.Servers) == 4 != (tt.status == 200) || answer.Error == "" != (tt.status == 200) {
+				t.Errorf("the answer is %s", w.Body)
+			}
+			if strings.Contains(log.String()+w.Body.String(), token) || strings.Contains(w.Body.String(), "p+/=") != (tt.status == 200) {
+				t.Errorf("a secret is told: %s %s", log, w.Body)
+			}
+		})
+	}
+	t.Run("no GET", func(t *testing.T) {
+		if w := ask(t, newSite(&backend{}, new(bytes.Buffer)), "GET", "/try", "", bearer); w.Code != 405 {
+			t.Errorf("%d", w.Code)
+		}
+	})
+}
+
+func TestTryIsLimited(t *testing.T) {
+	s := newSite(&backend{servers: someServers}, new(bytes.Buffer))
+	statuses := func(token string, times int) map[int]int {
+		count := map[int]int{}
+		for range times {
+			count[ask(t, s, "POST", "/try", "", "Authorization: Bearer "+token).Code]++
+		}
+		return count
+	}
+	if got := statuses(token, 12); got[200] != 10 || got[429] != 2 {
+		t.Errorf("the right token: %v", got)
+	}
+	if got := statuses("wrong", 12); got[403] != 10 || got[429] != 2 {
+		t.Errorf("a wrong token: %v", got)
+	}
+	// Whoever guesses learns nothing from the right one.
+	if got := statuses(token, 1); got[429] != 1 {
+		t.Errorf("the right token after too many wrong ones: %v", got)
+	}
+}
