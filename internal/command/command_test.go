@@ -59,7 +59,7 @@ func TestWrongUsage(t *testing.T) {
 			if r.status != statusUsage || r.stdout != "" {
 				t.Errorf("status %d, standard output %q", r.status, r.stdout)
 			}
-			wantEqual(t, "standard error", r.stderr, "extdisco: "+tt.want+"\n"+usageLine)
+			testkit.WantEqual(t, "standard error", r.stderr, "extdisco: "+tt.want+"\n"+usageLine)
 		})
 	}
 }
@@ -109,7 +109,7 @@ func TestMissingConfigFails(t *testing.T) {
 }
 
 func TestBrokenConfigFails(t *testing.T) {
-	file := writeConfig(t, "[component]\njid = 5\nsecret_file = \"component.secret\"\n[log]\nlevel = \"loud\"\n"+
+	file := testkit.WriteConfig(t, "[component]\njid = 5\nsecret_file = \"component.secret\"\n[log]\nlevel = \"loud\"\n"+
 		"[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n")
 	want := fmt.Sprintf("extdisco: %s:2: component.jid: is a number; write a text in quotes\n"+
 		"extdisco: %[1]s:5: log.level: \"loud\" is not one of info, debug, warn, error\n", file)
@@ -123,19 +123,19 @@ func TestBrokenConfigFails(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	file := writeConfig(t, minimalConfig+"ttl = \"1h\"\n[access]\nallow = [\"example.org\", \"alice@example.net\"]\n")
+	file := testkit.WriteConfig(t, testkit.MinimalConfig+"ttl = \"1h\"\n[access]\nallow = [\"example.org\", \"alice@example.net\"]\n")
 	r := runCommand(t, "", "--config", file, "check")
 	if r.status != statusOK {
 		t.Errorf("status %d", r.status)
 	}
-	wantEqual(t, "standard output", r.stdout, file+` is right.
+	testkit.WantEqual(t, "standard output", r.stdout, file+` is right.
   component  turn.example.org at 127.0.0.1:5347
   trusts     example.org
   serves     example.org, alice@example.net
   offers     stun:turn.example.org:3478
              turn:turn.example.org:3478?transport=udp
 `)
-	wantEqual(t, "standard error", r.stderr, "extdisco: warning: "+file+
+	testkit.WantEqual(t, "standard error", r.stderr, "extdisco: warning: "+file+
 		":8: ice_server[0].ttl: 1h is short: Jitsi Meet never asks again, and Psi reads the expiry in its own time zone; 24h suits both\n")
 }
 
@@ -160,9 +160,9 @@ func TestCheckOfProviders(t *testing.T) {
 		stdout, stderr     string // with FILE for the configuration
 	}{
 		{"one provider", component + cloudflareServer, "check", statusOK, "FILE" + header + "what cloudflare gives (ice_server[0])\n", ""},
-		{"providers and others, in order", minimalConfig + cloudflareServer + httpServer, "check", statusOK,
+		{"providers and others, in order", testkit.MinimalConfig + cloudflareServer + httpServer, "check", statusOK,
 			"FILE" + header + own + "             what cloudflare gives (ice_server[1])\n             what http gives (ice_server[2])\n", ""},
-		{"--fetch without providers", minimalConfig, "check --fetch", statusFailed, "FILE" + header + own, nobodyToAsk},
+		{"--fetch without providers", testkit.MinimalConfig, "check --fetch", statusFailed, "FILE" + header + own, nobodyToAsk},
 		{"--fetch of a broken configuration", component + cloudflareServer + "region = \"eu\"\nttl = \"60h\"\n" + httpServer + "method = \"HEAD\"\n", "check --fetch", statusFailed, "",
 			"extdisco: FILE:8: ice_server[0].region: unknown key; known in [[ice_server]]: provider, timeout, min_remaining, per_user, per_user_rate, ca_file, url, insecure_http, key_id, api_token, api_token_file, ttl, custom_identifier, revoke_on_exit, keep_port_53\n" +
 				"extdisco: FILE:9: ice_server[0].ttl: 60h is longer than this provider allows; write \"48h\" or less\n" +
@@ -172,19 +172,19 @@ func TestCheckOfProviders(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			file := writeConfig(t, tt.config)
+			file := testkit.WriteConfig(t, tt.config)
 			r := runCommand(t, "", append(strings.Fields(tt.args), "--config", file)...)
 			if r.status != tt.status {
 				t.Errorf("status %d, want %d", r.status, tt.status)
 			}
-			wantEqual(t, "standard output", strings.ReplaceAll(r.stdout, file, "FILE"), tt.stdout)
-			wantEqual(t, "standard error", strings.ReplaceAll(r.stderr, file, "FILE"), tt.stderr)
+			testkit.WantEqual(t, "standard output", strings.ReplaceAll(r.stdout, file, "FILE"), tt.stdout)
+			testkit.WantEqual(t, "standard error", strings.ReplaceAll(r.stderr, file, "FILE"), tt.stderr)
 		})
 	}
 }
 
 func TestCheckReadsDefaultConfig(t *testing.T) {
-	t.Chdir(writeFiles(t, "config.toml", minimalConfig))
+	t.Chdir(testkit.WriteFiles(t, "config.toml", testkit.MinimalConfig))
 	if r := runCommand(t, "", "check"); r.status != statusOK || !strings.HasPrefix(r.stdout, "config.toml is right.\n") || r.stderr != "" {
 		t.Errorf("%+v", r)
 	}
@@ -210,7 +210,7 @@ type brokenWriter struct{}
 func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestResultsThatCannotBeWrittenFail(t *testing.T) {
-	file := writeConfig(t, minimalConfig)
+	file := testkit.WriteConfig(t, testkit.MinimalConfig)
 	for _, command := range []string{"check", "credential", "version"} {
 		t.Run(command, func(t *testing.T) {
 			var stderr bytes.Buffer

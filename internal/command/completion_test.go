@@ -102,7 +102,7 @@ func TestConfigPageNamesEveryKey(t *testing.T) {
 	}
 	known := loaderKeys(t)
 	for name := range presets {
-		_, err := parseConfig("config.toml", []byte("[[ice_server]]\nprovider = \""+name+"\"\nx = 1\n"), testTime)
+		_, err := parseConfig("config.toml", []byte("[[ice_server]]\nprovider = \""+name+"\"\nx = 1\n"), testkit.Time)
 		m := knownKeys.FindStringSubmatch(err.Error())
 		if m == nil {
 			t.Fatalf("does not tell the known keys: %v", err)

@@ -46,7 +46,7 @@ func TestCredentialOfASharedSecret(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			file := writeConfig(t, minimalConfig)
+			file := testkit.WriteConfig(t, testkit.MinimalConfig)
 			before := time.Now()
 			r := runCommand(t, "", append([]string{"--config", file, "credential"}, tt.args...)...)
 			if r.status != statusOK || r.stderr != "" {
@@ -62,20 +62,20 @@ func TestCredentialOfASharedSecret(t *testing.T) {
 				t.Errorf("lives %v, want %v", lives, tt.ttl)
 			}
 			password := printedField(t, r.stdout, "password")
-			if password != wantPassword(testSharedSecret, username) {
+			if password != wantPassword(testkit.SharedSecret, username) {
 				t.Errorf("the password %q does not belong to %q", password, username)
 			}
 			if expires := printedField(t, r.stdout, "expires"); expires != time.Unix(seconds, 0).UTC().Format(time.RFC3339) {
 				t.Errorf("expires = %q, and the username says %d", expires, seconds)
 			}
-			wantEqual(t, "services", r.stdout[strings.Index(r.stdout, "turn:"):],
+			testkit.WantEqual(t, "services", r.stdout[strings.Index(r.stdout, "turn:"):],
 				"turn:turn.example.org:3478?transport=udp\n  try it: turnutils_uclient -y -n 5 -u '"+username+"' -w '"+password+"' -p 3478 turn.example.org\n")
 		})
 	}
 }
 
 func TestCredentialOfEveryServer(t *testing.T) {
-	file := writeConfig(t, `[component]
+	file := testkit.WriteConfig(t, `[component]
 jid = "turn.example.org"
 secret_file = "component.secret"
 [[ice_server]]
@@ -94,7 +94,7 @@ secret_file = "turn.secret"
 	}
 	fixed, minted, _ := strings.Cut(r.stdout, "\n\n")
 	const login = `-u 'al'\''ice' -w '$HOME "it'\''s" ` + "`id`'"
-	wantEqual(t, "fixed account", fixed, `username  al'ice
+	testkit.WantEqual(t, "fixed account", fixed, `username  al'ice
 password  $HOME "it's" `+"`id`"+`
 expires   never (fixed account)
 turn:static.example.net:3478?transport=udp
@@ -103,7 +103,7 @@ turns:static.example.net:5349?transport=tcp
   try it: turnutils_uclient -y -n 5 -t -S `+login+` -p 5349 static.example.net
 turn:[2001:db8::1]:3479?transport=tcp
   try it: turnutils_uclient -y -n 5 -t `+login+` -p 3479 2001:db8::1`)
-	if username := printedField(t, minted, "username"); printedField(t, minted, "password") != wantPassword(testSharedSecret, username) {
+	if username := printedField(t, minted, "username"); printedField(t, minted, "password") != wantPassword(testkit.SharedSecret, username) {
 		t.Errorf("the second credential is wrong:\n%s", minted)
 	}
 	if strings.Contains(r.stdout, "stun:") {
@@ -112,7 +112,7 @@ turn:[2001:db8::1]:3479?transport=tcp
 }
 
 func TestCredentialWithoutTURNFails(t *testing.T) {
-	file := writeConfig(t, "[component]\njid = \"turn.example.org\"\nsecret_file = \"component.secret\"\n[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n")
+	file := testkit.WriteConfig(t, "[component]\njid = \"turn.example.org\"\nsecret_file = \"component.secret\"\n[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n")
 	r := runCommand(t, "", "--config", file, "credential")
 	if r.status != statusFailed || r.stdout != "" || !strings.HasPrefix(r.stderr, "extdisco: "+file+" names no TURN server") {
 		t.Errorf("%+v", r)
@@ -129,7 +129,7 @@ func TestTryLineSurvivesTheShell(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantEqual(t, "arguments", string(out), "-y\n-n\n5\n-u\n1795266551:alice\n-w\n"+password+"\n-p\n3478\nturn.example.org\n")
+			testkit.WantEqual(t, "arguments", string(out), "-y\n-n\n5\n-u\n1795266551:alice\n-w\n"+password+"\n-p\n3478\nturn.example.org\n")
 		})
 	}
 }

@@ -23,9 +23,9 @@ import (
 func probedTests() []probed {
 	refused := &stun.TurnError{ErrorCodeAttr: stun.ErrorCodeAttribute{Code: 401}}
 	turn := func(host, transport string) probe.Server {
-		return probe.Server{Type: "turn", Host: host, Port: 3478, Transport: transport, Username: "1795234200:healthcheck", Password: secret.New(testPassword)}
+		return probe.Server{Type: "turn", Host: host, Port: 3478, Transport: transport, Username: "1795234200:healthcheck", Password: secret.New(testkit.Password)}
 	}
-	tls := probe.Server{Type: "turns", Host: "turn.example.org", Port: 5349, Transport: "tcp", Username: "1795234200:healthcheck", Password: secret.New(testPassword)}
+	tls := probe.Server{Type: "turns", Host: "turn.example.org", Port: 5349, Transport: "tcp", Username: "1795234200:healthcheck", Password: secret.New(testkit.Password)}
 	at := func(address string, steps ...probe.StepResult) probe.AddressResult {
 		return probe.AddressResult{Address: netip.MustParseAddrPort(address), Steps: steps}
 	}
@@ -43,7 +43,7 @@ func probedTests() []probed {
 	closed := at("192.0.2.3:3478")
 	closed.Failure = &probe.Failure{Step: probe.StepBinding, Kind: probe.KindTimeout, Err: os.ErrDeadlineExceeded}
 	secure := at("192.0.2.1:5349", step(probe.StepTLS, 3*time.Millisecond), bound)
-	secure.Certificate = &probe.Certificate{Names: []string{"turn.example.org"}, NotBefore: testTime.Add(-80 * 24 * time.Hour), NotAfter: testTime.Add(10 * 24 * time.Hour)}
+	secure.Certificate = &probe.Certificate{Names: []string{"turn.example.org"}, NotBefore: testkit.Time.Add(-80 * 24 * time.Hour), NotAfter: testkit.Time.Add(10 * 24 * time.Hour)}
 	return []probed{
 		{"ice_server[0]", probe.Result{Server: turn("turn.example.org", "udp"), Addresses: []probe.AddressResult{works, noWay}}},
 		{"ice_server[0]", probe.Result{Server: tls, Addresses: []probe.AddressResult{secure}}},
@@ -56,7 +56,7 @@ func probedTests() []probed {
 
 func TestPrintProbed(t *testing.T) {
 	var table, document bytes.Buffer
-	if err := printProbed(&table, probedTests(), testTime); err != nil {
+	if err := printProbed(&table, probedTests(), testkit.Time); err != nil {
 		t.Fatal(err)
 	}
 	if err := printJSON(&document, newProbedJSON(probedTests())); err != nil {
@@ -67,8 +67,8 @@ func TestPrintProbed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantEqual(t, name, got, string(want))
-		if strings.Contains(got, testPassword) || strings.Contains(got, "healthcheck") {
+		testkit.WantEqual(t, name, got, string(want))
+		if strings.Contains(got, testkit.Password) || strings.Contains(got, "healthcheck") {
 			t.Errorf("%s has the credential", name)
 		}
 	}
@@ -88,7 +88,7 @@ func TestProbeFailure(t *testing.T) {
 }
 
 func TestProbeWrongUsage(t *testing.T) {
-	file := writeConfig(t, minimalConfig)
+	file := testkit.WriteConfig(t, testkit.MinimalConfig)
 	for name, tt := range map[string]struct {
 		args   []string
 		status int

@@ -11,8 +11,8 @@ import (
 
 func TestQueryLogin(t *testing.T) {
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "password"), "from the file\n")
-	writeFile(t, filepath.Join(dir, "empty"), "\n")
+	testkit.WriteFile(t, filepath.Join(dir, "password"), "from the file\n")
+	testkit.WriteFile(t, filepath.Join(dir, "empty"), "\n")
 	base := queryCommand{Domain: "Meet.Example.org", TLS: "starttls", Timeout: time.Second}
 	account := func(file string) queryCommand {
 		q := base
@@ -92,7 +92,7 @@ func TestQueryMechanisms(t *testing.T) {
 			for _, m := range l.mechanisms(tt.encrypted) {
 				names = append(names, m.Name)
 			}
-			wantEqual(t, "mechanisms", strings.Join(names, " "), tt.want)
+			testkit.WantEqual(t, "mechanisms", strings.Join(names, " "), tt.want)
 		})
 	}
 }
@@ -100,7 +100,7 @@ func TestQueryMechanisms(t *testing.T) {
 func TestQueryTLSConfig(t *testing.T) {
 	dir := t.TempDir()
 	notPEM := filepath.Join(dir, "not.pem")
-	writeFile(t, notPEM, "no certificate")
+	testkit.WriteFile(t, notPEM, "no certificate")
 	login := func(tlsMode string, insecure bool, caFile string) *xmppLogin {
 		l, err := queryCommand{Domain: "example.org", Timeout: time.Second, TLS: tlsMode, Insecure: insecure, CAFile: caFile}.login(nil)
 		if err != nil {

@@ -26,7 +26,7 @@ func stanzaErr(errType stanza.ErrorType, condition stanza.Condition, texts ...st
 // exampleServices are services as a good server answers them.
 func exampleServices() []xep0215.Service {
 	turn := xep0215.Service{Type: "turn", Host: "turn.example.org", Port: 3478, Transport: "udp", Restricted: true,
-		Username: "1795352400:5f9f079fbd8d428d", Password: "efDZHmsYVke5QxS2bnTLxDh5PWM=", Expires: testTime.Add(24 * time.Hour)}
+		Username: "1795352400:5f9f079fbd8d428d", Password: "efDZHmsYVke5QxS2bnTLxDh5PWM=", Expires: testkit.Time.Add(24 * time.Hour)}
 	turns := turn
 	turns.Type, turns.Port, turns.Transport = "turns", 5349, "tcp"
 	return []xep0215.Service{{Type: "stun", Host: "turn.example.org", Port: 3478, Transport: "udp"}, turn, turns}
@@ -44,7 +44,7 @@ func answersTests() []answersTest {
 		{Type: "turn", Host: "turn.example.org", Port: 3478, Transport: "udp"},
 		{Type: "stun", Host: "", Transport: "udp"},
 		{Type: "stuns", Host: "turn.example.org", Port: 5349, Transport: "udp"},
-		{Type: "turn", Host: "turn.example.net", Port: 3478, Restricted: true, Username: "1795233600:a", Password: "b", Expires: testTime.Add(-time.Minute)},
+		{Type: "turn", Host: "turn.example.net", Port: 3478, Restricted: true, Username: "1795233600:a", Password: "b", Expires: testkit.Time.Add(-time.Minute)},
 		{Type: "ftp", Host: "files.example.org", Port: 21, Transport: "tcp"},
 	}
 	forbidden := stanzaErr(stanza.Auth, stanza.Forbidden, "en", "this address is not served here")
@@ -61,7 +61,7 @@ func answersTests() []answersTest {
 // TestPrintAnswers compares with testdata/query/NAME.FORM.
 func TestPrintAnswers(t *testing.T) {
 	forms := map[string]func(io.Writer, []answer) error{
-		"txt":  func(w io.Writer, a []answer) error { return printAnswers(w, "example.org", a, testTime) },
+		"txt":  func(w io.Writer, a []answer) error { return printAnswers(w, "example.org", a, testkit.Time) },
 		"json": func(w io.Writer, a []answer) error { return printAnswersJSON(w, "example.org", a, nil) },
 		"rtc":  printRTC,
 	}
@@ -72,7 +72,7 @@ func TestPrintAnswers(t *testing.T) {
 				if err := print(&b, tt.answers); err != nil {
 					t.Fatal(err)
 				}
-				wantEqual(t, "output", b.String(), readFile(t, "testdata/query/"+strings.ReplaceAll(tt.name, " ", "-")+"."+form))
+				testkit.WantEqual(t, "output", b.String(), readFile(t, "testdata/query/"+strings.ReplaceAll(tt.name, " ", "-")+"."+form))
 				if err := print(brokenWriter{}, tt.answers[:1]); err == nil && len(tt.answers[0].services) > 0 {
 					t.Error("services that cannot be written are no error")
 				}
@@ -107,7 +107,7 @@ func TestExplain(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			wantEqual(t, "explanation", explain(tt.err), tt.want)
+			testkit.WantEqual(t, "explanation", explain(tt.err), tt.want)
 		})
 	}
 }
@@ -134,7 +134,7 @@ func TestFailure(t *testing.T) {
 			if err := failure(jid.MustParse("example.org"), tt.answers); err != nil {
 				got = err.Error()
 			}
-			wantEqual(t, "failure", got, tt.want)
+			testkit.WantEqual(t, "failure", got, tt.want)
 		})
 	}
 }
@@ -156,9 +156,9 @@ func TestProblems(t *testing.T) {
 		{"no transport", func(s *xep0215.Service) { s.Transport = "" }, "names no transport; several clients drop it"},
 		{"turns over udp", func(s *xep0215.Service) { s.Type = "turns" }, "is TLS over udp, which clients cannot use"},
 		{"stuns over udp", func(s *xep0215.Service) { s.Type = "stuns" }, "is TLS over udp, which clients cannot use"},
-		{"expires now", func(s *xep0215.Service) { s.Expires = testTime }, "has expired; is a clock wrong?"},
-		{"expires next", func(s *xep0215.Service) { s.Expires = testTime.Add(time.Second) }, ""},
-		{"everything", func(s *xep0215.Service) { *s = xep0215.Service{Type: "turns", Transport: "udp", Expires: testTime} },
+		{"expires now", func(s *xep0215.Service) { s.Expires = testkit.Time }, "has expired; is a clock wrong?"},
+		{"expires next", func(s *xep0215.Service) { s.Expires = testkit.Time.Add(time.Second) }, ""},
+		{"everything", func(s *xep0215.Service) { *s = xep0215.Service{Type: "turns", Transport: "udp", Expires: testkit.Time} },
 			"has no username or password; browsers refuse the whole list for it\nnames no host\nnames no port; several clients drop it\n" +
 				"is TLS over udp, which clients cannot use\nhas expired; is a clock wrong?"},
 	}
@@ -166,7 +166,7 @@ func TestProblems(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := good
 			tt.change(&s)
-			wantEqual(t, "problems", strings.Join(problems(s, testTime), "\n"), tt.want)
+			testkit.WantEqual(t, "problems", strings.Join(problems(s, testkit.Time), "\n"), tt.want)
 		})
 	}
 }
@@ -209,7 +209,7 @@ func TestRTCIceServers(t *testing.T) {
 			for _, s := range rtcIceServers(tt.services) {
 				lines = append(lines, strings.Join(s.URLs, " ")+" "+s.Username+" "+s.Credential)
 			}
-			wantEqual(t, "list", strings.Join(lines, "\n"), tt.want)
+			testkit.WantEqual(t, "list", strings.Join(lines, "\n"), tt.want)
 		})
 	}
 }

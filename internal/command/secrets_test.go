@@ -32,13 +32,13 @@ func wantNoSecrets(t *testing.T, where, text string, secrets ...string) {
 	}
 }
 
-var configuredSecrets = []string{testHandshake, testSharedSecret, testSharedTwo, testPassword, testPseudonymKey, testToken, testRESTKey}
+var configuredSecrets = []string{testkit.Handshake, testkit.SharedSecret, testkit.SharedSecretTwo, testkit.Password, testkit.PseudonymKey, testToken, testRESTKey}
 
 // secretServers has every kind of secret, in the file and beside it.
 const secretServers = `[[ice_server]]
 urls = ["turn:one.example.org"]
-secret = "` + testSharedSecret + `"
-pseudonym_key = "` + testPseudonymKey + `"
+secret = "` + testkit.SharedSecret + `"
+pseudonym_key = "` + testkit.PseudonymKey + `"
 [[ice_server]]
 urls = ["turn:two.example.org"]
 secret_file = "two.secret"
@@ -46,7 +46,7 @@ pseudonym_key_file = "pseudonym.key"
 [[ice_server]]
 urls = ["turn:static.example.org"]
 username = "alice"
-password = "` + testPassword + `"
+password = "` + testkit.Password + `"
 ` + httpTable + `[[rest_client]]
 name = "janus"
 key = "` + testRESTKey + `"
@@ -65,20 +65,20 @@ func TestServeShowsNoSecrets(t *testing.T) {
 		t.Run(format, func(t *testing.T) {
 			server := startServer(t)
 			content := server.serverConfig(secretServers)
-			content = strings.Replace(content, `secret_file = "component.secret"`, `secret = "`+testHandshake+`"`, 1)
+			content = strings.Replace(content, `secret_file = "component.secret"`, `secret = "`+testkit.Handshake+`"`, 1)
 			s := startServing(t, "x = 1", environment{})
 			if err := <-s.ended; err == nil {
 				t.Fatal("a broken configuration is accepted")
 			}
 			s = startServing(t, strings.ReplaceAll(content, "two.secret", "turn.secret"), environment{logLevel: "debug", logFormat: format})
-			writeFile(t, filepath.Join(filepath.Dir(s.file), "two.secret"), testSharedTwo+"\n")
+			testkit.WriteFile(t, filepath.Join(filepath.Dir(s.file), "two.secret"), testkit.SharedSecretTwo+"\n")
 
 			if _, accepted := server.accept("the server has another secret"); accepted {
 				t.Fatal("a wrong handshake is accepted")
 			}
-			s.log.waitFor(t, "refused the handshake secret", 1)
+			s.log.WaitFor(t, "refused the handshake secret", 1)
 			s.reload(strings.Replace(content, "jid =", "hosts = [\"example.org\", \"example.net\"]\njid =", 1), "connecting again")
-			stream := s.connect(server, testHandshake)
+			stream := s.connect(server, testkit.Handshake)
 			var minted []string
 			pages := provokeHTTP(t, s.site(1), &minted) // before the limit is reached
 			minted = append(minted, provoke(t, stream)...)
@@ -87,7 +87,7 @@ func TestServeShowsNoSecrets(t *testing.T) {
 			}
 			s.reload(strings.Replace(content, "static.example.org", "other.example.org", 1), "connecting again")
 			stream.wantEnd()
-			stream = s.connect(server, testHandshake)
+			stream = s.connect(server, testkit.Handshake)
 			minted = append(minted, provoke(t, stream)...)
 			s.stop(syscall.SIGTERM, stream)
 
@@ -145,7 +145,7 @@ func provoke(t *testing.T, stream *fakeStream) (passwords []string) {
 func provokeHTTP(t *testing.T, base string, minted *[]string) (pages string) {
 	t.Helper()
 	for _, path := range []string{"/", "/page.js", "/page.css", "/healthz", "/readyz", "/nowhere",
-		"/turn", "/turn?service=turn&key=" + testToken, "/turn?key=" + testRESTKey, "/ice?service=turn&api=" + testSharedSecret,
+		"/turn", "/turn?service=turn&key=" + testToken, "/turn?key=" + testRESTKey, "/ice?service=turn&api=" + testkit.SharedSecret,
 		"/turn?service=turn&username=" + strings.Repeat("u", 300) + "&key=" + testRESTKey} {
 		pages += fetch(t, "GET", base+path).body
 	}
@@ -172,24 +172,24 @@ func provokeHTTP(t *testing.T, base string, minted *[]string) (pages string) {
 func brokenWithSecrets(content string) map[string]string {
 	broken := map[string]string{}
 	for _, tt := range []struct{ name, right, wrong string }{
-		{"handshake secret without quotes", `secret = "` + testHandshake + `"`, `secret = ` + testHandshake},
-		{"handshake secret without closing quote", `secret = "` + testHandshake + `"`, `secret = "` + testHandshake},
-		{"handshake secret in a list", `secret = "` + testHandshake + `"`, `secret = ["` + testHandshake + `"]`},
-		{"handshake secret in a table", `secret = "` + testHandshake + `"`, `secret = { file = "` + testHandshake + `" }`},
-		{"wrong escape behind the handshake secret", `secret = "` + testHandshake + `"`, `secret = "` + testHandshake + `\q"`},
-		{"wrong code point behind the handshake secret", `secret = "` + testHandshake + `"`, `secret = "` + testHandshake + `\uzzzz"`},
-		{"colon instead of equals sign", `secret = "` + testHandshake + `"`, `secret: "` + testHandshake + `"`},
-		{"misspelt key", `secret = "` + testHandshake + `"`, `secrte = "` + testHandshake + `"`},
-		{"wrong code point in a text of two lines", `secret = "` + testHandshake + `"`, "secret = \"\"\"\n" + testHandshake + `\uzzzz"""`},
-		{"handshake secret given twice over", `secret = "` + testHandshake + `"`, `secret = "` + testHandshake + "\"\nsecret_file = \"component.secret\""},
-		{"shared secret and account", `secret = "` + testSharedSecret + `"`, `secret = "` + testSharedSecret + "\"\nusername = \"alice\""},
-		{"shared secret without quotes", `secret = "` + testSharedSecret + `"`, `ttl = "` + "\"\nsecret = " + testSharedSecret},
-		{"password too long", `password = "` + testPassword + `"`, `password = "` + strings.Repeat(testPassword, 30) + `"`},
-		{"password with a control character", `password = "` + testPassword + `"`, `password = "` + testPassword + `\u0001"`},
-		{"password in unlike quotes", `password = "` + testPassword + `"`, `password = '` + testPassword + `"`},
-		{"password given twice", `password = "` + testPassword + `"`, "password = \"" + testPassword + "\"\npassword = \"" + testPassword + "\""},
-		{"password in a URI", `"turn:one.example.org"`, `"turn:alice:` + testPassword + `@one.example.org"`},
-		{"password in a URI with slashes", `"turn:one.example.org"`, `"turn://alice:` + testPassword + `@one.example.org?transport=udp"`},
+		{"handshake secret without quotes", `secret = "` + testkit.Handshake + `"`, `secret = ` + testkit.Handshake},
+		{"handshake secret without closing quote", `secret = "` + testkit.Handshake + `"`, `secret = "` + testkit.Handshake},
+		{"handshake secret in a list", `secret = "` + testkit.Handshake + `"`, `secret = ["` + testkit.Handshake + `"]`},
+		{"handshake secret in a table", `secret = "` + testkit.Handshake + `"`, `secret = { file = "` + testkit.Handshake + `" }`},
+		{"wrong escape behind the handshake secret", `secret = "` + testkit.Handshake + `"`, `secret = "` + testkit.Handshake + `\q"`},
+		{"wrong code point behind the handshake secret", `secret = "` + testkit.Handshake + `"`, `secret = "` + testkit.Handshake + `\uzzzz"`},
+		{"colon instead of equals sign", `secret = "` + testkit.Handshake + `"`, `secret: "` + testkit.Handshake + `"`},
+		{"misspelt key", `secret = "` + testkit.Handshake + `"`, `secrte = "` + testkit.Handshake + `"`},
+		{"wrong code point in a text of two lines", `secret = "` + testkit.Handshake + `"`, "secret = \"\"\"\n" + testkit.Handshake + `\uzzzz"""`},
+		{"handshake secret given twice over", `secret = "` + testkit.Handshake + `"`, `secret = "` + testkit.Handshake + "\"\nsecret_file = \"component.secret\""},
+		{"shared secret and account", `secret = "` + testkit.SharedSecret + `"`, `secret = "` + testkit.SharedSecret + "\"\nusername = \"alice\""},
+		{"shared secret without quotes", `secret = "` + testkit.SharedSecret + `"`, `ttl = "` + "\"\nsecret = " + testkit.SharedSecret},
+		{"password too long", `password = "` + testkit.Password + `"`, `password = "` + strings.Repeat(testkit.Password, 30) + `"`},
+		{"password with a control character", `password = "` + testkit.Password + `"`, `password = "` + testkit.Password + `\u0001"`},
+		{"password in unlike quotes", `password = "` + testkit.Password + `"`, `password = '` + testkit.Password + `"`},
+		{"password given twice", `password = "` + testkit.Password + `"`, "password = \"" + testkit.Password + "\"\npassword = \"" + testkit.Password + "\""},
+		{"password in a URI", `"turn:one.example.org"`, `"turn:alice:` + testkit.Password + `@one.example.org"`},
+		{"password in a URI with slashes", `"turn:one.example.org"`, `"turn://alice:` + testkit.Password + `@one.example.org?transport=udp"`},
 		{"token without quotes", `token = "` + testToken + `"`, `token = ` + testToken},
 		{"token with a blank", `token = "` + testToken + `"`, `token = "` + testToken + ` "`},
 		{"key of a client twice", `[limits]`, "[[rest_client]]\nname = \"other\"\nkey = \"" + testRESTKey + "\"\n[limits]"},
@@ -200,7 +200,7 @@ func brokenWithSecrets(content string) map[string]string {
 		{"token without an address", `listen = "127.0.0.1:0"`, ``},
 		{"key of a client in a list", `key = "` + testRESTKey + `"`, `key = ["` + testRESTKey + `"]`},
 		{"key of two clients", `key = "` + testRESTKey + `"`, `key = "` + testRESTKey + "\"\n[[rest_client]]\nname = \"b\"\nkey = \"" + testRESTKey + "\""},
-		{"pseudonym key without quotes", `pseudonym_key = "` + testPseudonymKey + `"`, `pseudonym_key = ` + testPseudonymKey},
+		{"pseudonym key without quotes", `pseudonym_key = "` + testkit.PseudonymKey + `"`, `pseudonym_key = ` + testkit.PseudonymKey},
 	} {
 		broken[tt.name] = strings.Replace(content, tt.right, tt.wrong, 1)
 	}
@@ -209,12 +209,12 @@ func brokenWithSecrets(content string) map[string]string {
 
 // TestCommandsShowNoSecrets runs commands on good and broken configurations.
 func TestCommandsShowNoSecrets(t *testing.T) {
-	good := strings.Replace(minimalConfig, `secret_file = "component.secret"`, `secret = "`+testHandshake+`"`, 1) +
+	good := strings.Replace(testkit.MinimalConfig, `secret_file = "component.secret"`, `secret = "`+testkit.Handshake+`"`, 1) +
 		strings.ReplaceAll(secretServers, "two.secret", "turn.secret")
 	good = strings.Replace(good, "[log]", "[log]\nlevel = \"debug\"", 1)
 	show := func(t *testing.T, content string, wantStatus int, commands ...string) {
 		t.Helper()
-		file := writeConfig(t, content)
+		file := testkit.WriteConfig(t, content)
 		for _, command := range commands {
 			r := runCommand(t, "", append(strings.Fields(command), "--config", file, "--log-level", "debug")...)
 			if r.status != wantStatus {
@@ -240,15 +240,15 @@ func TestCommandsShowNoSecrets(t *testing.T) {
 // TestSlipsOfTheKeyboardShowNoSecrets takes away each character of a
 // configuration in turn, and all that is behind it.
 func TestSlipsOfTheKeyboardShowNoSecrets(t *testing.T) {
-	dir := writeFiles(t)
-	content := "[component]\njid = \"turn.example.org\"\nsecret = \"" + testHandshake + "\"\n" + strings.ReplaceAll(secretServers, "two.secret", "turn.secret")
+	dir := testkit.WriteFiles(t)
+	content := "[component]\njid = \"turn.example.org\"\nsecret = \"" + testkit.Handshake + "\"\n" + strings.ReplaceAll(secretServers, "two.secret", "turn.secret")
 	var parts []string // a character may be missing in the middle
-	for _, s := range []string{testHandshake, testSharedSecret, testPassword, testPseudonymKey, testToken, testRESTKey} {
+	for _, s := range []string{testkit.Handshake, testkit.SharedSecret, testkit.Password, testkit.PseudonymKey, testToken, testRESTKey} {
 		parts = append(parts, s[:len(s)/2-1], s[len(s)/2+1:])
 	}
 	for i := range content {
 		for _, slip := range []string{content[:i] + content[i+1:], content[:i]} {
-			cfg, err := parseConfig(filepath.Join(dir, "config.toml"), []byte(slip), testTime)
+			cfg, err := parseConfig(filepath.Join(dir, "config.toml"), []byte(slip), testkit.Time)
 			text := fmt.Sprintf("%v %+v %#v", err, cfg, cfg)
 			if cfg != nil {
 				text += strings.Join(cfg.warnings, "\n")
@@ -274,9 +274,9 @@ func TestQueryShowsNoPassword(t *testing.T) {
 	server.listener.Close()
 	var stdout, stderr bytes.Buffer
 	status := run([]string{"query", "example.org", "--address", server.address(), "--jid", "alice@example.org", "--password-file", "-"},
-		strings.NewReader(testPassword+"\n"), &stdout, &stderr)
+		strings.NewReader(testkit.Password+"\n"), &stdout, &stderr)
 	if status != statusFailed || !strings.Contains(stderr.String(), "cannot connect to the XMPP server") {
 		t.Errorf("status %d, %s", status, stderr.String())
 	}
-	wantNoSecrets(t, "query", stdout.String()+stderr.String(), testPassword)
+	wantNoSecrets(t, "query", stdout.String()+stderr.String(), testkit.Password)
 }

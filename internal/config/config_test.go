@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -16,13 +16,14 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	vendorapi "extdisco/turncred/provider"
+	"extdisco/internal/testkit"
+	"extdisco/turncred/provider"
 )
 
 // wantLine is the first line of a broken file: its fault, with FILE for its name.
 var wantLine = regexp.MustCompile(`^# want: (.*)\n`)
 
-// brokenFiles returns the files of testdata/config/broken, each of which has one
+// brokenFiles returns the files of testdata/broken, each of which has one
 // fault, and the faults.
 func brokenFiles(t *testing.T) map[string]string {
 	t.Helper()
@@ -39,7 +40,7 @@ func brokenFiles(t *testing.T) map[string]string {
 
 func configFiles(t testing.TB, folder string) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join("testdata/config", folder, "*.toml"))
+	files, err := filepath.Glob(filepath.Join("testdata", folder, "*.toml"))
 	if err != nil || len(files) == 0 {
 		t.Fatal("no files in", folder, err)
 	}
@@ -60,11 +61,11 @@ func testName(file string) string { return strings.TrimSuffix(filepath.Base(file
 func TestBrokenConfigs(t *testing.T) {
 	for file, want := range brokenFiles(t) {
 		t.Run(testName(file), func(t *testing.T) {
-			_, err := loadConfig(file, testTime)
+			_, err := Load(file, testkit.Time)
 			if err == nil {
 				t.Fatalf("is accepted, want %s", want)
 			}
-			wantEqual(t, "fault", strings.ReplaceAll(err.Error(), file, "FILE"), want)
+			testkit.WantEqual(t, "fault", strings.ReplaceAll(err.Error(), file, "FILE"), want)
 		})
 	}
 }
@@ -78,23 +79,23 @@ func TestBrokenConfigsFromWindows(t *testing.T) {
 		}
 		t.Run(testName(file), func(t *testing.T) {
 			content := "\ufeff" + strings.ReplaceAll(readFile(t, file), "\n", "\r\n")
-			_, err := parseConfig(file, []byte(content), testTime)
+			_, err := parse(file, []byte(content), testkit.Time)
 			if err == nil {
 				t.Fatalf("is accepted, want %s", want)
 			}
-			wantEqual(t, "fault", strings.ReplaceAll(err.Error(), file, "FILE"), want)
+			testkit.WantEqual(t, "fault", strings.ReplaceAll(err.Error(), file, "FILE"), want)
 		})
 	}
 }
 
 // TestEveryFaultHasABrokenConfig reads the source: what it can say about a
-// configuration must be said about one of testdata/config/broken.
+// configuration must be said about one of testdata/broken.
 func TestEveryFaultHasABrokenConfig(t *testing.T) {
 	var wants []string
 	for _, want := range brokenFiles(t) {
 		wants = append(wants, want)
 	}
-	for _, file := range []string{"config.go", "configtable.go", "configice.go", "configprovider.go", "xep0215/uri.go"} {
+	for _, file := range []string{"component.go", "access.go", "table.go", "iceserver.go", "provider.go", "vendor.go", "../../xep0215/uri.go"} {
 		for _, m := range faultMessages(t, file) {
 			t.Run(fmt.Sprintf("%s:%d", filepath.Base(file), m.line), func(t *testing.T) {
 				if !slices.ContainsFunc(wants, m.pattern.MatchString) {
@@ -178,7 +179,7 @@ func constantText(args []ast.Expr) string {
 }
 
 func TestAllFaultsAreReportedInOrder(t *testing.T) {
-	file := writeConfig(t, `verbose = true
+	file := testkit.WriteConfig(t, `verbose = true
 
 [component]
 server = "127.0.0.1"
@@ -206,7 +207,7 @@ total = "1/d"
 [log]
 level = "loud"
 `)
-	_, err := loadConfig(file, testTime)
+	_, err := Load(file, testkit.Time)
 	if err == nil {
 		t.Fatal("is accepted")
 	}
@@ -215,7 +216,7 @@ level = "loud"
 		fields := strings.SplitN(strings.TrimPrefix(line, file+":"), ": ", 3)
 		places = append(places, fields[0]+" "+fields[1])
 	}
-	wantEqual(t, "faults", strings.Join(places, "\n"), `1 verbose
+	testkit.WantEqual(t, "faults", strings.Join(places, "\n"), `1 verbose
 3 component.secret_file
 4 component.server
 5 component.jid
@@ -244,18 +245,18 @@ func TestGoodConfigs(t *testing.T) {
 		}
 		for name, content := range variants {
 			t.Run(testName(file)+" "+name, func(t *testing.T) {
-				cfg, err := parseConfig(file, []byte(content), testTime)
+				cfg, err := parse(file, []byte(content), testkit.Time)
 				if err != nil {
 					t.Fatal(err)
 				}
-				wantEqual(t, "values", strings.ReplaceAll(describe(cfg), `\r\n`, `\n`), want)
+				testkit.WantEqual(t, "values", strings.ReplaceAll(describe(cfg), `\r\n`, `\n`), want)
 			})
 		}
 	}
 }
 
 // describe writes down all that a configuration says, secrets too.
-func describe(cfg *config) string {
+func describe(cfg *Config) string {
 	var b strings.Builder
 	rate := func(events int, text string) string {
 		if events == 0 {
@@ -263,55 +264,55 @@ func describe(cfg *config) string {
 		}
 		return text
 	}
-	c := cfg.component
+	c := cfg.Component
 	fmt.Fprintf(&b, "jid %s\nserver %s\nhandshake secret %q\nhosts %s\nallow %s\n",
-		c.jid, c.server, c.secret.Reveal(), strings.Join(c.hosts, " "), strings.Join(cfg.allow, " "))
-	fmt.Fprintf(&b, "per_jid %s\nper_domain %s\ntotal %s\nlevel %v\nformat %s\n", rate(cfg.limits.perJID.Events, cfg.limits.perJID.String()),
-		rate(cfg.limits.perDomain.Events, cfg.limits.perDomain.String()), rate(cfg.limits.total.Events, cfg.limits.total.String()), cfg.log.level, cfg.log.format)
-	if cfg.log.audit {
+		c.JID, c.Server, c.Secret.Reveal(), strings.Join(c.Hosts, " "), strings.Join(cfg.Access.Allow, " "))
+	fmt.Fprintf(&b, "per_jid %s\nper_domain %s\ntotal %s\nlevel %v\nformat %s\n", rate(cfg.Limits.PerJID.Events, cfg.Limits.PerJID.String()),
+		rate(cfg.Limits.PerDomain.Events, cfg.Limits.PerDomain.String()), rate(cfg.Limits.Total.Events, cfg.Limits.Total.String()), cfg.Log.Level, cfg.Log.Format)
+	if cfg.Log.Audit {
 		fmt.Fprintf(&b, "audit\n")
 	}
-	if h := cfg.http; h.listen != "" {
-		fmt.Fprintf(&b, "http %s, token %q, hosts %s\n", h.listen, h.token.Reveal(), strings.Join(h.hosts, " "))
+	if h := cfg.HTTP; h.Listen != "" {
+		fmt.Fprintf(&b, "http %s, token %q, hosts %s\n", h.Listen, h.Token.Reveal(), strings.Join(h.Hosts, " "))
 	}
-	for _, c := range cfg.http.clients {
+	for _, c := range cfg.HTTP.Clients {
 		fmt.Fprintf(&b, "rest_client %s with %q\n", c.Name, c.Key.Reveal())
 	}
-	for _, s := range cfg.iceServers {
+	for _, s := range cfg.ICEServers {
 		fmt.Fprintf(&b, "ice_server\n")
-		if s.provider != nil {
-			describeProvider(&b, s.provider)
+		if s.Provider != nil {
+			describeProvider(&b, s.Provider)
 		}
-		for _, service := range s.services {
+		for _, service := range s.Services {
 			fmt.Fprintf(&b, "  %s over %s\n", service.URI(), service.Transport)
 		}
-		if !s.sharedSecret.IsEmpty() {
-			fmt.Fprintf(&b, "  shared secret %q, pseudonym key %q, ttl %v\n", s.sharedSecret.Reveal(), s.pseudonymKey.Reveal(), s.ttl)
+		if !s.SharedSecret.IsEmpty() {
+			fmt.Fprintf(&b, "  shared secret %q, pseudonym key %q, ttl %v\n", s.SharedSecret.Reveal(), s.PseudonymKey.Reveal(), s.TTL)
 		}
-		if s.username != "" {
-			fmt.Fprintf(&b, "  username %q, password %q\n", s.username, s.password.Reveal())
+		if s.Username != "" {
+			fmt.Fprintf(&b, "  username %q, password %q\n", s.Username, s.Password.Reveal())
 		}
 	}
 	return b.String()
 }
 
-func describeProvider(b *strings.Builder, p *providerConfig) {
-	fmt.Fprintf(b, "  provider %s at %s, timeout %v, min_remaining %v, own CAs %t\n", p.name, p.key, p.timeout, p.minRemaining, p.rootCAs != nil)
-	if p.perUser {
-		fmt.Fprintf(b, "  per user, at most %d per %v\n", p.perUserRate.Events, p.perUserRate.Per)
+func describeProvider(b *strings.Builder, p *Provider) {
+	fmt.Fprintf(b, "  provider %s at %s, timeout %v, min_remaining %v, own CAs %t\n", p.Name, p.Key, p.Timeout, p.MinRemaining, p.RootCAs != nil)
+	if p.PerUser {
+		fmt.Fprintf(b, "  per user, at most %d per %v\n", p.PerUserRate.Events, p.PerUserRate.Per)
 	}
-	describeAPI(b, p.api)
-	if p.api.Then != nil {
-		fmt.Fprintf(b, "  then, with %v\n", p.api.Carry)
-		describeAPI(b, p.api.Then)
+	describeAPI(b, p.API)
+	if p.API.Then != nil {
+		fmt.Fprintf(b, "  then, with %v\n", p.API.Carry)
+		describeAPI(b, p.API.Then)
 	}
-	if p.revocation != nil {
+	if p.Revocation != nil {
 		fmt.Fprintf(b, "  revocation\n")
-		describeAPI(b, p.revocation("1:user"))
+		describeAPI(b, p.Revocation("1:user"))
 	}
 }
 
-func describeAPI(b *strings.Builder, a *vendorapi.API) {
+func describeAPI(b *strings.Builder, a *provider.API) {
 	fmt.Fprintf(b, "  %s %s\n", a.Method, a.URL)
 	for _, name := range slices.Sorted(maps.Keys(a.Query)) {
 		fmt.Fprintf(b, "    query %s=%q\n", name, a.Query[name].Reveal())
@@ -326,7 +327,7 @@ func describeAPI(b *strings.Builder, a *vendorapi.API) {
 		fmt.Fprintf(b, "    user %q, password %q, bearer %q\n", a.User, a.Password.Reveal(), a.Bearer.Reveal())
 	}
 	fmt.Fprintf(b, "    ttl %v, keep port 53 %t\n", a.TTL, a.KeepPort53)
-	if len(a.URLs) > 0 || a.Pointers != (vendorapi.Pointers{}) {
+	if len(a.URLs) > 0 || a.Pointers != (provider.Pointers{}) {
 		fmt.Fprintf(b, "    urls %s, pointers %+v\n", a.URLs, a.Pointers)
 	}
 }
@@ -339,7 +340,7 @@ func TestGoodProvidersNameEveryKey(t *testing.T) {
 	var file struct {
 		Servers []map[string]any `toml:"ice_server"`
 	}
-	if _, err := toml.DecodeFile("testdata/config/good/providers.toml", &file); err != nil {
+	if _, err := toml.DecodeFile("testdata/good/providers.toml", &file); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range file.Servers {
@@ -348,7 +349,7 @@ func TestGoodProvidersNameEveryKey(t *testing.T) {
 	}
 	everywhere := slices.Concat(slices.Collect(maps.Values(named))...)
 	for name := range presets {
-		_, err := parseConfig("config.toml", []byte("[[ice_server]]\nprovider = \""+name+"\"\nx = 1\n"), testTime)
+		_, err := parse("config.toml", []byte("[[ice_server]]\nprovider = \""+name+"\"\nx = 1\n"), testkit.Time)
 		for _, key := range strings.Split(knownKeys.FindStringSubmatch(err.Error())[2], ", ") {
 			used := named[name]
 			if slices.Contains(named[""], key) {

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"os"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"extdisco/integration/lab"
+	"extdisco/internal/testkit"
 )
 
 // commentedOut is a line of the example that is configuration once the "# " is
@@ -20,7 +21,7 @@ var commentedOut = regexp.MustCompile(`(?m)^# ((?:\w+ *= |\[[\[a-z]).*)$`)
 // activated.
 func exampleConfig(t *testing.T) (asItStands, activated string) {
 	t.Helper()
-	asItStands = readFile(t, "config.toml.example")
+	asItStands = readFile(t, "../../config.toml.example")
 	activated = commentedOut.ReplaceAllString(asItStands, "$1")
 	if activated == asItStands {
 		t.Fatal("nothing in the example is commented out")
@@ -32,16 +33,16 @@ func exampleConfig(t *testing.T) (asItStands, activated string) {
 var namedFile = regexp.MustCompile(`(?m)^\w+_file *= "([\w.-]+)"`)
 
 // loadExample loads a configuration with the files beside it that it names.
-func loadExample(t *testing.T, content string) *config {
+func loadExample(t *testing.T, content string) *Config {
 	t.Helper()
-	file := writeConfig(t, content)
+	file := testkit.WriteConfig(t, content)
 	dir := filepath.Dir(file)
 	if _, err := lab.NewCA(dir); err != nil { // writes ca.pem
 		t.Fatal(err)
 	}
 	for _, m := range namedFile.FindAllStringSubmatch(content, -1) {
 		if _, err := os.Stat(filepath.Join(dir, m[1])); err != nil {
-			writeFile(t, filepath.Join(dir, m[1]), "secret-in-"+m[1]+"\n")
+			testkit.WriteFile(t, filepath.Join(dir, m[1]), "secret-in-"+m[1]+"\n")
 		}
 	}
 	return mustLoad(t, file)
@@ -51,22 +52,22 @@ func TestExampleConfig(t *testing.T) {
 	asItStands, activated := exampleConfig(t)
 	plain, full := loadExample(t, asItStands), loadExample(t, activated)
 
-	if len(plain.warnings) > 0 {
-		t.Errorf("the example is warned about: %s", plain.warnings)
+	if len(plain.Warnings) > 0 {
+		t.Errorf("the example is warned about: %s", plain.Warnings)
 	}
-	if len(plain.iceServers) != 1 || len(full.iceServers) != 3+len(presets) {
-		t.Fatalf("%d servers, and %d when activated", len(plain.iceServers), len(full.iceServers))
+	if len(plain.ICEServers) != 1 || len(full.ICEServers) != 3+len(presets) {
+		t.Fatalf("%d servers, and %d when activated", len(plain.ICEServers), len(full.ICEServers))
 	}
-	if full.iceServers[0].pseudonymKey.Reveal() != testPseudonymKey || full.iceServers[2].password.Reveal() != testPassword {
+	if full.ICEServers[0].PseudonymKey.Reveal() != testkit.PseudonymKey || full.ICEServers[2].Password.Reveal() != testkit.Password {
 		t.Error("a secret file of the example was not read")
 	}
-	for _, s := range full.iceServers[3:] {
-		if s.provider == nil || s.provider.rootCAs == nil != (s.provider.name != "cloudflare") {
-			t.Errorf("a provider of the example was read as %+v", s.provider)
+	for _, s := range full.ICEServers[3:] {
+		if s.Provider == nil || s.Provider.RootCAs == nil != (s.Provider.Name != "cloudflare") {
+			t.Errorf("a provider of the example was read as %+v", s.Provider)
 		}
 	}
-	if !slices.Equal(full.allow, []string{"meet.example.org", "guest.meet.example.org"}) {
-		t.Errorf("allow = %q", full.allow)
+	if !slices.Equal(full.Access.Allow, []string{"meet.example.org", "guest.meet.example.org"}) {
+		t.Errorf("allow = %q", full.Access.Allow)
 	}
 }
 
@@ -75,20 +76,20 @@ func TestExampleConfig(t *testing.T) {
 func TestExampleConfigTellsDefaults(t *testing.T) {
 	asItStands, activated := exampleConfig(t)
 	plain, full := loadExample(t, asItStands), loadExample(t, activated)
-	if !full.component.equal(plain.component) {
-		t.Errorf("component = %+v, and %+v by default", full.component, plain.component)
+	if !full.Component.Equal(plain.Component) {
+		t.Errorf("component = %+v, and %+v by default", full.Component, plain.Component)
 	}
-	if full.limits != plain.limits {
-		t.Errorf("limits = %+v, and %+v by default", full.limits, plain.limits)
+	if full.Limits != plain.Limits {
+		t.Errorf("limits = %+v, and %+v by default", full.Limits, plain.Limits)
 	}
-	if probe := (probeConfig{on: true, interval: 30 * time.Second, allocateInterval: 5 * time.Minute, timeout: 3 * time.Second, rootCAs: full.probe.rootCAs}); full.probe != probe || plain.probe.on {
-		t.Errorf("probe = %+v, want %+v", full.probe, probe)
+	if probe := (Probe{On: true, Interval: 30 * time.Second, AllocateInterval: 5 * time.Minute, Timeout: 3 * time.Second, RootCAs: full.Probe.RootCAs}); full.Probe != probe || plain.Probe.On {
+		t.Errorf("probe = %+v, want %+v", full.Probe, probe)
 	}
-	if full.log != plain.log {
-		t.Errorf("log = %+v, and %+v by default", full.log, plain.log)
+	if full.Log != plain.Log {
+		t.Errorf("log = %+v, and %+v by default", full.Log, plain.Log)
 	}
-	if full.iceServers[0].ttl != plain.iceServers[0].ttl {
-		t.Errorf("ttl = %v, and %v by default", full.iceServers[0].ttl, plain.iceServers[0].ttl)
+	if full.ICEServers[0].TTL != plain.ICEServers[0].TTL {
+		t.Errorf("ttl = %v, and %v by default", full.ICEServers[0].TTL, plain.ICEServers[0].TTL)
 	}
 }
 
@@ -99,7 +100,7 @@ var knownKeys = regexp.MustCompile(`unknown key; known (?:in \[+([a-z_]+)\]+|at 
 func loaderKeys(t *testing.T) map[string][]string {
 	t.Helper()
 	const unknownEverywhere = "x = 1\n[component]\nx = 1\n[access]\nx = 1\n[[ice_server]]\nx = 1\n[limits]\nx = 1\n[probe]\nx = 1\n[http]\nx = 1\n[[rest_client]]\nx = 1\n[log]\nx = 1\n"
-	_, err := parseConfig("config.toml", []byte(unknownEverywhere), testTime)
+	_, err := parse("config.toml", []byte(unknownEverywhere), testkit.Time)
 	if err == nil {
 		t.Fatal("unknown keys are accepted")
 	}
@@ -142,10 +143,10 @@ func TestExampleConfigNamesEveryKey(t *testing.T) {
 // TestExampleConfigNamesEveryProviderKey does the same for the keys that depend on
 // the provider.
 func TestExampleConfigNamesEveryProviderKey(t *testing.T) {
-	example := readFile(t, "config.toml.example")
+	example := readFile(t, "../../config.toml.example")
 	for name := range presets {
 		t.Run(name, func(t *testing.T) {
-			_, err := parseConfig("config.toml", []byte("[[ice_server]]\nprovider = \""+name+"\"\nx = 1\n"), testTime)
+			_, err := parse("config.toml", []byte("[[ice_server]]\nprovider = \""+name+"\"\nx = 1\n"), testkit.Time)
 			if err == nil {
 				t.Fatal("an unknown key is accepted")
 			}
@@ -166,15 +167,15 @@ func TestExampleConfigNamesEveryProviderKey(t *testing.T) {
 
 func TestExampleConfigSaysWhereFilesAreRead(t *testing.T) {
 	asItStands, _ := exampleConfig(t)
-	file := writeConfig(t, asItStands)
+	file := testkit.WriteConfig(t, asItStands)
 	t.Chdir(t.TempDir()) // relative names are taken from the folder of the file
-	if cfg := mustLoad(t, file); cfg.component.secret.Reveal() != testHandshake {
+	if cfg := mustLoad(t, file); cfg.Component.Secret.Reveal() != testkit.Handshake {
 		t.Error("the handshake secret is another")
 	}
 	absolute := strings.ReplaceAll(asItStands, `"component.secret"`, `"`+filepath.Join(filepath.Dir(file), "component.secret")+`"`)
 	absolute = strings.ReplaceAll(absolute, `"turn.secret"`, `"`+filepath.Join(filepath.Dir(file), "turn.secret")+`"`)
-	writeFile(t, "other.toml", absolute)
-	if cfg := mustLoad(t, "other.toml"); cfg.component.secret.Reveal() != testHandshake {
+	testkit.WriteFile(t, "other.toml", absolute)
+	if cfg := mustLoad(t, "other.toml"); cfg.Component.Secret.Reveal() != testkit.Handshake {
 		t.Error("the handshake secret from an absolute name is another")
 	}
 }

@@ -1,6 +1,8 @@
-package main
+package config
 
 import (
+	"errors"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -8,7 +10,9 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	vendorapi "extdisco/turncred/provider"
+	"extdisco/component"
+	"extdisco/internal/testkit"
+	"extdisco/turncred/provider"
 	"extdisco/xep0215"
 )
 
@@ -20,16 +24,16 @@ func FuzzConfig(f *testing.F) {
 			f.Add([]byte(strings.ReplaceAll(readFile(f, file), "../secrets/", "")))
 		}
 	}
-	f.Add([]byte(readFile(f, "config.toml.example")))
+	f.Add([]byte(readFile(f, "../../config.toml.example")))
 	for name := range presets {
-		f.Add([]byte(minimalConfig + "[[ice_server]]\nprovider = \"" + name + "\"\nurl = \"https://turn.example.org\"\nper_user = true\n"))
+		f.Add([]byte(testkit.MinimalConfig + "[[ice_server]]\nprovider = \"" + name + "\"\nurl = \"https://turn.example.org\"\nper_user = true\n"))
 	}
 	f.Add([]byte("\ufeff[component]\r\n"))
 	f.Add([]byte("j\x00i\x00d\x00"))
-	dir := writeFiles(f, "provider.secret", "secret", "ca.pem", readFile(f, "testdata/config/secrets/ca.pem"))
+	dir := testkit.WriteFiles(f, "provider.secret", "secret", "ca.pem", readFile(f, "testdata/secrets/ca.pem"))
 	file := filepath.Join(dir, "config.toml")
 	f.Fuzz(func(t *testing.T, content []byte) {
-		cfg, err := parseConfig(file, content, testTime)
+		cfg, err := parse(file, content, testkit.Time)
 		if err != nil {
 			checkFaults(t, file, content, err)
 			return
@@ -53,7 +57,7 @@ func checkFaults(t *testing.T, file string, content []byte, err error) {
 	}
 	lines, last := strings.Count(string(content), "\n")+1, 0
 	for _, err := range faults {
-		fault, ok := err.(configFault)
+		fault, ok := err.(Fault)
 		if !ok || fault.file != file || fault.message == "" || strings.Contains(fault.Error(), "%!") {
 			t.Errorf("fault %#v", err)
 		}
@@ -67,67 +71,71 @@ func checkFaults(t *testing.T, file string, content []byte, err error) {
 	}
 }
 
-func checkAccepted(t *testing.T, cfg *config) {
+// nobody is a [component.Gate] that lets nobody in.
+type nobody struct{}
+
+func (nobody) Admit([]byte, time.Time) error { return errors.New("closed") }
+
+func checkAccepted(t *testing.T, cfg *Config) {
 	t.Helper()
-	c := cfg.component
-	if c.jid == "" || c.server == "" || c.secret.IsEmpty() || len(c.hosts) == 0 || len(cfg.allow) == 0 || len(cfg.iceServers) == 0 {
+	c := cfg.Component
+	if c.JID == "" || c.Server == "" || c.Secret.IsEmpty() || len(c.Hosts) == 0 || len(cfg.Access.Allow) == 0 || len(cfg.ICEServers) == 0 {
 		t.Errorf("accepted with something missing: %+v", cfg)
 	}
-	for _, s := range append(c.hosts, cfg.allow...) {
+	for _, s := range append(c.Hosts, cfg.Access.Allow...) {
 		if s == "" || strings.Contains(s, "/") || s != strings.ToLower(s) {
 			t.Errorf("accepted the address %q", s)
 		}
 	}
-	for _, server := range cfg.iceServers {
-		if server.provider != nil {
+	for _, server := range cfg.ICEServers {
+		if server.Provider != nil {
 			return // a daemon would ask it over the network
 		}
 	}
-	d := newDaemon(cfg, newTestLog(newLogBuffer()), testTime)
-	if _, err := d.component(c); err != nil {
+	if _, err := component.New(component.Config{JID: c.JID, Server: c.Server, Secret: c.Secret, Hosts: c.Hosts, Gate: nobody{}, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Errorf("accepted, and no component can be made: %v", err)
 	}
-	for _, s := range cfg.iceServers {
-		if len(s.services) == 0 {
+	for _, s := range cfg.ICEServers {
+		if len(s.Services) == 0 {
 			t.Error("accepted a server without services")
 		}
-		for _, service := range s.services {
-			if service.Restricted && newIssuer(s) == nil {
+		for _, service := range s.Services {
+			if service.Restricted && s.SharedSecret.IsEmpty() && s.Username == "" {
 				t.Errorf("accepted %s without credentials", service.URI())
 			}
 			if again, err := xep0215.ParseURI(service.URI()); err != nil || again.Key() != service.Key() {
 				t.Errorf("%s is read as %+v, %v", service.URI(), again, err)
 			}
 		}
-		if hasAccount := s.username != "" && !s.password.IsEmpty(); hasAccount && !s.sharedSecret.IsEmpty() || s.username != "" && !hasAccount {
+		if hasAccount := s.Username != "" && !s.Password.IsEmpty(); hasAccount && !s.SharedSecret.IsEmpty() || s.Username != "" && !hasAccount {
 			t.Errorf("accepted a mix of credentials: %+v", s)
 		}
 	}
 }
 
 // checkProviders checks what would be asked of the providers, and asks none.
-func checkProviders(t *testing.T, cfg *config) {
+func checkProviders(t *testing.T, cfg *Config) {
 	t.Helper()
 	seen := map[[32]byte]bool{}
-	for _, s := range cfg.iceServers {
-		p := s.provider
+	for _, s := range cfg.ICEServers {
+		p := s.Provider
 		if p == nil {
 			continue
 		}
-		if presets[p.name] == nil || p.key == "" || p.timeout < time.Second || p.minRemaining < time.Second || len(s.services) > 0 {
+		if presets[p.Name] == nil || p.Key == "" || p.Timeout < time.Second || p.MinRemaining < time.Second || len(s.Services) > 0 {
 			t.Errorf("accepted the provider %+v", p)
 		}
-		if seen[p.fingerprint] || p.fingerprint == [32]byte{} {
-			t.Errorf("accepted %s twice, or without its fingerprint", p.key)
+		if seen[p.Fingerprint] || p.Fingerprint == [32]byte{} {
+			t.Errorf("accepted %s twice, or without its fingerprint", p.Key)
 		}
-		seen[p.fingerprint] = true
-		for api := p.api; api != nil; api = api.Then {
-			if err := vendorapi.CheckURL(api.URL, true); err != nil || api.Method == "" || api.TTL < 0 || api.TTL > 0 && api.TTL <= p.minRemaining {
+		seen[p.Fingerprint] = true
+		for api := p.API; api != nil; api = api.Then {
+			if err := provider.CheckURL(api.URL, true); err != nil || api.Method == "" || api.TTL < 0 || api.TTL > 0 && api.TTL <= p.MinRemaining {
 				t.Errorf("accepted a request to %q, %v, with TTL %v", api.URL, err, api.TTL)
 			}
 		}
-		if p.api == nil {
-			t.Errorf("accepted %s without anything to ask", p.key)
+		if p.API == nil {
+			t.Errorf("accepted %s without anything to ask", p.Key)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"net"
@@ -8,29 +8,34 @@ import (
 	"strings"
 
 	"extdisco/internal/secret"
-	"extdisco/internal/web"
 )
 
-// httpConfig is [http] and each [[rest_client]].
-type httpConfig struct {
-	listen  string        // HOST:PORT; empty when nothing is served
-	hosts   []string      // names of the status page
-	token   secret.Secret // of the status page; empty when one is made at the start
-	clients []web.Client
+// HTTP is [http] and each [[rest_client]].
+type HTTP struct {
+	Listen  string        // HOST:PORT; empty when nothing is served
+	Hosts   []string      // host names of the status page besides this machine's own
+	Token   secret.Secret // of the status page; empty when one is made at the start
+	Clients []RESTClient
 }
 
-// equal reports whether both serve the same in the same place.
-func (c httpConfig) equal(other httpConfig) bool {
-	return c.listen == other.listen && slices.Equal(c.hosts, other.hosts) && c.token.Equal(other.token) &&
-		slices.EqualFunc(c.clients, other.clients, func(a, b web.Client) bool { return a.Name == b.Name && a.Key.Equal(b.Key) })
+// RESTClient is a [[rest_client]]: a program that gets credentials over HTTP.
+type RESTClient struct {
+	Name string        // for the log and the metrics
+	Key  secret.Secret // which the client sends
 }
 
-func readHTTP(root *configTable) httpConfig {
+// Equal reports whether both serve the same in the same place.
+func (c HTTP) Equal(other HTTP) bool {
+	return c.Listen == other.Listen && slices.Equal(c.Hosts, other.Hosts) && c.Token.Equal(other.Token) &&
+		slices.EqualFunc(c.Clients, other.Clients, func(a, b RESTClient) bool { return a.Name == b.Name && a.Key.Equal(b.Key) })
+}
+
+func readHTTP(root *table) HTTP {
 	t := root.table("http")
 	defer t.unknown()
-	c := httpConfig{listen: readListen(t), token: t.secret("token")}
+	c := HTTP{Listen: readListen(t), Token: t.secret("token")}
 	if t.hasSecret("token") {
-		checkWebSecret(t, t.secretKey("token"), c.token)
+		checkWebSecret(t, t.secretKey("token"), c.Token)
 	}
 	t.eachString("hosts", func(key, host string) {
 		host = strings.ToLower(host)
@@ -38,20 +43,20 @@ func readHTTP(root *configTable) httpConfig {
 			t.fault(key, "%q is not a name; write it without http://, port and path, such as \"status.example.org\"", host)
 			return
 		}
-		c.hosts = append(c.hosts, host)
+		c.Hosts = append(c.Hosts, host)
 	})
 	for _, key := range []string{"hosts", t.secretKey("token")} {
 		if t.has(key) && !t.has("listen") {
 			t.fault(key, "goes with http.listen only, and there is none; write listen = \"127.0.0.1:9215\", or leave it out")
 		}
 	}
-	c.clients = readClients(root, t.has("listen"))
+	c.Clients = readClients(root, t.has("listen"))
 	return c
 }
 
 var hostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$`)
 
-func readListen(t *configTable) string {
+func readListen(t *table) string {
 	listen := t.string("listen")
 	if listen == "" {
 		return ""
@@ -73,7 +78,7 @@ func readListen(t *configTable) string {
 const shortestWebSecret = 16
 
 // checkWebSecret refuses what is too short, and what cannot be sent in a header.
-func checkWebSecret(t *configTable, name string, s secret.Secret) {
+func checkWebSecret(t *table, name string, s secret.Secret) {
 	value := s.Reveal()
 	switch {
 	case value == "": // it is reported already
@@ -84,8 +89,8 @@ func checkWebSecret(t *configTable, name string, s secret.Secret) {
 	}
 }
 
-func readClients(root *configTable, listens bool) []web.Client {
-	var clients []web.Client
+func readClients(root *table, listens bool) []RESTClient {
+	var clients []RESTClient
 	for _, t := range root.tables("rest_client") {
 		c := readClient(t)
 		if !listens {
@@ -106,9 +111,9 @@ func readClients(root *configTable, listens bool) []web.Client {
 
 var clientName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-func readClient(t *configTable) web.Client {
+func readClient(t *table) RESTClient {
 	defer t.unknown()
-	c := web.Client{Name: t.string("name"), Key: t.secret("key")}
+	c := RESTClient{Name: t.string("name"), Key: t.secret("key")}
 	switch {
 	case !t.has("name"):
 		t.missing("name", "; write a short name for the log, such as \"janus\"")

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"crypto/sha256"
@@ -12,35 +12,38 @@ import (
 	"extdisco/xep0215"
 )
 
-// iceServer is one [[ice_server]]: services that share a credential. Of the
-// shared secret and the account at most one is set.
-type iceServer struct {
-	services     []xep0215.Service
-	sharedSecret secret.Secret
-	pseudonymKey secret.Secret
-	ttl          time.Duration
-	username     string
-	password     secret.Secret
-	provider     *providerConfig // nil unless a provider gives services and credentials
+// ICEServer is one [[ice_server]]: services that share a credential. At most one of
+// SharedSecret, Username and Provider is set; with none of them, the services need
+// no credential.
+type ICEServer struct {
+	Key          string            // where it stands: "ice_server[0]"
+	Services     []xep0215.Service // in the order of urls; none with a Provider
+	SharedSecret secret.Secret     // of the TURN server, which credentials are made with
+	PseudonymKey secret.Secret     // keys the user part of usernames; default: derived from SharedSecret
+	TTL          time.Duration     // how long a credential lives; default: [DefaultTTL]
+	Username     string            // of a fixed account
+	Password     secret.Secret     // of a fixed account
+	Provider     *Provider         // gives services and credentials; nil for none
 }
 
-const defaultTTL = 24 * time.Hour
+// DefaultTTL is how long credentials live unless ttl says otherwise.
+const DefaultTTL = 24 * time.Hour
 
-func readICEServers(root *configTable) []iceServer {
+func readICEServers(root *table) []ICEServer {
 	tables := root.tables("ice_server")
 	if len(tables) == 0 && !root.has("ice_server") {
 		root.fault("ice_server", "is missing; write at least one [[ice_server]] with the urls of a STUN or TURN server")
 	}
 	known := map[xep0215.Key]string{}
 	providers := map[[sha256.Size]byte]string{}
-	var servers []iceServer
+	var servers []ICEServer
 	for _, t := range tables {
 		s := readICEServer(t, known)
-		if s.provider != nil {
-			if where, twice := providers[s.provider.fingerprint]; twice {
+		if s.Provider != nil {
+			if where, twice := providers[s.Provider.Fingerprint]; twice {
 				t.r.fault(t.path, "is the same as %s; leave one of them out", where)
 			}
-			providers[s.provider.fingerprint] = t.path
+			providers[s.Provider.Fingerprint] = t.path
 		}
 		servers = append(servers, s)
 	}
@@ -49,23 +52,24 @@ func readICEServers(root *configTable) []iceServer {
 
 // readICEServer reads one server. known has the services of the servers before
 // it and where they stand.
-func readICEServer(t *configTable, known map[xep0215.Key]string) iceServer {
+func readICEServer(t *table, known map[xep0215.Key]string) ICEServer {
 	if t.has("provider") {
-		return iceServer{provider: readProvider(t)}
+		return ICEServer{Key: t.path, Provider: readProvider(t)}
 	}
 	defer t.unknown()
 	t.asked = append(t.asked, "provider")
 	services, urlsRight := readURLs(t, known)
-	s := iceServer{
-		services:     services,
-		sharedSecret: t.secret("secret"),
-		ttl:          t.duration("ttl", defaultTTL),
-		username:     t.string("username"),
-		password:     t.secret("password"),
-		pseudonymKey: t.secret("pseudonym_key"),
+	s := ICEServer{
+		Key:          t.path,
+		Services:     services,
+		SharedSecret: t.secret("secret"),
+		TTL:          t.duration("ttl", DefaultTTL),
+		Username:     t.string("username"),
+		Password:     t.secret("password"),
+		PseudonymKey: t.secret("pseudonym_key"),
 	}
 	mints, fixed := t.hasSecret("secret"), t.has("username") || t.hasSecret("password")
-	needsCredentials := slices.ContainsFunc(s.services, func(s xep0215.Service) bool { return s.Restricted })
+	needsCredentials := slices.ContainsFunc(s.Services, func(s xep0215.Service) bool { return s.Restricted })
 	switch {
 	case mints && fixed:
 		t.fault(t.secretKey("secret"), "is given, and username or password too; a server has either a shared secret or a fixed account, leave the other out")
@@ -95,47 +99,47 @@ const (
 	psiNeeds  = 14 * time.Hour
 )
 
-func checkMinted(t *configTable, s iceServer) {
-	if n := len(s.sharedSecret.Reveal()); n > 0 && n < shortSecret {
+func checkMinted(t *table, s ICEServer) {
+	if n := len(s.SharedSecret.Reveal()); n > 0 && n < shortSecret {
 		t.warn(t.secretKey("secret"), "the shared secret has %d bytes only; a random one of 32 is safer: openssl rand -hex 32", n)
 	}
 	switch {
-	case s.ttl < dinoNeeds:
-		t.warn("ttl", "%s is short: Dino asks again only for credentials that live 10m or longer, Jitsi Meet never asks again; 24h suits both", shortDuration(s.ttl))
-	case s.ttl < psiNeeds:
-		t.warn("ttl", "%s is short: Jitsi Meet never asks again, and Psi reads the expiry in its own time zone; 24h suits both", shortDuration(s.ttl))
+	case s.TTL < dinoNeeds:
+		t.warn("ttl", "%s is short: Dino asks again only for credentials that live 10m or longer, Jitsi Meet never asks again; 24h suits both", FormatDuration(s.TTL))
+	case s.TTL < psiNeeds:
+		t.warn("ttl", "%s is short: Jitsi Meet never asks again, and Psi reads the expiry in its own time zone; 24h suits both", FormatDuration(s.TTL))
 	}
-	if t.r.now.Add(s.ttl).Unix() > turncred.MaxExpires {
+	if t.r.now.Add(s.TTL).Unix() > turncred.MaxExpires {
 		t.warn("ttl", "credentials will expire on 2038-01-19 at the latest, since coturn takes no later instant")
 	}
 }
 
-// maxCredential bounds usernames and passwords. RFC 8489 §14.3 allows a
+// MaxCredential bounds usernames and passwords, in bytes. RFC 8489 §14.3 allows a
 // username of 508 bytes.
-const maxCredential = 508
+const MaxCredential = 508
 
-func checkFixed(t *configTable, s iceServer) {
+func checkFixed(t *table, s ICEServer) {
 	if !t.has("username") {
 		t.missing("username", "; a fixed account needs username and password")
 	}
 	t.requireSecret("password", "the password of the fixed account")
-	checkCredentialText(t, "username", s.username)
-	checkCredentialText(t, t.secretKey("password"), s.password.Reveal())
+	checkCredentialText(t, "username", s.Username)
+	checkCredentialText(t, t.secretKey("password"), s.Password.Reveal())
 	t.warn("username", "everybody gets the same fixed account, which does not expire; a shared secret (secret_file) is safer if the TURN server can do it")
 }
 
-func checkCredentialText(t *configTable, name, value string) {
+func checkCredentialText(t *table, name, value string) {
 	if !xmltext.IsValid(value) {
 		t.fault(name, "holds characters that XML cannot carry; choose another, here and on the TURN server")
 	}
-	if len(value) > maxCredential {
-		t.fault(name, "has %d bytes; choose one of at most %d, here and on the TURN server", len(value), maxCredential)
+	if len(value) > MaxCredential {
+		t.fault(name, "has %d bytes; choose one of at most %d, here and on the TURN server", len(value), MaxCredential)
 	}
 }
 
 // readURLs returns the services of a server, and whether each of its urls is
 // right.
-func readURLs(t *configTable, known map[xep0215.Key]string) (services []xep0215.Service, right bool) {
+func readURLs(t *table, known map[xep0215.Key]string) (services []xep0215.Service, right bool) {
 	if !t.has("urls") {
 		t.missing("urls", "; write a list such as [\"turn:turn.example.org:3478?transport=udp\"]")
 	}
@@ -158,7 +162,7 @@ func readURLs(t *configTable, known map[xep0215.Key]string) (services []xep0215.
 	return services, len(services) > 0 && len(t.r.faults) == faults
 }
 
-func readURL(t *configTable, key, url string) (xep0215.Service, bool) {
+func readURL(t *table, key, url string) (xep0215.Service, bool) {
 	s, err := xep0215.ParseURI(url)
 	if err != nil {
 		if _, host, found := strings.Cut(url, "@"); found { // what is before it may be a password

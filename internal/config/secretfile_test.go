@@ -1,6 +1,7 @@
-package main
+package config
 
 import (
+	"extdisco/internal/testkit"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,41 +20,41 @@ urls = ["turn:turn.example.org"]
 secret_file = "secrets/turn.secret"
 `
 	const handedOver = "HandedOverSecret0123456789"
-	file := writeConfig(t, config)
+	file := testkit.WriteConfig(t, config)
 	secrets := filepath.Join(filepath.Dir(file), "secrets")
 	if err := os.Mkdir(secrets, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, filepath.Join(secrets, "turn.secret"), testSharedSecret)
+	testkit.WriteFile(t, filepath.Join(secrets, "turn.secret"), testkit.SharedSecret)
 	credentials := filepath.Join(t.TempDir(), "credentials")
 	if err := os.Mkdir(credentials, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("CREDENTIALS_DIRECTORY", credentials)
-	writeFile(t, filepath.Join(credentials, "secrets_component.secret"), handedOver+"\n")
+	testkit.WriteFile(t, filepath.Join(credentials, "secrets_component.secret"), handedOver+"\n")
 
 	cfg := mustLoad(t, file)
-	if got := cfg.component.secret.Reveal(); got != handedOver {
+	if got := cfg.Component.Secret.Reveal(); got != handedOver {
 		t.Errorf("the handshake secret is %q", got)
 	}
-	if got := cfg.iceServers[0].sharedSecret.Reveal(); got != testSharedSecret {
+	if got := cfg.ICEServers[0].SharedSecret.Reveal(); got != testkit.SharedSecret {
 		t.Errorf("the shared secret, which was not handed over, is %q", got)
 	}
 
 	absolute := strings.Replace(config, "secrets/component.secret", filepath.Dir(file)+"/component.secret", 1)
-	if got := mustLoad(t, overwrite(t, file, absolute)).component.secret.Reveal(); got != testHandshake {
+	if got := mustLoad(t, overwrite(t, file, absolute)).Component.Secret.Reveal(); got != testkit.Handshake {
 		t.Errorf("the handshake secret of an absolute name is %q", got)
 	}
 	// A name that leads out of the folder of the credentials leads nowhere else.
-	writeFile(t, filepath.Join(filepath.Dir(credentials), "outside.secret"), handedOver)
+	testkit.WriteFile(t, filepath.Join(filepath.Dir(credentials), "outside.secret"), handedOver)
 	outside := strings.Replace(config, "secrets/component.secret", "../outside.secret", 1)
-	if _, err := loadConfig(overwrite(t, file, outside), testTime); err == nil {
+	if _, err := Load(overwrite(t, file, outside), testkit.Time); err == nil {
 		t.Error("a file outside was read")
 	}
 }
 
 func overwrite(t *testing.T, file, content string) string {
 	t.Helper()
-	writeFile(t, file, content)
+	testkit.WriteFile(t, file, content)
 	return file
 }

@@ -1,9 +1,12 @@
-package main
+package config
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,8 +18,8 @@ import (
 	"extdisco/internal/secret"
 )
 
-// configFault is one thing that is wrong with a configuration.
-type configFault struct {
+// Fault is one thing that is wrong with a configuration.
+type Fault struct {
 	file    string
 	line    int // 0 when not known
 	key     string
@@ -24,7 +27,7 @@ type configFault struct {
 }
 
 // Error returns one line. What it quotes from the file may hold anything.
-func (f configFault) Error() string {
+func (f Fault) Error() string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return unicode.ReplacementChar
@@ -33,7 +36,7 @@ func (f configFault) Error() string {
 	}, f.text())
 }
 
-func (f configFault) text() string {
+func (f Fault) text() string {
 	where := f.file
 	if f.line > 0 {
 		where = fmt.Sprintf("%s:%d", where, f.line)
@@ -44,24 +47,24 @@ func (f configFault) text() string {
 	return where + ": " + f.key + ": " + f.message
 }
 
-// configReader gathers what is wrong while a configuration is read.
-type configReader struct {
+// reader gathers what is wrong while a configuration is read.
+type reader struct {
 	file     string
 	lines    keyLines
 	now      time.Time
-	faults   []configFault
+	faults   []Fault
 	warnings []string
 	// inlineSecret is set when the file itself holds a secret.
 	inlineSecret bool
 }
 
-func (r *configReader) fault(key, format string, args ...any) {
+func (r *reader) fault(key, format string, args ...any) {
 	r.faults = append(r.faults, r.at(key, format, args...))
 }
 
 // err joins the faults in the order of the file.
-func (r *configReader) err() error {
-	slices.SortStableFunc(r.faults, func(a, b configFault) int { return cmp.Compare(a.line, b.line) })
+func (r *reader) err() error {
+	slices.SortStableFunc(r.faults, func(a, b Fault) int { return cmp.Compare(a.line, b.line) })
 	var errs []error
 	for _, f := range r.faults {
 		errs = append(errs, f)
@@ -69,18 +72,18 @@ func (r *configReader) err() error {
 	return errors.Join(errs...)
 }
 
-func (r *configReader) warn(key, format string, args ...any) {
+func (r *reader) warn(key, format string, args ...any) {
 	r.warnings = append(r.warnings, r.at(key, format, args...).Error())
 }
 
-func (r *configReader) at(key, format string, args ...any) configFault {
-	return configFault{file: r.file, line: r.lines.line(key), key: key, message: fmt.Sprintf(format, args...)}
+func (r *reader) at(key, format string, args ...any) Fault {
+	return Fault{file: r.file, line: r.lines.line(key), key: key, message: fmt.Sprintf(format, args...)}
 }
 
-// configTable is one table of the document. Its methods return the value of a
+// table is one table of the document. Its methods return the value of a
 // key, or the zero value when it is missing or wrong, and report what is wrong.
-type configTable struct {
-	r      *configReader
+type table struct {
+	r      *reader
 	path   string // "" for the document
 	values map[string]any
 	wrong  bool // missing or no table, which is reported; its keys are not missing
@@ -88,37 +91,37 @@ type configTable struct {
 }
 
 // key returns the path of a key, or of an entry of a list: NAME[INDEX].
-func (t *configTable) key(name string) string {
+func (t *table) key(name string) string {
 	index := lastIndex.FindString(name)
 	return joinKey(t.path, strings.TrimSuffix(name, index)) + index
 }
 
-func (t *configTable) fault(name, format string, args ...any) {
+func (t *table) fault(name, format string, args ...any) {
 	t.r.fault(t.key(name), format, args...)
 }
-func (t *configTable) warn(name, format string, args ...any) { t.r.warn(t.key(name), format, args...) }
+func (t *table) warn(name, format string, args ...any) { t.r.warn(t.key(name), format, args...) }
 
 // missing reports that a key is not there.
-func (t *configTable) missing(name, format string, args ...any) {
+func (t *table) missing(name, format string, args ...any) {
 	if !t.wrong {
 		t.fault(name, "is missing"+format, args...)
 	}
 }
 
 // value returns the value of a key and notes that the key is known.
-func (t *configTable) value(name string) (any, bool) {
+func (t *table) value(name string) (any, bool) {
 	t.asked = append(t.asked, name)
 	v, ok := t.values[name]
 	return v, ok
 }
 
-func (t *configTable) has(name string) bool {
+func (t *table) has(name string) bool {
 	_, ok := t.values[name]
 	return ok
 }
 
 // unknown reports the keys that nobody asked for.
-func (t *configTable) unknown() {
+func (t *table) unknown() {
 	var names []string
 	for name := range t.values {
 		if !slices.Contains(t.asked, name) {
@@ -137,10 +140,10 @@ func (t *configTable) unknown() {
 	}
 }
 
-func (t *configTable) string(name string) string { return t.stringOf(name, "a text in quotes") }
+func (t *table) string(name string) string { return t.stringOf(name, "a text in quotes") }
 
 // stringOf is string for a text of the given form.
-func (t *configTable) stringOf(name, form string) string {
+func (t *table) stringOf(name, form string) string {
 	v, ok := t.value(name)
 	if !ok {
 		return ""
@@ -157,7 +160,7 @@ func (t *configTable) stringOf(name, form string) string {
 }
 
 // eachString calls f for each text of a list, with the name of the entry.
-func (t *configTable) eachString(name string, f func(key, value string)) {
+func (t *table) eachString(name string, f func(key, value string)) {
 	v, ok := t.value(name)
 	if !ok {
 		return
@@ -181,7 +184,7 @@ func (t *configTable) eachString(name string, f func(key, value string)) {
 }
 
 // duration returns a positive duration of whole seconds, or missing.
-func (t *configTable) duration(name string, missing time.Duration) time.Duration {
+func (t *table) duration(name string, missing time.Duration) time.Duration {
 	s := t.stringOf(name, `a duration in quotes, such as "24h"`)
 	if s == "" {
 		return missing
@@ -201,7 +204,7 @@ func (t *configTable) duration(name string, missing time.Duration) time.Duration
 }
 
 // rate returns a rate; the zero Rate stands for "none".
-func (t *configTable) rate(name string, missing limit.Rate) limit.Rate {
+func (t *table) rate(name string, missing limit.Rate) limit.Rate {
 	s := t.stringOf(name, `a rate in quotes, such as "60/m", or "none"`)
 	switch s {
 	case "":
@@ -217,7 +220,7 @@ func (t *configTable) rate(name string, missing limit.Rate) limit.Rate {
 }
 
 // oneOf returns one of the choices, the first when the key is missing.
-func (t *configTable) oneOf(name string, choices ...string) string {
+func (t *table) oneOf(name string, choices ...string) string {
 	list := strings.Join(choices, ", ")
 	s := t.stringOf(name, "one of "+list+", in quotes")
 	if s == "" {
@@ -232,7 +235,7 @@ func (t *configTable) oneOf(name string, choices ...string) string {
 // secret returns the secret that stands in the key NAME, or in the file that
 // NAME_file names. A relative name is taken from the folder of the
 // configuration.
-func (t *configTable) secret(name string) secret.Secret {
+func (t *table) secret(name string) secret.Secret {
 	fileKey := name + "_file"
 	inline, file := t.secretText(name), t.string(fileKey)
 	switch {
@@ -253,7 +256,7 @@ func (t *configTable) secret(name string) secret.Secret {
 }
 
 // secretText is string for a value that must not be shown.
-func (t *configTable) secretText(name string) string {
+func (t *table) secretText(name string) string {
 	v, ok := t.value(name)
 	s, isString := v.(string)
 	switch {
@@ -266,10 +269,10 @@ func (t *configTable) secretText(name string) string {
 	return s
 }
 
-func (t *configTable) hasSecret(name string) bool { return t.has(name) || t.has(name+"_file") }
+func (t *table) hasSecret(name string) bool { return t.has(name) || t.has(name+"_file") }
 
 // secretKey returns the key that gives a secret: NAME or NAME_file.
-func (t *configTable) secretKey(name string) string {
+func (t *table) secretKey(name string) string {
 	if t.has(name) {
 		return name
 	}
@@ -277,13 +280,13 @@ func (t *configTable) secretKey(name string) string {
 }
 
 // requireSecret reports a secret that is missing.
-func (t *configTable) requireSecret(name, purpose string) {
+func (t *table) requireSecret(name, purpose string) {
 	if !t.hasSecret(name) {
 		t.missing(name+"_file", "; name the file that holds %s", purpose)
 	}
 }
 
-func (r *configReader) readSecretFile(key, file string) (string, error) {
+func (r *reader) readSecretFile(key, file string) (string, error) {
 	content, file, err := r.readBeside(file)
 	if err != nil {
 		return "", err
@@ -304,7 +307,7 @@ func (r *configReader) readSecretFile(key, file string) (string, error) {
 
 // readBeside reads a file that the configuration names, and returns its content
 // and its name.
-func (r *configReader) readBeside(file string) (content []byte, name string, err error) {
+func (r *reader) readBeside(file string) (content []byte, name string, err error) {
 	file = r.resolve(file)
 	content, err = os.ReadFile(file)
 	if err != nil {
@@ -321,7 +324,7 @@ func (r *configReader) readBeside(file string) (content []byte, name string, err
 // is taken from the folder of the configuration, unless systemd has handed such a
 // file to us: LoadCredential=secrets:/etc/extdisco/secrets gives us what is
 // secrets/turn.secret there under the name secrets_turn.secret.
-func (r *configReader) resolve(file string) string {
+func (r *reader) resolve(file string) string {
 	if filepath.IsAbs(file) {
 		return file
 	}
@@ -335,8 +338,8 @@ func (r *configReader) resolve(file string) string {
 }
 
 // table returns a table inside t, empty when it is missing.
-func (t *configTable) table(name string) *configTable {
-	sub := &configTable{r: t.r, path: t.key(name)}
+func (t *table) table(name string) *table {
+	sub := &table{r: t.r, path: t.key(name)}
 	v, ok := t.value(name)
 	if !ok {
 		return sub
@@ -351,7 +354,7 @@ func (t *configTable) table(name string) *configTable {
 }
 
 // tables returns the tables of an array of tables.
-func (t *configTable) tables(name string) []*configTable {
+func (t *table) tables(name string) []*table {
 	v, ok := t.value(name)
 	if !ok {
 		return nil
@@ -369,9 +372,9 @@ func (t *configTable) tables(name string) []*configTable {
 		t.fault(name, "is %s; write each as a table of its own: [[%s]]", kindOf(v), name)
 		return nil
 	}
-	var out []*configTable
+	var out []*table
 	for i, values := range list {
-		out = append(out, &configTable{r: t.r, path: fmt.Sprintf("%s[%d]", t.key(name), i), values: values})
+		out = append(out, &table{r: t.r, path: fmt.Sprintf("%s[%d]", t.key(name), i), values: values})
 	}
 	return out
 }
@@ -397,4 +400,94 @@ func kindOf(v any) string {
 		return "a list of tables"
 	}
 	return "something else"
+}
+
+// together reports which of two keys is missing when the other one is there.
+func (t *table) together(name, secretName, what, secretWhat string) {
+	switch {
+	case t.has(name) && !t.hasSecret(secretName):
+		t.missing(secretName+"_file", ", and %s is given; name the file that holds %s", name, secretWhat)
+	case !t.has(name) && t.hasSecret(secretName):
+		t.missing(name, ", and %s is given; write %s", t.secretKey(secretName), what)
+	}
+}
+
+// pointer returns a JSON Pointer.
+func (t *table) pointer(name string) string {
+	s := t.string(name)
+	if s != "" && s[0] != '/' {
+		t.fault(name, "%q is not a JSON pointer; write for example \"/data/turn\"", s)
+	}
+	return s
+}
+
+func readCAFile(t *table) *x509.CertPool {
+	file := t.string("ca_file")
+	if file == "" {
+		return nil
+	}
+	pem, file, err := t.r.readBeside(file)
+	if err != nil {
+		t.fault("ca_file", "%v", err)
+		return nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		t.fault("ca_file", "%s holds no certificate; write one into it in PEM form (-----BEGIN CERTIFICATE-----)", file)
+	}
+	return pool
+}
+
+// askAll makes every key known, where the kind of table is not.
+func (t *table) askAll() {
+	for name := range t.values {
+		t.asked = append(t.asked, name)
+	}
+}
+
+func (t *table) bool(name string) bool {
+	v, ok := t.value(name)
+	b, isBool := v.(bool)
+	if ok && !isBool {
+		t.fault(name, "is %s; write true or false", kindOf(v))
+	}
+	return b
+}
+
+// texts returns a table of texts.
+func (t *table) texts(name string) map[string]string {
+	v, ok := t.value(name)
+	if !ok {
+		return map[string]string{}
+	}
+	table, isTable := v.(map[string]any)
+	if !isTable {
+		t.fault(name, "is %s; write a table, such as { Name = \"value\" }", kindOf(v))
+	}
+	out := map[string]string{}
+	for _, key := range slices.Sorted(maps.Keys(table)) {
+		text, isText := table[key].(string)
+		if !isText {
+			t.r.fault(joinKey(t.key(name), key), "is %s; write a text in quotes", kindOf(table[key]))
+		}
+		out[key] = text
+	}
+	return out
+}
+
+// fingerprint is a digest of everything that stands in the table and in the
+// files that it names.
+func (t *table) fingerprint() [sha256.Size]byte {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(t.values)) {
+		fmt.Fprintf(h, "%s=%#v\n", name, t.values[name])
+		if file, isText := t.values[name].(string); isText && strings.HasSuffix(name, "_file") {
+			content, _, _ := t.r.readBeside(file) // a file that cannot be read is a fault already
+			fmt.Fprintf(h, "%x\n", sha256.Sum256(content))
+		}
+	}
+	return [sha256.Size]byte(h.Sum(nil))
 }

@@ -31,7 +31,7 @@ func startAnswering(t testing.TB, delegated bool, services int, payload string) 
 	for i := 1; i < services; i++ {
 		urls += fmt.Sprintf(`, "turn:turn.example.org:%d"`, 3478+i)
 	}
-	cfg := mustLoad(t, writeConfig(t, fmt.Sprintf(`[component]
+	cfg := mustLoad(t, testkit.WriteConfig(t, fmt.Sprintf(`[component]
 jid = "turn.meet.example.org"
 server = %q
 secret_file = "component.secret"
@@ -53,7 +53,7 @@ secret_file = "turn.secret"
 	}
 	link := startLink(c)
 	t.Cleanup(link.close)
-	a := &answering{conn: server.mustAccept(testHandshake).conn}
+	a := &answering{conn: server.mustAccept(testkit.Handshake).conn}
 	t.Cleanup(func() { a.conn.Close() }) // before the link, which would wait for it
 	if err := a.conn.SetDeadline(time.Time{}); err != nil {
 		t.Fatal(err)

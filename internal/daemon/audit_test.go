@@ -15,11 +15,11 @@ import (
 	"extdisco/internal/web"
 )
 
-const auditConfig = minimalConfig + `
+const auditConfig = testkit.MinimalConfig + `
 [[ice_server]]
 urls = ["turn:static.example.org"]
 username = "alice"
-password = "` + testPassword + `"
+password = "` + testkit.Password + `"
 [limits]
 per_jid = "5/m"
 per_domain = "20/m"
@@ -34,7 +34,7 @@ var auditLine = regexp.MustCompile(`msg="issued a credential" pseudonym=([0-9a-f
 func askServices(t *testing.T, d *daemon, requester string, route component.Route) string {
 	t.Helper()
 	reply, err := newExtdiscoHandler(d).AppendReply(nil, &component.Request{
-		Requester: []byte(requester), Payload: xml.NewDecoder(strings.NewReader(servicesRequest)), Now: testTime, Route: route,
+		Requester: []byte(requester), Payload: xml.NewDecoder(strings.NewReader(servicesRequest)), Now: testkit.Time, Route: route,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -56,12 +56,12 @@ func TestAudit(t *testing.T) {
 			}
 		}},
 		{"over HTTP", "http", "janus/room 7", func(t *testing.T, d *daemon) {
-			if _, err := (webBackend{d}).Credentials(t.Context(), "janus", "room 7", testTime); err != nil {
+			if _, err := (webBackend{d}).Credentials(t.Context(), "janus", "room 7", testkit.Time); err != nil {
 				t.Fatal(err)
 			}
 		}},
 		{"from the page", `"status page"`, "", func(t *testing.T, d *daemon) {
-			if _, err := (webBackend{d}).Trial(t.Context(), testTime); err != nil {
+			if _, err := (webBackend{d}).Trial(t.Context(), testkit.Time); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -91,14 +91,14 @@ func TestAudit(t *testing.T) {
 }
 
 func TestAuditIsOffByDefault(t *testing.T) {
-	d, log := newTestDaemon(t, minimalConfig)
+	d, log := newTestDaemon(t, testkit.MinimalConfig)
 	if reply := askServices(t, d, "juliet@example.org", component.RouteDirect); !strings.Contains(reply, "password='") {
 		t.Fatal(reply)
 	}
 	if strings.Contains(log.String(), "issued") {
 		t.Error(log)
 	}
-	d.reload(mustLoad(t, writeConfig(t, auditConfig)), testTime)
+	d.reload(mustLoad(t, testkit.WriteConfig(t, auditConfig)), testkit.Time)
 	askServices(t, d, "juliet@example.org", component.RouteDirect)
 	if len(auditLine.FindAllString(log.String(), -1)) != 2 {
 		t.Errorf("a reload does not switch it on: %s", log)
@@ -110,7 +110,7 @@ func TestAuditIsOffByDefault(t *testing.T) {
 func TestServeAudits(t *testing.T) {
 	server := startServer(t)
 	s := startServing(t, server.serverConfig(turnTable+"[log]\naudit = true\n"), environment{})
-	stream := s.connect(server, testHandshake)
+	stream := s.connect(server, testkit.Handshake)
 	for i, request := range []string{servicesRequest, "<x:services xmlns:x='urn:xmpp:extdisco:2'/>"} {
 		stream.ask("juliet@example.org/1", request)
 		stream.roundTrip("<iq type='set' id='d1' from='example.org' to='" + stream.to + "'><delegation xmlns='urn:xmpp:delegation:2'>" +
@@ -125,11 +125,11 @@ func TestServeAudits(t *testing.T) {
 }
 
 func TestWhois(t *testing.T) {
-	file := writeConfig(t, minimalConfig+"pseudonym_key_file = \"pseudonym.key\"\n")
-	d := newDaemon(mustLoad(t, file), newTestLog(newLogBuffer()), testTime)
+	file := testkit.WriteConfig(t, testkit.MinimalConfig+"pseudonym_key_file = \"pseudonym.key\"\n")
+	d := newDaemon(mustLoad(t, file), testkit.NewLog(testkit.NewLogBuffer()), testkit.Time)
 	username := regexp.MustCompile(`username='(\d+:([0-9a-f]{16}))'`).FindStringSubmatch(askServices(t, d, "juliet@example.org", component.RouteDirect))
 	list := filepath.Join(t.TempDir(), "list")
-	writeFile(t, list, "# users\n\nromeo@example.org\n  Juliet@Example.org/balcony  \nnurse@example.org")
+	testkit.WriteFile(t, list, "# users\n\nromeo@example.org\n  Juliet@Example.org/balcony  \nnurse@example.org")
 	tests := []struct {
 		name, stdin    string
 		args           []string
@@ -169,9 +169,9 @@ func TestLimitsReachEverybody(t *testing.T) {
 	t.Run("requester, domain and total", func(t *testing.T) {
 		d, _ := newTestDaemon(t, auditConfig+"[access]\nallow = [\"example.org\", \"one.example\", \"two.example\"]\n")
 		admit := func(format string) func(int) error {
-			return func(i int) error { return d.Admit(fmt.Appendf(nil, format, i%100), testTime) }
+			return func(i int) error { return d.Admit(fmt.Appendf(nil, format, i%100), testkit.Time) }
 		}
-		if n := count(10, func(int) error { return d.Admit([]byte("juliet@example.org"), testTime) }); n != 5 {
+		if n := count(10, func(int) error { return d.Admit([]byte("juliet@example.org"), testkit.Time) }); n != 5 {
 			t.Errorf("%d answers for one requester", n)
 		}
 		if n := count(100, admit("u%d@example.org")); n != 15 {
@@ -198,7 +198,7 @@ func TestLimitsReachEverybody(t *testing.T) {
 		d, _ := newTestDaemon(t, auditConfig)
 		ask := func(client, user string) func(int) error {
 			return func(int) error {
-				_, err := (webBackend{d}).Credentials(context.Background(), client, user, testTime)
+				_, err := (webBackend{d}).Credentials(context.Background(), client, user, testkit.Time)
 				if err != nil && !errors.Is(err, web.ErrLimited) {
 					t.Fatal(err)
 				}
@@ -223,10 +223,10 @@ func TestServeGivesOverHTTP(t *testing.T) {
 	rest := "[[rest_client]]\nname = \"janus\"\nkey = \"" + testRESTKey + "\"\n"
 	s := startServing(t, server.serverConfig(turnTable+httpTable+rest), environment{logLevel: "debug"})
 	base := s.site(1)
-	stream := s.connect(server, testHandshake)
+	stream := s.connect(server, testkit.Handshake)
 	got := fetch(t, "POST", base+"/turn?service=turn&username=7&key="+testRESTKey)
 	m := regexp.MustCompile(`^{"username":"(\d+:[0-9a-f]{16})","password":"([^"]*)","ttl":86\d\d\d,"uris":\["turn:turn.example.org:3478\?transport=udp"\]}\n$`).FindStringSubmatch(got.body)
-	if m == nil || m[2] != wantPassword(testSharedSecret, m[1]) {
+	if m == nil || m[2] != wantPassword(testkit.SharedSecret, m[1]) {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
 	tried := fetch(t, "POST", base+"/try", "Authorization", "Bearer "+testToken)

@@ -13,9 +13,9 @@ import (
 // the expiry follows the clock. The limits do not see it at all, since they measure
 // durations by the monotonic reading of [time.Now].
 func TestClockIsSet(t *testing.T) {
-	d, _ := newTestDaemon(t, minimalConfig)
+	d, _ := newTestDaemon(t, testkit.MinimalConfig)
 	h := xep0215.NewHandler(d)
-	now := testTime
+	now := testkit.Time
 	for _, step := range []time.Duration{0, time.Hour, -24 * time.Hour, 48 * time.Hour, -time.Second, -10 * 365 * 24 * time.Hour, 20 * 365 * 24 * time.Hour} {
 		now = now.Add(step)
 		t.Run(fmt.Sprint("by ", step), func(t *testing.T) {

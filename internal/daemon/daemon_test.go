@@ -20,13 +20,13 @@ import (
 )
 
 // newTestDaemon returns a daemon for the configuration, and its log.
-func newTestDaemon(t *testing.T, content string) (*daemon, *logBuffer) {
+func newTestDaemon(t *testing.T, content string) (*daemon, *testkit.LogBuffer) {
 	t.Helper()
-	log := newLogBuffer()
-	return newDaemon(mustLoad(t, writeConfig(t, content)), newTestLog(log), testTime), log
+	log := testkit.NewLogBuffer()
+	return newDaemon(mustLoad(t, testkit.WriteConfig(t, content)), testkit.NewLog(log), testkit.Time), log
 }
 
-const accessConfig = minimalConfig + `
+const accessConfig = testkit.MinimalConfig + `
 [access]
 allow = ["example.org", "guest.example.org", "alice@example.net"]
 `
@@ -52,7 +52,7 @@ func TestAdmitAccess(t *testing.T) {
 	d, _ := newTestDaemon(t, accessConfig)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := d.Admit([]byte(tt.requester), testTime); !sameError(err, tt.want) {
+			if err := d.Admit([]byte(tt.requester), testkit.Time); !sameError(err, tt.want) {
 				t.Errorf("Admit(%q) = %v, want %v", tt.requester, err, tt.want)
 			}
 		})
@@ -86,7 +86,7 @@ func TestAdmitLimits(t *testing.T) {
 		{"all got free", "juliet@example.org", 2 * time.Minute, nil},
 	}
 	for _, tt := range steps { // in this order
-		if err := d.Admit([]byte(tt.requester), testTime.Add(tt.after)); !sameError(err, tt.want) {
+		if err := d.Admit([]byte(tt.requester), testkit.Time.Add(tt.after)); !sameError(err, tt.want) {
 			t.Fatalf("%s: Admit(%s) = %v, want %v", tt.name, tt.requester, err, tt.want)
 		}
 	}
@@ -106,7 +106,7 @@ func TestAdmitLimitsPerDomain(t *testing.T) {
 		{"juliet@example.org", nil},
 		{"alice@example.net", nil},
 	} {
-		if err := d.Admit([]byte(tt.requester), testTime); !sameError(err, tt.want) {
+		if err := d.Admit([]byte(tt.requester), testkit.Time); !sameError(err, tt.want) {
 			t.Fatalf("request %d: Admit(%s) = %v, want %v", i, tt.requester, err, tt.want)
 		}
 	}
@@ -120,14 +120,14 @@ func TestAdmitLimitsPerDomain(t *testing.T) {
 // quietDaemon returns a daemon that logs nothing.
 func quietDaemon(t testing.TB, content string) *daemon {
 	t.Helper()
-	return newDaemon(mustLoad(t, writeConfig(t, content)), slog.New(slog.DiscardHandler), testTime)
+	return newDaemon(mustLoad(t, testkit.WriteConfig(t, content)), slog.New(slog.DiscardHandler), testkit.Time)
 }
 
 // An anonymous domain makes a new address for each visit.
 func TestAdmitMillionAddresses(t *testing.T) {
 	d := quietDaemon(t, accessConfig+"[limits]\nper_jid = \"3/m\"\nper_domain = \"500000/h\"\n")
 	for i := range 4 {
-		if err := d.Admit([]byte("abuser@example.org"), testTime); (err != nil) != (i == 3) {
+		if err := d.Admit([]byte("abuser@example.org"), testkit.Time); (err != nil) != (i == 3) {
 			t.Fatalf("request %d of one address: %v", i, err)
 		}
 	}
@@ -135,7 +135,7 @@ func TestAdmitMillionAddresses(t *testing.T) {
 	var admitted, refused int
 	requester := make([]byte, 0, 64)
 	for i := range 1_000_000 {
-		now := testTime.Add(time.Duration(i) * 10 * time.Microsecond) // ten seconds in all
+		now := testkit.Time.Add(time.Duration(i) * 10 * time.Microsecond) // ten seconds in all
 		requester = fmt.Appendf(requester[:0], "%x@guest.example.org", i)
 		if d.Admit(requester, now) == nil {
 			admitted++
@@ -149,7 +149,7 @@ func TestAdmitMillionAddresses(t *testing.T) {
 	if grown := heapInUse() - before; grown > 1<<20 {
 		t.Errorf("a million addresses took %d bytes", grown)
 	}
-	if err := d.Admit([]byte("abuser@example.org"), testTime.Add(10*time.Second)); !sameError(err, errTooMany) {
+	if err := d.Admit([]byte("abuser@example.org"), testkit.Time.Add(10*time.Second)); !sameError(err, errTooMany) {
 		t.Errorf("who was over the limit was forgotten among the others: %v", err)
 	}
 }
@@ -166,7 +166,7 @@ func TestAdmitAllocatesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := quietDaemon(t, accessConfig+fmt.Sprintf("[limits]\nper_jid = \"1000000/s\"\nper_domain = %q\ntotal = \"1000000/s\"\n", rate))
 			requester := []byte("juliet@example.org")
-			if n := testing.AllocsPerRun(100, func() { _ = d.Admit(requester, testTime) }); n != 0 {
+			if n := testing.AllocsPerRun(100, func() { _ = d.Admit(requester, testkit.Time) }); n != 0 {
 				t.Errorf("%v allocations per request", n)
 			}
 		})
@@ -200,11 +200,11 @@ func TestReloadAndTheLimiter(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d, _ := newTestDaemon(t, accessConfig+limits)
-			if err := d.Admit([]byte("juliet@example.org"), testTime); err != nil {
+			if err := d.Admit([]byte("juliet@example.org"), testkit.Time); err != nil {
 				t.Fatal(err)
 			}
-			d.reload(mustLoad(t, writeConfig(t, tt.changed)), testTime)
-			err := d.Admit([]byte("juliet@example.org"), testTime)
+			d.reload(mustLoad(t, testkit.WriteConfig(t, tt.changed)), testkit.Time)
+			err := d.Admit([]byte("juliet@example.org"), testkit.Time)
 			if refused := err != nil; refused != tt.keeps {
 				t.Errorf("after the reload: %v", err)
 			}
@@ -214,11 +214,11 @@ func TestReloadAndTheLimiter(t *testing.T) {
 
 func TestReloadChangesAccess(t *testing.T) {
 	d, _ := newTestDaemon(t, accessConfig)
-	d.reload(mustLoad(t, writeConfig(t, strings.Replace(accessConfig, `"example.org"`, `"example.com"`, 1))), testTime)
-	if err := d.Admit([]byte("juliet@example.org"), testTime); !sameError(err, errNotAllowed) {
+	d.reload(mustLoad(t, testkit.WriteConfig(t, strings.Replace(accessConfig, `"example.org"`, `"example.com"`, 1))), testkit.Time)
+	if err := d.Admit([]byte("juliet@example.org"), testkit.Time); !sameError(err, errNotAllowed) {
 		t.Errorf("who is not served any more: %v", err)
 	}
-	if err := d.Admit([]byte("mallory@example.com"), testTime); err != nil {
+	if err := d.Admit([]byte("mallory@example.com"), testkit.Time); err != nil {
 		t.Errorf("who is served now: %v", err)
 	}
 }
@@ -243,11 +243,11 @@ func TestRefusalLog(t *testing.T) {
 		{"f@six.example.com", time.Hour, told("six.example.com", "2")},
 		{"g@seven.example.com x=\n", 2 * time.Hour, told(`"seven.example.com x=\n"`, "1")},
 	} {
-		if err := d.Admit([]byte(step.requester), testTime.Add(step.after)); err == nil {
+		if err := d.Admit([]byte(step.requester), testkit.Time.Add(step.after)); err == nil {
 			t.Errorf("%s is served", step.requester)
 		}
 		want += step.told
-		wantEqual(t, "log after "+step.requester, log.String(), want)
+		testkit.WantEqual(t, "log after "+step.requester, log.String(), want)
 	}
 }
 
@@ -262,7 +262,7 @@ func requestTokens(t *testing.T, payload string) xml.TokenReader {
 func ask(t *testing.T, d *daemon, payload, requester string) (string, error) {
 	t.Helper()
 	reply, err := newExtdiscoHandler(d).AppendReply([]byte("before"),
-		&component.Request{Requester: []byte(requester), Payload: requestTokens(t, payload), Now: testTime})
+		&component.Request{Requester: []byte(requester), Payload: requestTokens(t, payload), Now: testkit.Time})
 	after, intact := strings.CutPrefix(string(reply), "before")
 	if !intact || err != nil && after != "" {
 		t.Errorf("what was gathered before became %q", reply)
@@ -293,7 +293,7 @@ secret_file = "turn.secret"
 ttl = "36h"
 [[ice_server]]
 urls = ["turn:two.example.org"]
-secret = "` + testSharedTwo + `"
+secret = "` + testkit.SharedSecretTwo + `"
 pseudonym_key_file = "pseudonym.key"
 [[ice_server]]
 urls = ["stun:static.example.org", "turn:static.example.org"]
@@ -320,18 +320,18 @@ func TestServicesGetTheirOwnCredentials(t *testing.T) {
 			}
 			continue
 		case s.Host == "static.example.org":
-			if s.Username != "alice" || s.Password != testPassword || !s.Expires.IsZero() || !s.Restricted {
+			if s.Username != "alice" || s.Password != testkit.Password || !s.Expires.IsZero() || !s.Restricted {
 				t.Errorf("fixed account: %+v", s)
 			}
 			continue
 		case s.Host == "one.example.org":
-			secretOf = testSharedSecret
-			if s.Expires != testTime.Add(36*time.Hour) {
+			secretOf = testkit.SharedSecret
+			if s.Expires != testkit.Time.Add(36*time.Hour) {
 				t.Errorf("expires %v", s.Expires)
 			}
 		default:
-			secretOf = testSharedTwo
-			if s.Expires != testTime.Add(24*time.Hour) {
+			secretOf = testkit.SharedSecretTwo
+			if s.Expires != testkit.Time.Add(24*time.Hour) {
 				t.Errorf("expires %v", s.Expires)
 			}
 		}
@@ -340,15 +340,15 @@ func TestServicesGetTheirOwnCredentials(t *testing.T) {
 		}
 		_, users[s.Host], _ = strings.Cut(s.Username, ":")
 	}
-	wantEqual(t, "order", strings.Join(uris, "\n"), `stun:stun.example.org:3478
+	testkit.WantEqual(t, "order", strings.Join(uris, "\n"), `stun:stun.example.org:3478
 turn:one.example.org:3478?transport=udp
 turns:one.example.org:5349?transport=tcp
 turn:two.example.org:3478?transport=udp
 stun:static.example.org:3478
 turn:static.example.org:3478?transport=udp`)
 	keys := map[string]secret.Secret{
-		"one.example.org": turncred.DerivePseudonymKey(secret.New(testSharedSecret)),
-		"two.example.org": secret.New(testPseudonymKey),
+		"one.example.org": turncred.DerivePseudonymKey(secret.New(testkit.SharedSecret)),
+		"two.example.org": secret.New(testkit.PseudonymKey),
 	}
 	for host, key := range keys {
 		if want := string(turncred.NewPseudonyms(key).Append(nil, []byte("juliet@example.org"))); users[host] != want {
@@ -391,7 +391,7 @@ func TestHandler(t *testing.T) {
 			for _, s := range parseServices(t, reply) {
 				got = append(got, s.Type+" "+s.Host)
 			}
-			wantEqual(t, "services", strings.Join(got, ", "), tt.wantServices)
+			testkit.WantEqual(t, "services", strings.Join(got, ", "), tt.wantServices)
 			if !strings.HasPrefix(reply, tt.wantRoot) {
 				t.Errorf("%s does not begin with %s", reply, tt.wantRoot)
 			}

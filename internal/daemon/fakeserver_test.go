@@ -46,7 +46,7 @@ type fakeStream struct {
 // secret is another. XEP-0114 §3.
 func (s *fakeServer) accept(wantSecret string) (stream *fakeStream, accepted bool) {
 	s.t.Helper()
-	if err := s.listener.(*net.TCPListener).SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := s.listener.(*net.TCPListener).SetDeadline(time.Now().Add(testkit.Patience)); err != nil {
 		s.t.Fatal(err)
 	}
 	conn, err := s.listener.Accept()
@@ -54,7 +54,7 @@ func (s *fakeServer) accept(wantSecret string) (stream *fakeStream, accepted boo
 		s.t.Fatal("no component connects: ", err)
 	}
 	s.t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(testkit.Patience)); err != nil {
 		s.t.Fatal(err)
 	}
 	f := &fakeStream{t: s.t, conn: conn, in: xml.NewDecoder(conn)}

@@ -31,7 +31,7 @@ func askFeed(t *testing.T, d *daemon, host, payload string) (fed, error) {
 	var out fed
 	const before = "<before/>"
 	reply, err := newFeedHandler(d).AppendReply([]byte(before), &component.Request{
-		Requester: []byte(host), Payload: xml.NewDecoder(strings.NewReader(payload)), Now: testTime,
+		Requester: []byte(host), Payload: xml.NewDecoder(strings.NewReader(payload)), Now: testkit.Time,
 	})
 	reply, ok := []byte(strings.TrimPrefix(string(reply), before)), strings.HasPrefix(string(reply), before)
 	if !ok || err != nil && len(reply) > 0 {
@@ -51,7 +51,7 @@ func feedRequest(count int) string {
 }
 
 func TestFeedSets(t *testing.T) {
-	d, _ := newTestDaemon(t, minimalConfig+"[access]\nallow = [\"alice@example.net\"]\n[limits]\nper_jid = \"1/h\"\n")
+	d, _ := newTestDaemon(t, testkit.MinimalConfig+"[access]\nallow = [\"alice@example.net\"]\n[limits]\nper_jid = \"1/h\"\n")
 	usernames := map[string]bool{}
 	for _, count := range []int{1, 16, maxFeed} { // over any limit of one requester, and of a host that is not served
 		out, err := askFeed(t, d, "example.org", feedRequest(count))
@@ -75,7 +75,7 @@ func TestFeedSets(t *testing.T) {
 }
 
 func TestFeedRequests(t *testing.T) {
-	d, _ := newTestDaemon(t, minimalConfig)
+	d, _ := newTestDaemon(t, testkit.MinimalConfig)
 	badRequest, unavailable := stanza.Error{Type: stanza.Modify, Condition: stanza.BadRequest}, stanza.Error{Type: stanza.Cancel, Condition: stanza.ServiceUnavailable}
 	tests := []struct {
 		name, payload string
@@ -104,8 +104,8 @@ func TestFeedRequests(t *testing.T) {
 
 // With nothing on offer at present the bridge keeps what it has.
 func TestFeedWithoutAnything(t *testing.T) {
-	d, _ := newTestDaemon(t, minimalConfig)
-	d.offer.Store(newOffer(&config{}, nil, d.log, testTime))
+	d, _ := newTestDaemon(t, testkit.MinimalConfig)
+	d.offer.Store(newOffer(&config{}, nil, d.log, testkit.Time))
 	_, err := askFeed(t, d, "example.org", feedRequest(2))
 	var e stanza.Error
 	if !errors.As(err, &e) || e.Condition != stanza.RemoteServerTimeout {

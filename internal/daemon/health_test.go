@@ -35,7 +35,7 @@ allocate_interval = "1h"
 // offered returns the types and hosts of what is offered, in order.
 func offered(t *testing.T, d *daemon) string {
 	t.Helper()
-	reply, err := xep0215.NewHandler(d).AppendReply(nil, xep0215.Request{}, []byte("alice@example.org"), testTime)
+	reply, err := xep0215.NewHandler(d).AppendReply(nil, xep0215.Request{}, []byte("alice@example.org"), testkit.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestHidingCostsRequestsNothing(t *testing.T) {
 	for name, hidden := range map[string]map[xep0215.Key]bool{"nothing hidden": nil,
 		"one hidden": {xep0215.Service{Type: "turns", Host: "a.example.org", Port: 5349, Transport: "tcp"}.Key(): true}} {
 		o.show(hidden)
-		if n := testing.AllocsPerRun(100, func() { o.groupsFor(requester, testTime) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { o.groupsFor(requester, testkit.Time) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
@@ -124,7 +124,7 @@ func TestCredentialsOfAHiddenServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fast, err := xep0215.NewHandler(d).AppendFast(nil, tt.payload[strings.Index(tt.payload, "urn:"):][:len(xep0215.NS)], []byte(tt.payload), []byte("alice@example.org"), testTime)
+			fast, err := xep0215.NewHandler(d).AppendFast(nil, tt.payload[strings.Index(tt.payload, "urn:"):][:len(xep0215.NS)], []byte(tt.payload), []byte("alice@example.org"), testkit.Time)
 			if err != nil || string(fast) != reply {
 				t.Errorf("the fast path answers %v %s, the other %s", err, fast, reply)
 			}
@@ -142,12 +142,12 @@ func TestCredentialsOfAHiddenServer(t *testing.T) {
 }
 
 func TestMonitorTargets(t *testing.T) {
-	cfg := mustLoad(t, writeConfig(t, probedConfig))
+	cfg := mustLoad(t, testkit.WriteConfig(t, probedConfig))
 	var got []string
 	for _, target := range monitorTargets(cfg) {
 		line := target.Where + " " + target.ID
 		if target.Credential != nil {
-			username, password, err := target.Credential(testTime)
+			username, password, err := target.Credential(testkit.Time)
 			if err != nil || password.IsEmpty() {
 				t.Errorf("%s: %v", line, err)
 			}
@@ -168,7 +168,7 @@ func TestMonitorTargets(t *testing.T) {
 }
 
 func TestLogHealth(t *testing.T) {
-	server := probe.Server{Type: "turn", Host: "turn.example.org", Port: 3478, Transport: "udp", Username: "1795234200:healthcheck", Password: secret.New(testPassword)}
+	server := probe.Server{Type: "turn", Host: "turn.example.org", Port: 3478, Transport: "udp", Username: "1795234200:healthcheck", Password: secret.New(testkit.Password)}
 	refused := &probe.Failure{Step: probe.StepAllocate, Kind: probe.KindUnauthorized, Code: 401}
 	full := &probe.Failure{Step: probe.StepAllocate, Kind: probe.KindQuota, Code: 486}
 	closed := &probe.Failure{Step: probe.StepBinding, Kind: probe.KindTimeout}
@@ -185,10 +185,10 @@ func TestLogHealth(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			log := newLogBuffer()
+			log := testkit.NewLogBuffer()
 			tt.health.Target = probe.Target{Where: "ice_server[0]", Server: server}
-			logHealth(newTestLog(log), tt.health)
-			wantEqual(t, "log", log.String(), tt.want+"\n")
+			logHealth(testkit.NewLog(log), tt.health)
+			testkit.WantEqual(t, "log", log.String(), tt.want+"\n")
 		})
 	}
 }
@@ -210,15 +210,15 @@ username = "user"
 password_file = "static.password"
 `
 	load := func(content string) *config {
-		cfg := mustLoad(t, writeConfig(t, content))
+		cfg := mustLoad(t, testkit.WriteConfig(t, content))
 		cfg.probe.interval = 10 * time.Millisecond
 		return cfg
 	}
-	log := newLogBuffer()
-	d := newDaemon(load(servers+"[probe]\nhide_unhealthy = true\n"), newTestLog(log), testTime)
+	log := testkit.NewLogBuffer()
+	d := newDaemon(load(servers+"[probe]\nhide_unhealthy = true\n"), testkit.NewLog(log), testkit.Time)
 	defer d.close()
-	log.waitFor(t, `"a server does not work" server="turn`, 3)
-	d.reload(load(strings.Replace(servers, ", \"turn:127.0.0.1:1?transport=tcp\"", "", 1)+"[probe]\nhide_unhealthy = true\n"), testTime)
+	log.WaitFor(t, `"a server does not work" server="turn`, 3)
+	d.reload(load(strings.Replace(servers, ", \"turn:127.0.0.1:1?transport=tcp\"", "", 1)+"[probe]\nhide_unhealthy = true\n"), testkit.Time)
 	health := d.offer.Load().monitor.Snapshot()
 	if len(health) != 3 || health[1].State != probe.Down || health[2].State != probe.Down || health[1].Failures < probe.Fall {
 		t.Fatalf("after the reload: %+v", health)
@@ -226,7 +226,7 @@ password_file = "static.password"
 	if n := told(log, `server="turn:127.0.0.1:1?transport=udp"`); n != 1 {
 		t.Errorf("told %d times of one server:\n%s", n, log)
 	}
-	d.reload(load(servers), testTime)
+	d.reload(load(servers), testkit.Time)
 	if d.offer.Load().monitor != nil {
 		t.Error("servers are watched without [probe]")
 	}

@@ -17,7 +17,7 @@ import (
 type serving struct {
 	t       *testing.T
 	file    string // configuration
-	log     *logBuffer
+	log     *testkit.LogBuffer
 	stdout  *bytes.Buffer
 	signals chan os.Signal
 	ended   chan error
@@ -26,7 +26,7 @@ type serving struct {
 // startServing runs "extdisco serve" with the configuration and further flags.
 func startServing(t *testing.T, content string, flags environment) *serving {
 	t.Helper()
-	s := &serving{t: t, file: writeConfig(t, content), log: newLogBuffer(), stdout: new(bytes.Buffer),
+	s := &serving{t: t, file: testkit.WriteConfig(t, content), log: testkit.NewLogBuffer(), stdout: new(bytes.Buffer),
 		signals: make(chan os.Signal, 1), ended: make(chan error, 1)}
 	env := &environment{configFile: s.file, logLevel: flags.logLevel, logFormat: flags.logFormat, stdout: s.stdout, stderr: s.log}
 	go func() { s.ended <- env.serve(s.signals) }()
@@ -44,7 +44,7 @@ func (s *serving) connect(server *fakeServer, secret string) *fakeStream {
 	s.t.Helper()
 	times := strings.Count(s.log.String(), connected)
 	stream := server.mustAccept(secret)
-	s.log.waitFor(s.t, connected, times+1)
+	s.log.WaitFor(s.t, connected, times+1)
 	return stream
 }
 
@@ -53,9 +53,9 @@ func (s *serving) connect(server *fakeServer, secret string) *fakeStream {
 func (s *serving) reload(content, said string) {
 	s.t.Helper()
 	times := strings.Count(s.log.String(), said)
-	writeFile(s.t, s.file, content)
+	testkit.WriteFile(s.t, s.file, content)
 	s.signals <- syscall.SIGHUP
-	s.log.waitFor(s.t, said, times+1)
+	s.log.WaitFor(s.t, said, times+1)
 }
 
 // stop asks to leave, waits until the stream is closed politely, and for the end.
@@ -75,7 +75,7 @@ func (s *serving) wantEnd() {
 		if err != nil {
 			s.t.Errorf("serve ended with %v", err)
 		}
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience):
 		s.t.Fatal("serve does not end")
 	}
 	if s.stdout.Len() > 0 {
@@ -99,12 +99,12 @@ func TestServeAnswersAndStops(t *testing.T) {
 		t.Run(signal.String(), func(t *testing.T) {
 			server := startServer(t)
 			s := startServing(t, server.serverConfig(stunOnly), environment{})
-			stream := s.connect(server, testHandshake)
+			stream := s.connect(server, testkit.Handshake)
 			if stream.to != "turn.example.org" {
 				t.Errorf("the component is %q", stream.to)
 			}
-			wantEqual(t, "services", stream.services("juliet@example.org/balcony"), "stun:turn.example.org:3478")
-			wantEqual(t, "outsider", stream.services("mallory@example.com/1"), "error forbidden")
+			testkit.WantEqual(t, "services", stream.services("juliet@example.org/balcony"), "stun:turn.example.org:3478")
+			testkit.WantEqual(t, "outsider", stream.services("mallory@example.com/1"), "error forbidden")
 			s.stop(signal, stream)
 			for _, text := range []string{"extdisco starts", "config=" + s.file, connected, "last_domain=example.com",
 				"extdisco stops", "signal=" + signal.String(), "disconnected from the XMPP server"} {
@@ -120,22 +120,22 @@ func TestServeStopsWithoutServer(t *testing.T) {
 	server := startServer(t)
 	server.listener.Close()
 	s := startServing(t, server.serverConfig(stunOnly), environment{})
-	s.log.waitFor(t, "nothing accepts connections at the address of the XMPP server", 1)
+	s.log.WaitFor(t, "nothing accepts connections at the address of the XMPP server", 1)
 	s.stop(syscall.SIGTERM, nil)
 }
 
 func TestServeLogsWarnings(t *testing.T) {
 	server := startServer(t)
 	s := startServing(t, server.serverConfig(turnOnly+"ttl = \"1h\"\n"), environment{})
-	stream := s.connect(server, testHandshake)
-	s.log.waitFor(t, "1h is short", 1)
+	stream := s.connect(server, testkit.Handshake)
+	s.log.WaitFor(t, "1h is short", 1)
 	s.reload(server.serverConfig(turnOnly+"ttl = \"2h\"\n"), reloaded)
-	s.log.waitFor(t, "2h is short", 1)
+	s.log.WaitFor(t, "2h is short", 1)
 	s.stop(syscall.SIGTERM, stream)
 }
 
 func TestServeFailsOnABrokenConfig(t *testing.T) {
-	env := &environment{configFile: writeConfig(t, "x = 1\ny = 2\n"), stdout: new(bytes.Buffer), stderr: newLogBuffer()}
+	env := &environment{configFile: testkit.WriteConfig(t, "x = 1\ny = 2\n"), stdout: new(bytes.Buffer), stderr: testkit.NewLogBuffer()}
 	err := env.serve(make(chan os.Signal))
 	if err == nil || strings.Count(err.Error(), "unknown key") != 2 {
 		t.Errorf("serve = %v", err)
@@ -146,27 +146,27 @@ func TestServeFailsOnABrokenConfig(t *testing.T) {
 func TestServeReload(t *testing.T) {
 	server := startServer(t)
 	s := startServing(t, server.serverConfig(stunOnly), environment{})
-	stream := s.connect(server, testHandshake)
-	wantEqual(t, "services", stream.services("juliet@example.org/1"), "stun:turn.example.org:3478")
+	stream := s.connect(server, testkit.Handshake)
+	testkit.WantEqual(t, "services", stream.services("juliet@example.org/1"), "stun:turn.example.org:3478")
 
 	s.reload(server.serverConfig(turnOnly), reloaded)
-	wantEqual(t, "services with other servers", stream.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
-	wantCredential(t, stream, testSharedSecret)
+	testkit.WantEqual(t, "services with other servers", stream.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
+	wantCredential(t, stream, testkit.SharedSecret)
 
-	writeFile(t, filepath.Join(filepath.Dir(s.file), "turn.secret"), testSharedTwo+"\n")
+	testkit.WriteFile(t, filepath.Join(filepath.Dir(s.file), "turn.secret"), testkit.SharedSecretTwo+"\n")
 	s.reload(server.serverConfig(turnOnly), reloaded)
-	wantCredential(t, stream, testSharedTwo)
+	wantCredential(t, stream, testkit.SharedSecretTwo)
 
 	s.reload(server.serverConfig(turnOnly+"[access]\nallow = [\"example.com\"]\n"), reloaded)
-	wantEqual(t, "who is not served any more", stream.services("juliet@example.org/1"), "error forbidden")
-	wantEqual(t, "who is served now", stream.services("mallory@example.com/1"), "turn:turn.example.org:3478?transport=udp")
+	testkit.WantEqual(t, "who is not served any more", stream.services("juliet@example.org/1"), "error forbidden")
+	testkit.WantEqual(t, "who is served now", stream.services("mallory@example.com/1"), "turn:turn.example.org:3478?transport=udp")
 
 	const limited = turnOnly + "[limits]\nper_jid = \"1/h\"\n"
 	s.reload(server.serverConfig(limited), reloaded)
-	wantEqual(t, "within the limit", stream.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
-	wantEqual(t, "over the limit", stream.services("juliet@example.org/2"), "error resource-constraint")
+	testkit.WantEqual(t, "within the limit", stream.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
+	testkit.WantEqual(t, "over the limit", stream.services("juliet@example.org/2"), "error resource-constraint")
 	s.reload(server.serverConfig(limited+"total = \"100/s\"\n"), reloaded)
-	wantEqual(t, "with other limits", stream.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
+	testkit.WantEqual(t, "with other limits", stream.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
 
 	s.stop(syscall.SIGTERM, stream)
 	if n := strings.Count(s.log.String(), connected); n != 1 {
@@ -186,7 +186,7 @@ func wantCredential(t *testing.T, stream *fakeStream, sharedSecret string) {
 func TestServeKeepsConfigOnABrokenOne(t *testing.T) {
 	server := startServer(t)
 	s := startServing(t, server.serverConfig(stunOnly), environment{})
-	stream := s.connect(server, testHandshake)
+	stream := s.connect(server, testkit.Handshake)
 	before := s.log.String()
 
 	s.reload(server.serverConfig("hosts = 5\n")+"x = 1\n[log]\nlevel = \"loud\"\n", notChanged)
@@ -199,19 +199,19 @@ func TestServeKeepsConfigOnABrokenOne(t *testing.T) {
 	if n := strings.Count(added, "level=ERROR"); n != 5 {
 		t.Errorf("%d errors in\n%s", n, added)
 	}
-	wantEqual(t, "services after broken configuration", stream.services("juliet@example.org/1"), "stun:turn.example.org:3478")
+	testkit.WantEqual(t, "services after broken configuration", stream.services("juliet@example.org/1"), "stun:turn.example.org:3478")
 
 	s.reload("[component", notChanged)
 	if err := os.Remove(s.file); err != nil {
 		t.Fatal(err)
 	}
 	s.signals <- syscall.SIGHUP
-	s.log.waitFor(t, notChanged, 3)
-	s.log.waitFor(t, "no such file or directory", 1)
-	wantEqual(t, "services without configuration", stream.services("juliet@example.org/1"), "stun:turn.example.org:3478")
+	s.log.WaitFor(t, notChanged, 3)
+	s.log.WaitFor(t, "no such file or directory", 1)
+	testkit.WantEqual(t, "services without configuration", stream.services("juliet@example.org/1"), "stun:turn.example.org:3478")
 
 	s.reload(server.serverConfig(turnOnly), reloaded)
-	wantEqual(t, "services once it is mended", stream.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
+	testkit.WantEqual(t, "services once it is mended", stream.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
 	s.stop(syscall.SIGTERM, stream)
 }
 
@@ -222,30 +222,30 @@ func TestServeConnectsAgainWhenComponentChanges(t *testing.T) {
 		jid    string
 		secret string
 	}{
-		{"jid", func(_ *serving, content string) string { return strings.Replace(content, "turn.", "relay.", 1) }, "relay.example.org", testHandshake},
+		{"jid", func(_ *serving, content string) string { return strings.Replace(content, "turn.", "relay.", 1) }, "relay.example.org", testkit.Handshake},
 		{"secret", func(s *serving, content string) string {
-			writeFile(s.t, filepath.Join(filepath.Dir(s.file), "component.secret"), "another")
+			testkit.WriteFile(s.t, filepath.Join(filepath.Dir(s.file), "component.secret"), "another")
 			return content
 		}, "turn.example.org", "another"},
 		{"hosts", func(_ *serving, content string) string {
 			return strings.Replace(content, "server =", "hosts = [\"example.org\", \"guest.example.org\"]\nserver =", 1)
-		}, "turn.example.org", testHandshake},
+		}, "turn.example.org", testkit.Handshake},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			server := startServer(t)
 			content := server.serverConfig(stunOnly)
 			s := startServing(t, content, environment{})
-			first := s.connect(server, testHandshake)
-			wantEqual(t, "services", first.services("juliet@example.org/1"), "stun:turn.example.org:3478")
+			first := s.connect(server, testkit.Handshake)
+			testkit.WantEqual(t, "services", first.services("juliet@example.org/1"), "stun:turn.example.org:3478")
 			s.reload(tt.change(s, server.serverConfig(turnOnly+"[log]\nformat = \"json\"\n")), "connecting again, since [component] changed")
 			first.wantEnd()
 			second := s.connect(server, tt.secret)
 			if second.to != tt.jid {
 				t.Errorf("connects as %s, want %s", second.to, tt.jid)
 			}
-			wantEqual(t, "services", second.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
-			s.log.waitFor(t, "a change of log.format takes effect when extdisco is started again", 1)
+			testkit.WantEqual(t, "services", second.services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
+			s.log.WaitFor(t, "a change of log.format takes effect when extdisco is started again", 1)
 			s.stop(syscall.SIGTERM, second)
 		})
 	}
@@ -254,10 +254,10 @@ func TestServeConnectsAgainWhenComponentChanges(t *testing.T) {
 func TestServeMovesToAnotherServer(t *testing.T) {
 	one, two := startServer(t), startServer(t)
 	s := startServing(t, one.serverConfig(stunOnly), environment{})
-	first := s.connect(one, testHandshake)
+	first := s.connect(one, testkit.Handshake)
 	s.reload(two.serverConfig(stunOnly), "connecting again, since [component] changed")
 	first.wantEnd()
-	second := s.connect(two, testHandshake)
+	second := s.connect(two, testkit.Handshake)
 	s.stop(syscall.SIGTERM, second)
 }
 
@@ -267,17 +267,17 @@ func TestServeChangesLogLevel(t *testing.T) {
 	server := startServer(t)
 	content := server.serverConfig(stunOnly + "[limits]\nper_jid = \"1/h\"\n")
 	s := startServing(t, content, environment{})
-	stream := s.connect(server, testHandshake)
+	stream := s.connect(server, testkit.Handshake)
 	stream.services("juliet@example.org/1")
 	isLogged := func() bool {
 		t.Helper()
 		before := s.log.String()
-		wantEqual(t, "over the limit", stream.services("juliet@example.org/1"), "error resource-constraint")
+		testkit.WantEqual(t, "over the limit", stream.services("juliet@example.org/1"), "error resource-constraint")
 		return strings.Contains(strings.TrimPrefix(s.log.String(), before), "level=DEBUG")
 	}
 	until := func(want bool) {
 		t.Helper()
-		for deadline := time.Now().Add(patience); isLogged() != want; {
+		for deadline := time.Now().Add(testkit.Patience); isLogged() != want; {
 			if time.Now().After(deadline) {
 				t.Fatalf("logged at level debug: %v, want %v", !want, want)
 			}
@@ -309,7 +309,7 @@ func TestLogger(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			out := newLogBuffer()
+			out := testkit.NewLogBuffer()
 			env := &environment{logLevel: tt.level, logFormat: tt.format, stderr: out}
 			log, level := env.logger(tt.config)
 			log.Log(t.Context(), tt.wantLevel, "shown")

@@ -42,7 +42,7 @@ func (m *fakeManager) next() string {
 
 func (m *fakeManager) any() string {
 	m.t.Helper()
-	if err := m.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := m.conn.SetReadDeadline(time.Now().Add(testkit.Patience)); err != nil {
 		m.t.Fatal(err)
 	}
 	buffer := make([]byte, 4096)
@@ -73,7 +73,7 @@ func TestServeTellsTheServiceManager(t *testing.T) {
 	server := startServer(t)
 	s := startServing(t, server.serverConfig(stunOnly), environment{})
 	manager.want("READY=1")
-	stream := s.connect(server, testHandshake)
+	stream := s.connect(server, testkit.Handshake)
 	manager.want("STATUS=connected to the XMPP server at " + server.address())
 	s.reload(server.serverConfig(turnOnly), reloaded)
 	manager.want("RELOADING=1", "READY=1")
@@ -81,7 +81,7 @@ func TestServeTellsTheServiceManager(t *testing.T) {
 	manager.want("RELOADING=1", "READY=1")
 	stream.conn.Close()
 	manager.want("STATUS=not connected: the XMPP server closed the connection; nothing, if it is being restarted")
-	stream = s.connect(server, testHandshake)
+	stream = s.connect(server, testkit.Handshake)
 	manager.want("STATUS=connected to the XMPP server at " + server.address())
 	s.stop(syscall.SIGTERM, stream)
 	manager.want("STOPPING=1", "STATUS=leaving the XMPP server")
@@ -93,7 +93,7 @@ func TestServeIsReadyWithoutServer(t *testing.T) {
 	server.listener.Close()
 	s := startServing(t, server.serverConfig(stunOnly), environment{})
 	manager.want("READY=1")
-	s.log.waitFor(t, "nothing accepts connections", 1)
+	s.log.WaitFor(t, "nothing accepts connections", 1)
 	s.stop(syscall.SIGTERM, nil)
 }
 
@@ -114,13 +114,13 @@ func TestServeGivesSignsOfLife(t *testing.T) {
 // round for too long.
 func TestNoSignOfLifeFromALinkThatHangs(t *testing.T) {
 	fake := startManager(t)
-	log := newLogBuffer()
-	d, _ := newTestDaemon(t, minimalConfig)
-	c, err := d.component(mustLoad(t, writeConfig(t, minimalConfig)).component)
+	log := testkit.NewLogBuffer()
+	d, _ := newTestDaemon(t, testkit.MinimalConfig)
+	c, err := d.component(mustLoad(t, testkit.WriteConfig(t, testkit.MinimalConfig)).component)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := openServiceManager(newTestLog(log))
+	m := openServiceManager(testkit.NewLog(log))
 	defer m.close()
 	l := &link{component: c}
 	m.alive(l, c.LastTurn().Add(component.LongestTurn+time.Second))
@@ -136,7 +136,7 @@ func TestServeRunsWithoutItsServiceManager(t *testing.T) {
 	manager.conn.Close()
 	server := startServer(t)
 	s := startServing(t, server.serverConfig(stunOnly), environment{})
-	s.stop(syscall.SIGTERM, s.connect(server, testHandshake))
+	s.stop(syscall.SIGTERM, s.connect(server, testkit.Handshake))
 	if n := strings.Count(s.log.String(), "the service manager is not told how extdisco fares"); n != 1 {
 		t.Errorf("logged %d times that the service manager is gone", n)
 	}

@@ -111,7 +111,7 @@ func TestUnreadyWithoutCredentials(t *testing.T) {
 func TestStatusOfRelays(t *testing.T) {
 	s := xep0215.Service{Type: "turns", Host: "turn.example.org", Port: 5349, Transport: "tcp", Restricted: true}
 	refused := &probe.Failure{Step: "allocate", Kind: probe.KindUnauthorized}
-	checked := testTime.Add(-time.Minute)
+	checked := testkit.Time.Add(-time.Minute)
 	for _, tt := range []struct {
 		name   string
 		health probe.Health
@@ -121,7 +121,7 @@ func TestStatusOfRelays(t *testing.T) {
 	}{
 		{"never checked", probe.Health{}, web.Unknown, "", false},
 		{"failed once", probe.Health{Checked: checked, Failures: 1, Failure: &probe.Failure{Kind: probe.KindTimeout}}, web.Undecided, "no answer", true},
-		{"up", probe.Health{State: probe.Up, Checked: checked, RoundTrip: 1500 * time.Microsecond, NotAfter: testTime.Add(48 * time.Hour)}, web.Healthy,
+		{"up", probe.Health{State: probe.Up, Checked: checked, RoundTrip: 1500 * time.Microsecond, NotAfter: testkit.Time.Add(48 * time.Hour)}, web.Healthy,
 			"answers in 1.5 ms; certificate good until 2026-11-23", false},
 		{"up, near by", probe.Health{State: probe.Up, Checked: checked, RoundTrip: 40 * time.Microsecond}, web.Healthy, "answers in 0.04 ms", false},
 		{"impaired", probe.Health{State: probe.Up, Impaired: true, Checked: checked, Failure: &probe.Failure{Kind: probe.KindCapacity}}, web.Impaired, "508", true},

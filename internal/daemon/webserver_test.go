@@ -32,7 +32,7 @@ var siteURL = regexp.MustCompile(servingHTTP + `"[ ,]"?url"?[=:]"?(http://[^ "\n
 // site waits until HTTP is served for the nth time and returns where.
 func (s *serving) site(n int) string {
 	s.t.Helper()
-	s.log.waitFor(s.t, servingHTTP, n)
+	s.log.WaitFor(s.t, servingHTTP, n)
 	return siteURL.FindAllStringSubmatch(s.log.String(), -1)[n-1][1]
 }
 
@@ -93,7 +93,7 @@ func TestServeShowsHealthAndMetrics(t *testing.T) {
 	}
 	wantMetrics(t, base, "extdisco_link_up 0", "extdisco_ready 0")
 
-	stream := s.connect(server, testHandshake)
+	stream := s.connect(server, testkit.Handshake)
 	if r := fetch(t, "GET", base+"/readyz"); r.status != http.StatusOK || r.body != "ready\n" {
 		t.Errorf("readyz: %d %q", r.status, r.body)
 	}
@@ -116,7 +116,7 @@ func TestServeReloadsHTTP(t *testing.T) {
 	server := startServer(t)
 	content := server.serverConfig(turnTable)
 	s := startServing(t, content+"[log]\nlevel = \"debug\"\n", environment{})
-	stream := s.connect(server, testHandshake)
+	stream := s.connect(server, testkit.Handshake)
 	if strings.Contains(s.log.String(), servingHTTP) {
 		t.Fatal("HTTP is served though it is not configured")
 	}
@@ -149,7 +149,7 @@ func listen(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func wantLogged(t *testing.T, log *logBuffer, text string) {
+func wantLogged(t *testing.T, log *testkit.LogBuffer, text string) {
 	t.Helper()
 	if !strings.Contains(log.String(), text) {
 		t.Errorf("the log does not say %q", text)
@@ -158,7 +158,7 @@ func wantLogged(t *testing.T, log *logBuffer, text string) {
 
 func TestServeFailsWhenThePortIsTaken(t *testing.T) {
 	taken := listen(t)
-	s := startServing(t, minimalConfig+strings.Replace(httpTable, "127.0.0.1:0", taken, 1), environment{})
+	s := startServing(t, testkit.MinimalConfig+strings.Replace(httpTable, "127.0.0.1:0", taken, 1), environment{})
 	if err := <-s.ended; err == nil || !strings.Contains(err.Error(), "http.listen: another program listens on "+taken+" already") {
 		t.Errorf("ends with %v", err)
 	}
@@ -169,7 +169,7 @@ func TestServePrintsATokenOnce(t *testing.T) {
 	content := server.serverConfig(turnTable + "[http]\nlisten = \"127.0.0.1:0\"\n")
 	s := startServing(t, content, environment{})
 	s.site(1)
-	stream := s.connect(server, testHandshake)
+	stream := s.connect(server, testkit.Handshake)
 	s.reload(content+"hosts = [\"status.example.org\"]\n", "reloaded the configuration")
 	printed := regexp.MustCompile(`the token of the status page until .*: ([A-Z2-7]{26})\n`).FindAllStringSubmatch(s.log.String(), -1)
 	if len(printed) != 1 || strings.Count(s.log.String(), printed[0][1]) != 1 {
@@ -184,12 +184,12 @@ func TestServePrintsATokenOnce(t *testing.T) {
 // TestObserverAllocatesNothing holds that counting an answer, and looking at the
 // limits and at the audit that is off, cost no memory.
 func TestObserverAllocatesNothing(t *testing.T) {
-	d, _ := newTestDaemon(t, minimalConfig+"[limits]\nper_domain = \"1000000/m\"\ntotal = \"1000000/m\"\n")
+	d, _ := newTestDaemon(t, testkit.MinimalConfig+"[limits]\nper_domain = \"1000000/m\"\ntotal = \"1000000/m\"\n")
 	var refused error = stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint}
 	requester := []byte("juliet@example.org")
 	audit := d.audit("direct")
 	credential := &xep0215.Credential{Username: []byte("1:0123456789abcdef"), Password: []byte("p")}
-	now := testTime
+	now := testkit.Time
 	allocs := testing.AllocsPerRun(200, func() {
 		now = now.Add(time.Second)
 		if err := d.Admit(requester, now); err != nil {
@@ -207,7 +207,7 @@ func TestObserverAllocatesNothing(t *testing.T) {
 
 func TestHourForgets(t *testing.T) {
 	var h hour
-	at := testTime
+	at := testkit.Time
 	h.add(1, at, "result")
 	h.add(1, at.Add(30*time.Second), "forbidden")
 	h.add(1, at.Add(59*time.Minute), "remote-server-timeout")
@@ -228,7 +228,7 @@ func TestHourForgets(t *testing.T) {
 }
 
 func TestProblemsAreKept(t *testing.T) {
-	log := keepProblems(newTestLog(newLogBuffer()))
+	log := keepProblems(testkit.NewLog(testkit.NewLogBuffer()))
 	log.With("server", "a").Warn("it broke", "do", "mend it", "err", "why", "retry_in", "1s")
 	log.Info("all is well")
 	log.With("server", "a").Warn("it broke", "do", "mend it", "err", "another reason")

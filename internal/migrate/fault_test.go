@@ -1,7 +1,7 @@
-package main
+package migrate
 
 import (
-	"path/filepath"
+	"extdisco/internal/testkit"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +9,8 @@ import (
 
 const noData = " is not plain data; only a text in quotes, a whole number, true, false and a table of them can be read, no variable, call or arithmetic: write the value itself"
 
-// importFaults are texts that cannot be imported, and what is said then.
-var importFaults = []struct{ name, text, want string }{
+// faults are texts that cannot be imported, and what is said then.
+var faults = []struct{ name, text, want string }{
 	{"unquoted secret", `external_service_secret = HiddenSecret`, "line 1: external_service_secret" + noData},
 	{"call", "\n\nexternal_service_secret = os.getenv(\"HiddenSecret\")", "line 3: external_service_secret" + noData},
 	{"call behind a text", "external_service_secret = \"HiddenSecret\":lower()", "line 1: external_service_secret" + noData},
@@ -43,24 +43,24 @@ var importFaults = []struct{ name, text, want string }{
 		"line 2: external_service_secret is given in line 1 already, with another value; import the part of each host on its own"},
 }
 
-func TestImportFaults(t *testing.T) {
-	for _, tt := range importFaults {
+func TestReadFaults(t *testing.T) {
+	for _, tt := range faults {
 		t.Run(tt.name, func(t *testing.T) {
-			r := runCommand(t, tt.text, "import", "-")
-			want := result{statusFailed, "", "extdisco: cannot import standard input: " + tt.want + "\n"}
-			if r != want {
-				t.Errorf("%+v, want %+v", r, want)
+			_, err := Read(tt.text)
+			if err == nil {
+				t.Fatal("is read")
 			}
-			if strings.Contains(r.stderr, "Hidden") {
-				t.Errorf("shows the secret: %s", r.stderr)
+			testkit.WantEqual(t, "error", err.Error(), tt.want)
+			if strings.Contains(err.Error(), "Hidden") {
+				t.Errorf("shows the secret: %v", err)
 			}
 		})
 	}
 }
 
-// TestImportFindsNothing has texts that can be read, and in which is nothing to
+// TestReadFindsNothing has texts that can be read, and in which is nothing to
 // be used.
-func TestImportFindsNothing(t *testing.T) {
+func TestReadFindsNothing(t *testing.T) {
 	const notData = "line 1: an entry with urls is left out: a value in it is not plain data but code, such as a variable, a call or a + between texts; put the value itself there"
 	tests := []struct{ name, text, note string }{
 		{"nothing", "", ""},
@@ -89,47 +89,24 @@ func TestImportFindsNothing(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			note := ""
-			if tt.note != "" {
-				note = "extdisco: " + tt.note + "\n"
+			list, err := Read(tt.text)
+			if err != nil || len(list.Servers) > 0 {
+				t.Fatalf("servers %d, %v", len(list.Servers), err)
 			}
-			want := result{statusFailed, "", "extdisco: standard input has no STUN or TURN server that can be used\n" + note +
-				"extdisco: looked for: objects with urls (or url) and, for TURN, username and credential, as in {iceServers: [{urls: \"stun:stun.example.org\"}]}\n" +
-				"extdisco: looked for: external_services = { … } or turn_external_host = \"…\" of Prosody, with that name in the text\n"}
-			if r := runCommand(t, tt.text, "import", "-"); r != want {
-				t.Errorf("%+v, want %+v", r, want)
-			}
+			testkit.WantEqual(t, "notes", strings.Join(list.Notes, "\n"), tt.note)
 		})
 	}
 }
 
-func TestImportOfNoFile(t *testing.T) {
-	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "utf16.js"), "\xff\xfe[\x00]\x00")
-	tests := []struct{ name, file, want string }{
-		{"missing", dir + "/nowhere.js", "open " + dir + "/nowhere.js: no such file or directory"},
-		{"a folder", dir, "read " + dir + ": is a directory"},
-		{"another encoding", dir + "/utf16.js", "it is not text in UTF-8; save it in that encoding"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			want := result{statusFailed, "", "extdisco: cannot import " + tt.file + ": " + tt.want + "\n"}
-			if r := runCommand(t, "", "import", tt.file); r != want {
-				t.Errorf("%+v, want %+v", r, want)
-			}
-		})
-	}
-}
-
-// TestImportOfHostileText has texts on which a careless reader takes minutes.
-func TestImportOfHostileText(t *testing.T) {
-	fill := func(s string) string { return strings.Repeat(s, maxImport/len(s)) }
+// TestReadHostileText has texts on which a careless reader takes minutes.
+func TestReadHostileText(t *testing.T) {
+	fill := func(s string) string { return strings.Repeat(s, MaxSize/len(s)) }
 	for name, text := range map[string]string{
 		"brackets":                      fill("["),
 		"brackets and braces":           fill("[{"),
-		"brackets, then closing braces": fill("[")[:maxImport/2] + fill("}")[:maxImport/2],
+		"brackets, then closing braces": fill("[")[:MaxSize/2] + fill("}")[:MaxSize/2],
 		"entries in entries":            fill("{urls:1,a:"),
-		"entries in entries, closed":    fill("{urls:1,a:")[:maxImport/2] + fill("}")[:maxImport/20],
+		"entries in entries, closed":    fill("{urls:1,a:")[:MaxSize/2] + fill("}")[:MaxSize/20],
 		"lists in lists":                fill("['stun:',"),
 		"quotes":                        fill(`\'\"`),
 		"quotes of one kind":            fill(`\'`),
@@ -145,10 +122,10 @@ func TestImportOfHostileText(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			if _, err := importServers(text[:min(len(text), maxImport)]); err != nil && len(err.Error()) > 500 {
+			if _, err := Read(text[:min(len(text), MaxSize)]); err != nil && len(err.Error()) > 500 {
 				t.Errorf("error of %d bytes", len(err.Error()))
 			}
-			if took := time.Since(start); took > 5*patience {
+			if took := time.Since(start); took > 5*testkit.Patience {
 				t.Errorf("took %v", took)
 			} else if testing.Verbose() {
 				t.Log(took)

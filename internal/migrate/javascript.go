@@ -1,4 +1,4 @@
-package main
+package migrate
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/titanous/json5"
 
+	"extdisco/internal/config"
 	"extdisco/internal/secret"
 )
 
@@ -28,17 +29,17 @@ var (
 const maxPieces = 1 << 17
 
 // maxDecode bounds the work on a text whose objects stand in each other.
-const maxDecode = 16 * maxImport
+const maxDecode = 16 * MaxSize
 
-// jsImport reads the pieces of a text.
-type jsImport struct {
+// jsReader reads the pieces of a text.
+type jsReader struct {
 	text    *jsText
-	list    *importList
+	list    *List
 	decoded int // bytes
 }
 
-func importJavaScript(text string, list *importList) error {
-	i := &jsImport{text: splitJavaScript(text), list: list}
+func readJavaScript(text string, list *List) error {
+	i := &jsReader{text: splitJavaScript(text), list: list}
 	if len(i.text.pieces) > maxPieces {
 		return errors.New("it has too many brackets; cut out the part with the servers")
 	}
@@ -66,7 +67,7 @@ func importJavaScript(text string, list *importList) error {
 }
 
 // decode reads a piece as JSON5.
-func (i *jsImport) decode(p *jsPiece, v any) error {
+func (i *jsReader) decode(p *jsPiece, v any) error {
 	if !p.closed {
 		return errors.New("its closing bracket is missing")
 	}
@@ -79,7 +80,7 @@ func (i *jsImport) decode(p *jsPiece, v any) error {
 
 // object adds the services of an RTCIceServer, and reports whether the object is
 // one.
-func (i *jsImport) object(p *jsPiece) bool {
+func (i *jsReader) object(p *jsPiece) bool {
 	line := i.text.line(p.start)
 	var values map[string]any
 	if err := i.decode(p, &values); err != nil {
@@ -109,7 +110,7 @@ func (i *jsImport) object(p *jsPiece) bool {
 }
 
 // strings adds the services of a list of texts.
-func (i *jsImport) strings(p *jsPiece) {
+func (i *jsReader) strings(p *jsPiece) {
 	line := i.text.line(p.start)
 	var values []any
 	if err := i.decode(p, &values); err != nil {
@@ -118,7 +119,7 @@ func (i *jsImport) strings(p *jsPiece) {
 	}
 	for _, url := range textsOf(values) {
 		if iceStart.MatchString(url) {
-			i.list.add(line, url, importCredential{})
+			i.list.add(line, url, credential{})
 		}
 	}
 }
@@ -153,7 +154,7 @@ func textsOf(v any) []string {
 }
 
 // accountOf returns the credential of an RTCIceServer.
-func accountOf(fields map[string]any) importCredential {
+func accountOf(fields map[string]any) credential {
 	username, _ := fields["username"].(string)
 	password, found := fields["credential"]
 	if !found {
@@ -161,11 +162,11 @@ func accountOf(fields map[string]any) importCredential {
 	}
 	text, isText := password.(string)
 	if password != nil && !isText {
-		return importCredential{missing: "its credential is no text in quotes"}
+		return credential{missing: "its credential is no text in quotes"}
 	}
 	// Galene marks a shared secret so.
 	if kind, _ := fields["credentialtype"].(string); strings.EqualFold(kind, "hmac-sha1") && text != "" {
-		return importCredential{sharedSecret: secret.New(text), ttl: defaultTTL}
+		return credential{sharedSecret: secret.New(text), ttl: config.DefaultTTL}
 	}
-	return importCredential{username: username, password: secret.New(text)}
+	return credential{username: username, password: secret.New(text)}
 }

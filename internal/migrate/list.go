@@ -1,4 +1,4 @@
-package main
+package migrate
 
 import (
 	"errors"
@@ -9,14 +9,15 @@ import (
 	"time"
 	"unicode"
 
+	"extdisco/internal/config"
 	"extdisco/internal/secret"
 	"extdisco/internal/xmltext"
 	"extdisco/xep0215"
 )
 
-// importCredential is what a TURN server needs: a shared secret, a fixed
+// credential is what a TURN server needs: a shared secret, a fixed
 // account, or nothing.
-type importCredential struct {
+type credential struct {
 	sharedSecret secret.Secret
 	ttl          time.Duration // of a shared secret
 	username     string
@@ -26,12 +27,12 @@ type importCredential struct {
 }
 
 // key is equal for credentials that belong into one table.
-func (c importCredential) key() string {
+func (c credential) key() string {
 	return strconv.Quote(c.sharedSecret.Reveal()) + c.ttl.String() + strconv.Quote(c.username) + strconv.Quote(c.password.Reveal())
 }
 
 // fault says why the configuration cannot hold the credential.
-func (c importCredential) fault() error {
+func (c credential) fault() error {
 	account := c.username != "" || !c.password.IsEmpty()
 	switch {
 	case !c.sharedSecret.IsEmpty():
@@ -48,37 +49,37 @@ func (c importCredential) fault() error {
 		return errors.New("it has a password and no username")
 	}
 	for _, value := range []string{c.username, c.password.Reveal()} {
-		if !xmltext.IsValid(value) || len(value) > maxCredential {
-			return fmt.Errorf("its username or password holds characters that XML cannot carry, or more than %d bytes", maxCredential)
+		if !xmltext.IsValid(value) || len(value) > config.MaxCredential {
+			return fmt.Errorf("its username or password holds characters that XML cannot carry, or more than %d bytes", config.MaxCredential)
 		}
 	}
 	return nil
 }
 
-// importedServer is an [[ice_server]] to be printed.
-type importedServer struct {
-	credential importCredential
-	uris       []string
-	hosts      []string // of the uris, in lower case
+// Server is an [[ice_server]] to be written.
+type Server struct {
+	URIs       []string // ICE URIs (RFC 7064, RFC 7065)
+	credential credential
+	hosts      []string // of the URIs, in lower case
 }
 
-// importList gathers what an import finds.
-type importList struct {
-	servers []*importedServer
-	notes   []string // what was left out or changed, and why; one line each
+// List is what was found.
+type List struct {
+	Servers []*Server
+	Notes   []string // what was left out or changed, and why; one line each, without secrets
 
-	byCredential map[string]*importedServer
+	byCredential map[string]*Server
 	known        map[xep0215.Key]int // the lines of the services
 }
 
-func newImportList() *importList {
-	return &importList{byCredential: map[string]*importedServer{}, known: map[xep0215.Key]int{}}
+func newList() *List {
+	return &List{byCredential: map[string]*Server{}, known: map[xep0215.Key]int{}}
 }
 
 // note adds a note. No secret may be in it. What it quotes may hold anything.
-func (l *importList) note(line int, format string, args ...any) {
+func (l *List) note(line int, format string, args ...any) {
 	text := fmt.Sprintf("line %d: ", line) + fmt.Sprintf(format, args...)
-	l.notes = append(l.notes, strings.Map(func(r rune) rune {
+	l.Notes = append(l.Notes, strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return unicode.ReplacementChar
 		}
@@ -87,7 +88,7 @@ func (l *importList) note(line int, format string, args ...any) {
 }
 
 // add adds the service that an ICE URI names.
-func (l *importList) add(line int, uri string, c importCredential) {
+func (l *List) add(line int, uri string, c credential) {
 	shown := showURI(uri)
 	uri, change, err := repairURI(uri)
 	if err != nil {
@@ -101,7 +102,7 @@ func (l *importList) add(line int, uri string, c importCredential) {
 	}
 	uri = s.URI()
 	if !s.Restricted {
-		c = importCredential{}
+		c = credential{}
 	} else if err := c.fault(); err != nil {
 		l.note(line, "%s is left out: %v", uri, err)
 		return
@@ -121,18 +122,18 @@ func (l *importList) add(line int, uri string, c importCredential) {
 }
 
 // server returns the table for a credential.
-func (l *importList) server(c importCredential) *importedServer {
+func (l *List) server(c credential) *Server {
 	server, known := l.byCredential[c.key()]
 	if !known {
-		server = &importedServer{credential: c}
+		server = &Server{credential: c}
 		l.byCredential[c.key()] = server
-		l.servers = append(l.servers, server)
+		l.Servers = append(l.Servers, server)
 	}
 	return server
 }
 
-func (s *importedServer) add(service xep0215.Service) {
-	s.uris = append(s.uris, service.URI())
+func (s *Server) add(service xep0215.Service) {
+	s.URIs = append(s.URIs, service.URI())
 	s.hosts = append(s.hosts, xep0215.CanonicalHost(service.Host))
 }
 
@@ -168,8 +169,8 @@ func repairURI(uri string) (repaired, change string, err error) {
 // behind a colon anything.
 var mintedUsername = regexp.MustCompile(`^([0-9]{10})(?::|$)`)
 
-// warning says why an account will not do for long, or "".
-func (s *importedServer) warning() string {
+// Warning says why an account will not do for long, or "".
+func (s *Server) Warning() string {
 	if s.credential.username == "" || !s.credential.sharedSecret.IsEmpty() {
 		return ""
 	}

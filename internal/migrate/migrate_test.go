@@ -1,18 +1,18 @@
-package main
+package migrate
 
 import (
-	"bytes"
 	"flag"
-	"io"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"extdisco/internal/config"
+	"extdisco/internal/testkit"
 	"extdisco/xep0215"
 )
 
-var update = flag.Bool("update", false, "write the golden files of testdata/import anew")
+var update = flag.Bool("update", false, "write the golden files of testdata anew")
 
 // componentTable is what a configuration needs besides its servers.
 const componentTable = "[component]\njid = \"turn.example.org\"\nsecret_file = \"component.secret\"\n\n"
@@ -20,11 +20,11 @@ const componentTable = "[component]\njid = \"turn.example.org\"\nsecret_file = \
 // hiddenInFixture finds the secrets of the fixtures.
 var hiddenInFixture = regexp.MustCompile(`Secret[A-Z]|5ec7e`)
 
-func importFixtures(t testing.TB) []string {
+func fixtures(t testing.TB) []string {
 	t.Helper()
 	var files []string
 	for _, pattern := range []string{"*.js", "*.json", "*.lua"} {
-		found, err := filepath.Glob(filepath.Join("testdata", "import", pattern))
+		found, err := filepath.Glob(filepath.Join("testdata", pattern))
 		if err != nil || len(found) == 0 {
 			t.Fatalf("no %s: %v", pattern, err)
 		}
@@ -33,68 +33,59 @@ func importFixtures(t testing.TB) []string {
 	return files
 }
 
-func TestImport(t *testing.T) {
-	for _, file := range importFixtures(t) {
+func TestRead(t *testing.T) {
+	for _, file := range fixtures(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			if !hiddenInFixture.MatchString(readFile(t, file)) {
 				t.Fatal("the fixture has no secret to be found")
 			}
-			r := runCommand(t, "", "import", file)
-			if r.status != statusOK || hiddenInFixture.MatchString(r.stderr) {
-				t.Errorf("status %d, standard error %q", r.status, r.stderr)
+			list, err := Read(readFile(t, file))
+			if err != nil {
+				t.Fatal(err)
 			}
-			if hiddenInFixture.MatchString(r.stdout) {
-				t.Errorf("shows a secret:\n%s", r.stdout)
+			got := list.TOML(false)
+			if hiddenInFixture.MatchString(got) {
+				t.Errorf("shows a secret:\n%s", got)
 			}
 			golden := file + ".toml"
 			if *update {
-				writeFile(t, golden, r.stdout)
+				testkit.WriteFile(t, golden, got)
 			}
-			wantEqual(t, "standard output", r.stdout, readFile(t, golden))
-			if noted := strings.HasPrefix(r.stdout, "#"); noted != strings.Contains(r.stderr, "left out") {
-				t.Errorf("notes: %v, standard error %q", noted, r.stderr)
-			}
-			if warned := strings.Contains(r.stdout, "\n# Careful: "); warned != strings.Contains(r.stderr, "extdisco: warning: turn:") {
-				t.Errorf("warnings: %v, standard error %q", warned, r.stderr)
-			}
+			testkit.WantEqual(t, "TOML", got, readFile(t, golden))
 		})
 	}
 }
 
-// TestImportLoads reads what is printed as configuration, with the secrets in it
+// TestReadLoads reads what is printed as configuration, with the secrets in it
 // and with the secrets in files, and wants the same of both.
-func TestImportLoads(t *testing.T) {
-	for _, file := range importFixtures(t) {
+func TestReadLoads(t *testing.T) {
+	for _, file := range fixtures(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			list, err := importServers(readFile(t, file))
+			list, err := Read(readFile(t, file))
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := runCommand(t, "", "import", "--inline", file)
-			if r.status != statusOK || hiddenInFixture.MatchString(r.stderr) {
-				t.Errorf("status %d, standard error %q", r.status, r.stderr)
-			}
-			inline := mustLoad(t, writeConfig(t, componentTable+r.stdout))
+			inline := mustLoad(t, testkit.WriteConfig(t, componentTable+list.TOML(true)))
 
-			files := []string{"config.toml", componentTable + list.toml(false)}
-			for _, s := range list.servers {
+			files := []string{"config.toml", componentTable + list.TOML(false)}
+			for _, s := range list.Servers {
 				files = append(files, secretFilesOf(list, s)...)
 			}
-			filed := mustLoad(t, filepath.Join(writeFiles(t, files...), "config.toml"))
+			filed := mustLoad(t, filepath.Join(testkit.WriteFiles(t, files...), "config.toml"))
 
-			if len(inline.iceServers) != len(list.servers) || len(filed.iceServers) != len(list.servers) {
-				t.Fatalf("%d and %d servers, want %d", len(inline.iceServers), len(filed.iceServers), len(list.servers))
+			if len(inline.ICEServers) != len(list.Servers) || len(filed.ICEServers) != len(list.Servers) {
+				t.Fatalf("%d and %d servers, want %d", len(inline.ICEServers), len(filed.ICEServers), len(list.Servers))
 			}
-			for i, want := range list.servers {
-				sameServer(t, inline.iceServers[i], want)
-				sameServer(t, filed.iceServers[i], want)
+			for i, want := range list.Servers {
+				sameServer(t, inline.ICEServers[i], want)
+				sameServer(t, filed.ICEServers[i], want)
 			}
 		})
 	}
 }
 
 // secretFilesOf returns the names and contents of the files of a server.
-func secretFilesOf(l *importList, s *importedServer) []string {
+func secretFilesOf(l *List, s *Server) []string {
 	var files []string
 	for file, value := range l.files("secret") {
 		if value == s.credential.sharedSecret.Reveal() {
@@ -110,7 +101,7 @@ func secretFilesOf(l *importList, s *importedServer) []string {
 }
 
 // files returns the contents of the files that are named.
-func (l *importList) files(kind string) map[string]string {
+func (l *List) files(kind string) map[string]string {
 	secrets, passwords := l.fileNames()
 	names := map[string]map[string]string{"secret": secrets, "password": passwords}[kind]
 	contents := map[string]string{}
@@ -120,26 +111,26 @@ func (l *importList) files(kind string) map[string]string {
 	return contents
 }
 
-func sameServer(t *testing.T, got iceServer, want *importedServer) {
+func sameServer(t *testing.T, got config.ICEServer, want *Server) {
 	t.Helper()
 	var uris []string
-	for _, s := range got.services {
+	for _, s := range got.Services {
 		uris = append(uris, s.URI())
 	}
-	wantEqual(t, "urls", strings.Join(uris, "\n"), strings.Join(want.uris, "\n"))
+	testkit.WantEqual(t, "urls", strings.Join(uris, "\n"), strings.Join(want.URIs, "\n"))
 	c := want.credential
-	if !got.sharedSecret.Equal(c.sharedSecret) || got.username != c.username || !got.password.Equal(c.password) {
+	if !got.SharedSecret.Equal(c.sharedSecret) || got.Username != c.username || !got.Password.Equal(c.password) {
 		t.Errorf("%s is loaded with another credential", uris)
 	}
-	if !c.sharedSecret.IsEmpty() && got.ttl != c.ttl {
-		t.Errorf("%s has the TTL %v, want %v", uris, got.ttl, c.ttl)
+	if !c.sharedSecret.IsEmpty() && got.TTL != c.ttl {
+		t.Errorf("%s has the TTL %v, want %v", uris, got.TTL, c.ttl)
 	}
 }
 
 const importedEntry, importedURI = `{urls: "stun:stun.example.org"}`, "stun:stun.example.org:3478"
 
-// importForms are texts and the URIs that are found in them.
-var importForms = []struct{ name, text, want string }{
+// forms are texts and the URIs that are found in them.
+var forms = []struct{ name, text, want string }{
 	{"list", "[" + importedEntry + "]", importedURI},
 	{"entry alone", importedEntry, importedURI},
 	{"object", "{iceServers: [" + importedEntry + "]}", importedURI},
@@ -184,118 +175,46 @@ var importForms = []struct{ name, text, want string }{
 	{"Lua in a table of more", `return { external_services = { { type = "stun", host = "stun.example.org" } }, other = f("x") }`, importedURI},
 }
 
-func TestImportForms(t *testing.T) {
-	for _, tt := range importForms {
+func TestReadForms(t *testing.T) {
+	for _, tt := range forms {
 		t.Run(tt.name, func(t *testing.T) {
-			list, err := importServers(tt.text)
+			list, err := Read(tt.text)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var uris []string
-			for _, s := range list.servers {
-				uris = append(uris, s.uris...)
+			for _, s := range list.Servers {
+				uris = append(uris, s.URIs...)
 			}
-			wantEqual(t, "urls", strings.Join(uris, "\n"), tt.want)
+			testkit.WantEqual(t, "urls", strings.Join(uris, "\n"), tt.want)
 		})
 	}
 }
 
-func TestImportReadsStandardInput(t *testing.T) {
-	r := runCommand(t, `[{urls: 'turn:turn.example.org', username: 'u\u0007', credential: 'p'}, {urls: 'turn:b.example.org', username: 'u', credential: '"\\é'}]`,
-		"import", "-", "--inline")
-	want := result{statusOK, `# Left out, changed, or in need of a look:
-#   line 1: turn:turn.example.org:3478?transport=udp is left out: its username or password holds characters that XML cannot carry, or more than 508 bytes
-
-[[ice_server]]
-urls = ["turn:b.example.org:3478?transport=udp"]
-username = "u"
-password = "\"\\é"
-`, "extdisco: some of it was left out, changed, or needs a look; the comments at the top of the output say what and why\n"}
-	if r != want {
-		t.Errorf("%+v, want %+v", r, want)
-	}
-}
-
-func TestImportTeaches(t *testing.T) {
-	r := runCommand(t, "", "import", "--help")
-	text := strings.Join(strings.Fields(r.stdout), " ")
-	for _, want := range []string{"Usage: extdisco import <file>", "--inline", "- reads standard input", "Examples:", "extdisco import config.js", "external_services"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %q in\n%s", want, r.stdout)
-		}
-	}
-	// The example with echo works as it stands.
-	example := regexp.MustCompile(`echo '(.*)' \| extdisco (import - --inline)`).FindStringSubmatch(text)
-	if example == nil {
-		t.Fatalf("no example in\n%s", text)
-	}
-	if r := runCommand(t, example[1], strings.Fields(example[2])...); r.status != statusOK || !strings.Contains(r.stdout, `password = "p"`) {
-		t.Errorf("the example gives %+v", r)
-	}
-}
-
-func TestImportWithoutFileIsWrongUsage(t *testing.T) {
-	for _, args := range [][]string{{"import"}, {"import", "a", "b"}, {"import", "-", "--dance"}} {
-		if r := runCommand(t, "", args...); r.status != statusUsage || r.stdout != "" || !strings.HasSuffix(r.stderr, usageLine) {
-			t.Errorf("%q: %+v", args, r)
-		}
-	}
-}
-
-func TestImportThatCannotBeWrittenFails(t *testing.T) {
-	var stderr bytes.Buffer
-	status := run([]string{"import", "-"}, strings.NewReader(`[{urls: "stun:stun.example.org"}]`), brokenWriter{}, &stderr)
-	if status != statusFailed || stderr.String() != "extdisco: no space left\n" {
-		t.Errorf("status %d, standard error %q", status, stderr.String())
-	}
-}
-
-// endless counts what is read of it.
-type endless struct{ read int }
-
-func (e *endless) Read(p []byte) (int, error) {
-	e.read += len(p)
-	return copy(p, bytes.Repeat([]byte(" "), len(p))), nil
-}
-
-func TestImportSize(t *testing.T) {
-	const entry = `[{urls: "stun:stun.example.org"}]`
-	most := entry + strings.Repeat(" ", maxImport-len(entry))
-	if r := runCommand(t, most, "import", "-"); r.status != statusOK {
-		t.Errorf("1 MiB: %+v", r)
-	}
-	in := new(endless)
-	err := importCommand{File: "-"}.Run(&environment{stdin: in, stdout: io.Discard, stderr: io.Discard})
-	if err == nil || err.Error() != "cannot import standard input: it is larger than 1 MiB; cut out the part with the servers" {
-		t.Errorf("more: %v", err)
-	}
-	if in.read > 2*maxImport {
-		t.Errorf("%d bytes were read", in.read)
-	}
-}
-
 // checkImported checks what an import of anything gives.
-func checkImported(t *testing.T, dir string, list *importList) {
+func checkImported(t *testing.T, dir string, list *List) {
 	t.Helper()
-	for _, n := range list.notes {
+	for _, n := range list.Notes {
 		if strings.ContainsAny(n, "\n\r\x1b") || strings.Contains(n, "%!") || !strings.HasPrefix(n, "line ") {
 			t.Errorf("note %q", n)
 		}
 	}
-	if len(list.servers) == 0 {
+	if len(list.Servers) == 0 {
 		return
 	}
-	printed := list.toml(true)
-	cfg, err := parseConfig(filepath.Join(dir, "config.toml"), []byte(componentTable+printed), testTime)
+	printed := list.TOML(true)
+	file := filepath.Join(dir, "config.toml")
+	testkit.WriteFile(t, file, componentTable+printed)
+	cfg, err := config.Load(file, testkit.Time)
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, printed)
 	}
-	if len(cfg.iceServers) != len(list.servers) {
-		t.Fatalf("%d servers of %d in\n%s", len(cfg.iceServers), len(list.servers), printed)
+	if len(cfg.ICEServers) != len(list.Servers) {
+		t.Fatalf("%d servers of %d in\n%s", len(cfg.ICEServers), len(list.Servers), printed)
 	}
-	for i, s := range cfg.iceServers {
-		sameServer(t, s, list.servers[i])
-		for _, service := range s.services {
+	for i, s := range cfg.ICEServers {
+		sameServer(t, s, list.Servers[i])
+		for _, service := range s.Services {
 			if _, err := xep0215.ParseURI(service.URI()); err != nil {
 				t.Errorf("%s: %v", service.URI(), err)
 			}
@@ -303,20 +222,20 @@ func checkImported(t *testing.T, dir string, list *importList) {
 	}
 }
 
-// FuzzImport checks that no text makes the import panic, and that what it prints
+// FuzzRead checks that no text makes the import panic, and that what it prints
 // is configuration with the same servers and secrets.
-func FuzzImport(f *testing.F) {
-	for _, file := range importFixtures(f) {
+func FuzzRead(f *testing.F) {
+	for _, file := range fixtures(f) {
 		f.Add(readFile(f, file))
 	}
-	for _, tt := range importFaults {
+	for _, tt := range faults {
 		f.Add(tt.text)
 	}
 	f.Add("external_services={{type='turn',host='a',secret=[=[\n]]\\0]=],ttl=1}}")
 	f.Add("[{urls:'turn:a',username:'\\u0001',credential:'\\ud800'}]")
-	dir := writeFiles(f)
+	dir := testkit.WriteFiles(f)
 	f.Fuzz(func(t *testing.T, text string) {
-		list, err := importServers(text)
+		list, err := Read(text)
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\n\r\x1b") || strings.Contains(err.Error(), "%!") {
 				t.Errorf("error %q", err)

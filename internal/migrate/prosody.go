@@ -1,4 +1,4 @@
-package main
+package migrate
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"extdisco/internal/config"
 	"extdisco/internal/secret"
 	"extdisco/xep0215"
 )
@@ -32,18 +33,18 @@ var prosodyKinds = map[string]luaKind{
 
 var kindWords = map[luaKind]string{luaText: "a text in quotes", luaNumber: "a whole number", luaBool: "true or false", luaTable: "a table", luaNil: "nil"}
 
-// prosodyImport is the part of a Prosody configuration that is about services.
-type prosodyImport struct {
-	list     *importList
+// prosodyReader is the part of a Prosody configuration that is about services.
+type prosodyReader struct {
+	list     *List
 	options  map[string]luaValue
 	services []luaField
 	found    bool
 }
 
-// importProsody adds the services of a Prosody configuration. It reports whether
+// readProsody adds the services of a Prosody configuration. It reports whether
 // the text has any of the options.
-func importProsody(text string, list *importList) (bool, error) {
-	p := &prosodyImport{list: list, options: map[string]luaValue{}}
+func readProsody(text string, list *List) (bool, error) {
+	p := &prosodyReader{list: list, options: map[string]luaValue{}}
 	if err := p.read(text); err != nil {
 		return true, err
 	}
@@ -57,7 +58,7 @@ func importProsody(text string, list *importList) (bool, error) {
 }
 
 // read finds the options in a text. What is around them is passed over.
-func (p *prosodyImport) read(text string) error {
+func (p *prosodyReader) read(text string) error {
 	r, err := newLuaReader(text)
 	if err != nil {
 		return err
@@ -82,7 +83,7 @@ func (p *prosodyImport) read(text string) error {
 }
 
 // option reads the value of an option.
-func (p *prosodyImport) option(r *luaReader, name string) error {
+func (p *prosodyReader) option(r *luaReader, name string) error {
 	v, err := r.value(name, 0)
 	if err != nil {
 		return err
@@ -116,7 +117,7 @@ var itemKinds = map[string]luaKind{
 }
 
 // service adds an entry of external_services.
-func (p *prosodyImport) service(item luaField) error {
+func (p *prosodyReader) service(item luaField) error {
 	line := item.value.line
 	if item.value.kind != luaTable || item.name != "" {
 		return luaError(line, "an entry of external_services is no table; write { type = \"turn\", host = \"…\", port = 3478 }")
@@ -150,7 +151,7 @@ func (p *prosodyImport) service(item luaField) error {
 }
 
 // values returns the values of an entry by their keys.
-func (p *prosodyImport) values(fields []luaField) (map[string]luaValue, error) {
+func (p *prosodyReader) values(fields []luaField) (map[string]luaValue, error) {
 	values := map[string]luaValue{}
 	for _, f := range fields {
 		kind, known := itemKinds[f.name]
@@ -174,7 +175,7 @@ func (p *prosodyImport) values(fields []luaField) (map[string]luaValue, error) {
 }
 
 // add adds a service. Port and transport may be missing.
-func (p *prosodyImport) add(line int, serviceType, host, port, transport string, c importCredential) {
+func (p *prosodyReader) add(line int, serviceType, host, port, transport string, c credential) {
 	switch serviceType {
 	case xep0215.TypeSTUN, xep0215.TypeSTUNS, xep0215.TypeTURN, xep0215.TypeTURNS:
 	default:
@@ -197,27 +198,27 @@ func (p *prosodyImport) add(line int, serviceType, host, port, transport string,
 }
 
 // credential returns the credential of an entry.
-func (p *prosodyImport) credential(values map[string]luaValue, line int) (importCredential, error) {
+func (p *prosodyReader) credential(values map[string]luaValue, line int) (credential, error) {
 	shared, common := values["secret"], p.options["external_service_secret"]
 	switch shared.kind {
 	case luaText:
 	case luaBool:
 		if shared.yes && common.text == "" {
-			return importCredential{missing: "it has secret = true, and there is no external_service_secret with it"}, nil
+			return credential{missing: "it has secret = true, and there is no external_service_secret with it"}, nil
 		}
 		if shared = common; !values["secret"].yes {
 			shared = luaValue{}
 		}
 	case luaEnd: // there is none
 	default:
-		return importCredential{}, luaError(shared.line, "secret is %s; it has to be a text in quotes or true", kindWords[shared.kind])
+		return credential{}, luaError(shared.line, "secret is %s; it has to be a text in quotes or true", kindWords[shared.kind])
 	}
 	if shared.text == "" {
-		return importCredential{username: values["username"].text, password: secret.New(values["password"].text), where: fmt.Sprintf("the entry in line %d", line)}, nil
+		return credential{username: values["username"].text, password: secret.New(values["password"].text), where: fmt.Sprintf("the entry in line %d", line)}, nil
 	}
 	needsIt := xep0215.NeedsCredentials(strings.ToLower(values["type"].text))
 	if a := values["algorithm"].text; a != "" && a != "turn" {
-		return importCredential{missing: "its algorithm is not \"turn\""}, nil
+		return credential{missing: "its algorithm is not \"turn\""}, nil
 	}
 	if values["username"].text != "" && needsIt {
 		p.list.note(values["username"].line, "the username beside the secret does not count: extdisco puts a pseudonym of the user there")
@@ -226,23 +227,23 @@ func (p *prosodyImport) credential(values map[string]luaValue, line int) (import
 	if ttl.text == "" {
 		ttl = p.options["external_service_ttl"]
 	}
-	return importCredential{sharedSecret: secret.New(shared.text), ttl: p.ttl(ttl), where: fmt.Sprintf("line %d", shared.line)}, nil
+	return credential{sharedSecret: secret.New(shared.text), ttl: p.ttl(ttl), where: fmt.Sprintf("line %d", shared.line)}, nil
 }
 
 // ttl returns a number of seconds, and the default for none.
-func (p *prosodyImport) ttl(v luaValue) time.Duration {
+func (p *prosodyReader) ttl(v luaValue) time.Duration {
 	switch {
 	case v.text == "":
-		return defaultTTL
+		return config.DefaultTTL
 	case v.number < 1 || v.number > math.MaxInt32:
-		p.list.note(v.line, "the TTL of %d seconds is taken for %s", v.number, shortDuration(defaultTTL))
-		return defaultTTL
+		p.list.note(v.line, "the TTL of %d seconds is taken for %s", v.number, config.FormatDuration(config.DefaultTTL))
+		return config.DefaultTTL
 	}
 	return time.Duration(v.number) * time.Second
 }
 
 // turnExternal adds what mod_turn_external offers.
-func (p *prosodyImport) turnExternal() {
+func (p *prosodyReader) turnExternal() {
 	shared, host := p.options["turn_external_secret"], p.options["turn_external_host"]
 	switch {
 	case shared.text == "" && host.text == "":
@@ -254,7 +255,7 @@ func (p *prosodyImport) turnExternal() {
 		p.list.note(host.line, "turn_external is left out: there is no turn_external_secret with it")
 		return
 	}
-	c := importCredential{sharedSecret: secret.New(shared.text), ttl: p.ttl(p.options["turn_external_ttl"]), where: fmt.Sprintf("line %d", shared.line)}
+	c := credential{sharedSecret: secret.New(shared.text), ttl: p.ttl(p.options["turn_external_ttl"]), where: fmt.Sprintf("line %d", shared.line)}
 	if user := p.options["turn_external_user"]; user.text != "" {
 		p.list.note(user.line, "turn_external_user does not count: extdisco puts a pseudonym of the user there")
 	}

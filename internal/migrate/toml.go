@@ -1,39 +1,39 @@
-package main
+package migrate
 
 import (
 	"fmt"
 	"strings"
-	"time"
 
+	"extdisco/internal/config"
 	"extdisco/internal/secret"
 )
 
-// toml returns the list as [[ice_server]] tables, with the secrets in it or with
+// TOML returns the list as [[ice_server]] tables, with the secrets in it or with
 // the names of files for them.
-func (l *importList) toml(inline bool) string {
+func (l *List) TOML(inline bool) string {
 	var b strings.Builder
-	if len(l.notes) > 0 {
+	if len(l.Notes) > 0 {
 		b.WriteString("# Left out, changed, or in need of a look:\n")
-		for _, n := range l.notes {
+		for _, n := range l.Notes {
 			b.WriteString("#   " + n + "\n")
 		}
 		b.WriteString("\n")
 	}
 	w := secretWriter{Builder: &b, inline: inline, explained: map[string]bool{}}
 	secretFiles, passwordFiles := l.fileNames()
-	for i, s := range l.servers {
+	for i, s := range l.Servers {
 		if i > 0 {
 			b.WriteString("\n")
 		}
-		writeURIs(&b, s.uris)
+		writeURIs(&b, s.URIs)
 		switch c := s.credential; {
 		case !c.sharedSecret.IsEmpty():
 			w.write("secret", "the shared secret of "+c.where, c.sharedSecret, secretFiles)
-			if c.ttl != defaultTTL {
-				fmt.Fprintf(&b, "ttl = %s\n", quoteTOML(shortDuration(c.ttl)))
+			if c.ttl != config.DefaultTTL {
+				fmt.Fprintf(&b, "ttl = %s\n", quoteTOML(config.FormatDuration(c.ttl)))
 			}
 		case c.username != "":
-			if warning := s.warning(); warning != "" {
+			if warning := s.Warning(); warning != "" {
 				b.WriteString("# Careful: " + warning + "\n")
 			}
 			fmt.Fprintf(&b, "username = %s\n", quoteTOML(c.username))
@@ -77,9 +77,9 @@ func (w secretWriter) write(key, what string, value secret.Secret, files map[str
 }
 
 // fileNames returns the names of the files, by what belongs into them.
-func (l *importList) fileNames() (secretFiles, passwordFiles map[string]string) {
+func (l *List) fileNames() (secretFiles, passwordFiles map[string]string) {
 	var secrets, passwords []secret.Secret
-	for _, s := range l.servers {
+	for _, s := range l.Servers {
 		secrets, passwords = append(secrets, s.credential.sharedSecret), append(passwords, s.credential.password)
 	}
 	return nameFiles("secret", secrets), nameFiles("password", passwords)
@@ -121,16 +121,4 @@ func quoteTOML(s string) string {
 	}
 	b.WriteByte('"')
 	return b.String()
-}
-
-// shortDuration is String without the parts that are zero at the end.
-func shortDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }

@@ -48,9 +48,9 @@ func cloudflareConfig(perUser bool) *providerConfig {
 }
 
 // providerOffer is an offer of one provider that asks v and of one STUN server.
-func providerOffer(t *testing.T, v *vendor, perUser bool) (*daemon, *logBuffer) {
+func providerOffer(t *testing.T, v *vendor, perUser bool) (*daemon, *testkit.LogBuffer) {
 	t.Helper()
-	d, log := newTestDaemon(t, minimalConfig)
+	d, log := newTestDaemon(t, testkit.MinimalConfig)
 	o := d.offer.Load()
 	p := newProvider(cloudflareConfig(perUser), d.log)
 	p.client.Transport = v
@@ -77,7 +77,7 @@ func providerUsers(t *testing.T, d *daemon, requester string) []string {
 }
 
 // told returns how many lines at info and above hold the text.
-func told(log *logBuffer, text string) (n int) {
+func told(log *testkit.LogBuffer, text string) (n int) {
 	for line := range strings.SplitSeq(log.String(), "\n") {
 		if strings.Contains(line, text) && !strings.Contains(line, "DEBUG") {
 			n++
@@ -136,7 +136,7 @@ func TestProviderOfShortLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := new(vendor)
 		v.status.Store(http.StatusCreated)
-		d, _ := newTestDaemon(t, minimalConfig)
+		d, _ := newTestDaemon(t, testkit.MinimalConfig)
 		cfg := cloudflareConfig(false)
 		cfg.api.TTL = 5 * time.Minute
 		p := newProvider(cfg, d.log)
@@ -198,16 +198,16 @@ func TestProviderPerUser(t *testing.T) {
 
 func TestProviderReload(t *testing.T) {
 	cfg := &config{allow: []string{"example.org"}, iceServers: []iceServer{{provider: cloudflareConfig(true)}}}
-	d, _ := newTestDaemon(t, minimalConfig)
-	d.reload(cfg, testTime)
+	d, _ := newTestDaemon(t, testkit.MinimalConfig)
+	d.reload(cfg, testkit.Time)
 	first := d.offer.Load().sources[0].provider
-	d.reload(cfg, testTime)
+	d.reload(cfg, testkit.Time)
 	if d.offer.Load().sources[0].provider != first {
 		t.Error("a provider that did not change was started again, and has lost what it had")
 	}
 	changed := cloudflareConfig(true)
 	changed.fingerprint[0]++
-	d.reload(&config{allow: cfg.allow, iceServers: []iceServer{{provider: changed}}}, testTime)
+	d.reload(&config{allow: cfg.allow, iceServers: []iceServer{{provider: changed}}}, testkit.Time)
 	if d.offer.Load().sources[0].provider == first {
 		t.Error("a provider that changed goes on with the old settings")
 	}
@@ -216,7 +216,7 @@ func TestProviderReload(t *testing.T) {
 
 func TestProviderSetChecked(t *testing.T) {
 	turn := func(urls ...string) vendorapi.Set {
-		return vendorapi.Set{Servers: []vendorapi.Server{{URLs: urls, Username: "u", Password: "p"}}, Expires: testTime.Add(time.Hour)}
+		return vendorapi.Set{Servers: []vendorapi.Server{{URLs: urls, Username: "u", Password: "p"}}, Expires: testkit.Time.Add(time.Hour)}
 	}
 	odd := turn("turn:turn.example.org")
 	odd.Servers[0].Password = "p\x00"
@@ -261,7 +261,7 @@ func TestProviderRevokesOnExit(t *testing.T) {
 			revoked = append(revoked, username)
 			return vendorapi.CloudflareRevocation("https://vendor.example/v1", "key", secret.New(vendorToken), username)
 		}
-		p := newProvider(cfg, newTestLog(newLogBuffer()))
+		p := newProvider(cfg, testkit.NewLog(testkit.NewLogBuffer()))
 		p.client.Transport = v
 		p.start(time.Now())
 		synctest.Wait()
