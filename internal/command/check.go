@@ -1,12 +1,14 @@
-package main
+package command
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
+
+	"extdisco/internal/config"
+	"extdisco/internal/report"
+	"extdisco/internal/source"
 )
 
 type checkCommand struct {
@@ -19,86 +21,52 @@ func (c checkCommand) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range cfg.warnings {
+	for _, w := range cfg.Warnings {
 		fmt.Fprintln(env.stderr, "extdisco: warning: "+w)
 	}
 	var offers []string
-	for _, s := range cfg.iceServers {
-		if s.provider != nil {
-			offers = append(offers, "what "+s.provider.name+" gives ("+s.provider.key+")")
+	for _, s := range cfg.ICEServers {
+		if s.Provider != nil {
+			offers = append(offers, "what "+s.Provider.Name+" gives ("+s.Key+")")
 		}
-		for _, service := range s.services {
+		for _, service := range s.Services {
 			offers = append(offers, service.URI())
 		}
 	}
 	_, err = fmt.Fprintf(env.stdout, "%s is right.\n  component  %s at %s\n  trusts     %s\n  serves     %s\n  offers     %s\n",
-		cfg.file, cfg.component.jid, cfg.component.server, strings.Join(cfg.component.hosts, ", "),
-		strings.Join(cfg.allow, ", "), strings.Join(offers, "\n             "))
+		cfg.File, cfg.Component.JID, cfg.Component.Server, strings.Join(cfg.Component.Hosts, ", "),
+		strings.Join(cfg.Access.Allow, ", "), strings.Join(offers, "\n             "))
 	if err != nil || !c.Fetch {
 		return err
 	}
 	return env.fetchAll(cfg)
 }
 
-// fetchAll asks each provider of the configuration.
-func (e *environment) fetchAll(cfg *config) error {
+// fetchAll asks each provider of the configuration, and prints what it gave as clients
+// would get it.
+func (e *environment) fetchAll(cfg *config.Config) error {
 	var failures []error
 	asked := false
-	for _, s := range cfg.iceServers {
-		if s.provider == nil {
+	for _, s := range cfg.ICEServers {
+		if s.Provider == nil {
 			continue
 		}
 		asked = true
-		if err := e.fetchOne(s.provider); err != nil {
-			failures = append(failures, fmt.Errorf("%s: %s: %w", s.provider.key, s.provider.name, err))
+		now := time.Now()
+		set, err := source.FetchOnce(s.Provider, now)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("%s: %s: %w", s.Key, s.Provider.Name, err))
+			continue
+		}
+		if _, err := fmt.Fprintf(e.stdout, "\n%s: %s gives:\n", s.Key, s.Provider.Name); err != nil {
+			return err
+		}
+		if err := report.Services(e.stdout, set.Services, now); err != nil {
+			return err
 		}
 	}
 	if !asked {
 		return errors.New("--fetch: the configuration names no provider")
 	}
 	return errors.Join(failures...)
-}
-
-func (e *environment) fetchOne(cfg *providerConfig) error {
-	now := time.Now()
-	set, err := e.fetchSet(cfg, now)
-	if err != nil {
-		return err
-	}
-	return printProviderSet(e.stdout, cfg, set, now)
-}
-
-// fetchSet asks a provider for what it offers at now.
-func (e *environment) fetchSet(cfg *providerConfig, now time.Time) (*providerSet, error) {
-	logger, _ := e.logger(logConfig{format: "text"})
-	p := newProvider(cfg, logger)
-	defer p.client.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(context.Background(), cfg.timeout)
-	defer cancel()
-	user := ""
-	if cfg.perUser {
-		user = "extdisco-check"
-	}
-	set, err := p.fetch(ctx, user, now)
-	if err != nil {
-		return nil, err
-	}
-	return newProviderSet(set)
-}
-
-// printProviderSet prints what a provider gave, as clients would get it.
-func printProviderSet(w io.Writer, cfg *providerConfig, offered *providerSet, now time.Time) error {
-	if _, err := fmt.Fprintf(w, "\n%s: %s gives:\n", cfg.key, cfg.name); err != nil {
-		return err
-	}
-	return printServices(w, offered.services, now)
-}
-
-// loadConfig reads the configuration that the command line names.
-func (e *environment) loadConfig(now time.Time) (*config, error) {
-	file, err := findConfig(e.configFile)
-	if err != nil {
-		return nil, err
-	}
-	return loadConfig(file, now)
 }

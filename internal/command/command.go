@@ -1,20 +1,20 @@
-// Command extdisco gives the users of an XMPP server STUN and TURN addresses and
-// credentials of their own, by External Service Discovery (XEP-0215). It
-// connects to the server as a component (XEP-0114) and keeps the TURN shared
-// secret to itself.
+// Package command is the command line of extdisco: one file for each subcommand, which
+// parses its flags, calls another package and prints what that returns.
 //
-// Results go to standard output, everything else to standard error. The exit
-// status is 0 when all is well, 1 when something failed, and 2 when the command
-// was called wrongly.
-package main
+// Results go to standard output, everything else to standard error. The exit status is
+// 0 when all is well, 1 when something failed, and 2 when the command was called
+// wrongly.
+package command
 
 import (
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
+	"time"
+
+	"extdisco/internal/config"
 
 	"github.com/alecthomas/kong"
 )
@@ -26,8 +26,11 @@ const (
 	statusUsage  = 2
 )
 
-func main() {
-	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+// Program is what main knows of the program.
+type Program struct {
+	Version       string // empty when the linker was told none
+	SystemConfig  string // the configuration of the installed service
+	ConfigExample string // config.toml.example
 }
 
 // commandLine is the grammar of the command. A field of type …Command is a
@@ -58,6 +61,7 @@ A start: write config.toml, then run "extdisco check", "extdisco serve" and, fro
 
 // environment is what a subcommand works with besides its own flags.
 type environment struct {
+	program    Program
 	configFile string
 	logLevel   string
 	logFormat  string
@@ -69,13 +73,13 @@ type environment struct {
 // parserExit is how kong's own exits (--help) leave the parser.
 type parserExit int
 
-// run runs the command and returns its exit status.
-func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
+// Run runs the command that args names and returns its exit status.
+func (p Program) Run(args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
 	defer func() {
-		if p := recover(); p != nil {
-			exit, ok := p.(parserExit)
+		if thrown := recover(); thrown != nil {
+			exit, ok := thrown.(parserExit)
 			if !ok {
-				panic(p)
+				panic(thrown)
 			}
 			status = int(exit)
 		}
@@ -90,7 +94,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) 
 		return statusUsage
 	}
 	env := &environment{
-		configFile: cli.Config, logLevel: cli.LogLevel, logFormat: cli.LogFormat,
+		program: p, configFile: cli.Config, logLevel: cli.LogLevel, logFormat: cli.LogFormat,
 		stdin: stdin, stdout: stdout, stderr: stderr,
 	}
 	return exitStatus(stderr, ctx.Run(env))
@@ -121,23 +125,29 @@ func exitStatus(stderr io.Writer, err error) int {
 	return statusFailed
 }
 
-// logger returns the logger that the configuration and the command line ask for,
-// and its level, which may be changed.
-func (e *environment) logger(cfg logConfig) (*slog.Logger, *slog.LevelVar) {
-	level := new(slog.LevelVar)
-	level.Set(e.level(cfg))
-	options := &slog.HandlerOptions{Level: level}
-	if e.logFormat == "json" || e.logFormat == "" && cfg.format == "json" {
-		return slog.New(slog.NewJSONHandler(e.stderr, options)), level
+// loadConfig reads the configuration that the command line names.
+func (e *environment) loadConfig(now time.Time) (*config.Config, error) {
+	file, err := config.Find(e.configFile, []string{"config.toml", e.program.SystemConfig})
+	if err != nil {
+		return nil, err
 	}
-	return slog.New(slog.NewTextHandler(e.stderr, options)), level
+	return config.Load(file, now)
 }
 
-// level returns the level of the command line, else of the configuration.
-func (e *environment) level(cfg logConfig) slog.Level {
-	level := cfg.level
+// logger returns the logger that the configuration and the command line ask for, and its
+// level if it is the configuration's.
+func (e *environment) logger(cfg config.Log) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(cfg.Level)
+	options := &slog.HandlerOptions{Level: level}
+	follows := level
 	if e.logLevel != "" {
-		_ = level.UnmarshalText([]byte(e.logLevel)) // the grammar lets known levels through only
+		var fixed slog.Level
+		_ = fixed.UnmarshalText([]byte(e.logLevel)) // the grammar lets known levels through only
+		options.Level, follows = fixed, nil
 	}
-	return level
+	if e.logFormat == "json" || e.logFormat == "" && cfg.Format == "json" {
+		return slog.New(slog.NewJSONHandler(e.stderr, options)), follows
+	}
+	return slog.New(slog.NewTextHandler(e.stderr, options)), follows
 }

@@ -1,16 +1,12 @@
-package main
+package command
 
 import (
-	_ "embed"
 	"io"
 
 	"github.com/alecthomas/kong"
 
 	"extdisco/internal/manual"
 )
-
-//go:embed config.toml.example
-var configExample string
 
 type completionCommand struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"Shell to complete commands and flags in."`
@@ -40,7 +36,7 @@ type manCommand struct {
 
 // Run prints a manual page in mdoc(7).
 func (c manCommand) Run(env *environment, parser *kong.Kong) error {
-	page, err := manual.ConfigPage(configExample)
+	page, err := manual.ConfigPage(env.program.ConfigExample)
 	if c.Page == "extdisco.1" {
 		page, err = manual.GrammarOf(parser.Model).CommandPage()
 	}

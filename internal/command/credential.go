@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"extdisco/internal/source"
 	"extdisco/turncred"
 	"extdisco/xep0215"
 )
@@ -36,15 +37,13 @@ func (c credentialCommand) Run(env *environment) error {
 		return err
 	}
 	printed := false
-	for _, s := range cfg.iceServers {
-		turn := xep0215.Select(s.services, xep0215.Request{Credentials: []xep0215.Filter{{}}})
+	for _, s := range cfg.ICEServers {
+		turn := xep0215.Select(s.Services, xep0215.Request{Credentials: []xep0215.Filter{{}}})
 		if len(turn) == 0 {
 			continue
 		}
-		var credential turncred.Credential
-		if s.sharedSecret.IsEmpty() {
-			turncred.NewStatic(s.username, s.password).Issue(&credential, nil, now)
-		} else if err := turncred.NewSharedSecret(s.sharedSecret, s.pseudonymKey, s.ttl).IssueTo(&credential, c.User, now, c.TTL); err != nil {
+		credential, err := source.IssueTo(s, c.User, now, c.TTL)
+		if err != nil {
 			return err
 		}
 		if printed {
@@ -56,7 +55,7 @@ func (c credentialCommand) Run(env *environment) error {
 		}
 	}
 	if !printed {
-		return fmt.Errorf("%s names no TURN server with credentials of its own: there is nothing to make one for (extdisco check --fetch shows those of providers)", cfg.file)
+		return fmt.Errorf("%s names no TURN server with credentials of its own: there is nothing to make one for (extdisco check --fetch shows those of providers)", cfg.File)
 	}
 	return nil
 }

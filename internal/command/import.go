@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"unicode/utf8"
+
+	"extdisco/internal/migrate"
 )
 
 type importCommand struct {
@@ -29,9 +31,6 @@ Examples:
   echo '[{urls: "turn:turn.example.org", username: "u", credential: "p"}]' | extdisco import - --inline`
 }
 
-// maxImport bounds what is read, in bytes.
-const maxImport = 1 << 20
-
 // Run prints the servers of a file as configuration.
 func (c importCommand) Run(env *environment) error {
 	name := c.File
@@ -42,29 +41,26 @@ func (c importCommand) Run(env *environment) error {
 	if err != nil {
 		return fmt.Errorf("cannot import %s: %w", name, err)
 	}
-	list, err := importServers(text)
+	list, err := migrate.Read(text)
 	if err != nil {
 		return fmt.Errorf("cannot import %s: %w", name, err)
 	}
-	if len(list.servers) == 0 {
-		return fmt.Errorf("%s has no STUN or TURN server that can be used%s\n%s", name, list.reasons(), importLooksFor)
+	if len(list.Servers) == 0 {
+		return fmt.Errorf("%s has no STUN or TURN server that can be used%s\n%s", name, strings.Join(append([]string{""}, list.Notes...), "\n"), migrate.LooksFor)
 	}
-	if _, err := io.WriteString(env.stdout, list.toml(c.Inline)); err != nil {
+	if _, err := io.WriteString(env.stdout, list.TOML(c.Inline)); err != nil {
 		return err
 	}
-	if len(list.notes) > 0 {
+	if len(list.Notes) > 0 {
 		fmt.Fprintln(env.stderr, "extdisco: some of it was left out, changed, or needs a look; the comments at the top of the output say what and why")
 	}
-	for _, s := range list.servers {
-		if warning := s.warning(); warning != "" {
-			fmt.Fprintf(env.stderr, "extdisco: warning: %s: %s\n", s.uris[0], warning)
+	for _, s := range list.Servers {
+		if warning := s.Warning(); warning != "" {
+			fmt.Fprintf(env.stderr, "extdisco: warning: %s: %s\n", s.URIs[0], warning)
 		}
 	}
 	return nil
 }
-
-const importLooksFor = "looked for: objects with urls (or url) and, for TURN, username and credential, as in {iceServers: [{urls: \"stun:stun.example.org\"}]}\n" +
-	"looked for: external_services = { … } or turn_external_host = \"…\" of Prosody, with that name in the text"
 
 func (c importCommand) read(stdin io.Reader) (string, error) {
 	r := stdin
@@ -76,36 +72,15 @@ func (c importCommand) read(stdin io.Reader) (string, error) {
 		defer f.Close()
 		r = f
 	}
-	content, err := io.ReadAll(io.LimitReader(r, maxImport+1))
+	content, err := io.ReadAll(io.LimitReader(r, migrate.MaxSize+1))
 	switch text := string(content); {
 	case err != nil:
 		return "", err
-	case len(text) > maxImport:
+	case len(text) > migrate.MaxSize:
 		return "", errors.New("it is larger than 1 MiB; cut out the part with the servers")
 	case !utf8.ValidString(text):
 		return "", errors.New("it is not text in UTF-8; save it in that encoding")
 	default:
 		return text, nil
 	}
-}
-
-// importServers finds the servers in a text.
-func importServers(text string) (*importList, error) {
-	list := newImportList()
-	if prosodyOption.MatchString(text) {
-		found, err := importProsody(text, list)
-		if err != nil || found {
-			return list, err
-		}
-	}
-	return list, importJavaScript(text, list)
-}
-
-// reasons returns the notes as the end of an error.
-func (l *importList) reasons() string {
-	var b strings.Builder
-	for _, n := range l.notes {
-		b.WriteString("\n" + n)
-	}
-	return b.String()
 }

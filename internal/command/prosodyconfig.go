@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"extdisco/internal/config"
 )
 
 type prosodyConfigCommand struct {
@@ -89,19 +91,19 @@ Component {{quote .JID}}
 `
 
 // printProsodyConfig prints the blocks.
-func printProsodyConfig(w io.Writer, cfg *config, jitsi bool) error {
-	host, port, err := net.SplitHostPort(cfg.component.server)
+func printProsodyConfig(w io.Writer, cfg *config.Config, jitsi bool) error {
+	host, port, err := net.SplitHostPort(cfg.Component.Server)
 	if err != nil {
-		return fmt.Errorf("%s: component.server: %w", cfg.file, err)
+		return fmt.Errorf("%s: component.server: %w", cfg.File, err)
 	}
 	blocks := prosodyBlocks{
-		File: cfg.file, JID: cfg.component.jid, Secret: cfg.component.secret.Reveal(), Hosts: cfg.component.hosts, Jitsi: jitsi,
+		File: cfg.File, JID: cfg.Component.JID, Secret: cfg.Component.Secret.Reveal(), Hosts: cfg.Component.Hosts, Jitsi: jitsi,
 	}
-	if _, usual, _ := net.SplitHostPort(defaultServer); port != usual {
+	if _, usual, _ := net.SplitHostPort(config.DefaultServer); port != usual {
 		blocks.Port = port
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		blocks.Elsewhere = cfg.component.server
+		blocks.Elsewhere = cfg.Component.Server
 		blocks.Port = port // some images of Prosody have no port for components at all
 	}
 	prosody := template.Must(template.New("").Funcs(template.FuncMap{"quote": quoteLua}).Parse(prosodyText))

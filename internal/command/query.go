@@ -1,8 +1,8 @@
-package main
+package command
 
 import (
-	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -11,9 +11,12 @@ import (
 	"time"
 
 	"mellium.im/xmpp/jid"
-	"mellium.im/xmpp/stanza"
 
+	"extdisco/internal/probe"
+	"extdisco/internal/query"
+	"extdisco/internal/report"
 	"extdisco/internal/secret"
+	"extdisco/internal/source"
 	"extdisco/xep0215"
 )
 
@@ -47,21 +50,13 @@ Examples:
   extdisco query meet.example.org --to turn.meet.example.org --rtc`
 }
 
-// answer is what an entity said to a request in one namespace.
-type answer struct {
-	namespace string
-	services  []xep0215.Service
-	err       error
-	took      time.Duration
-}
-
 // Run asks and prints the answers. It fails when neither request got services.
 func (q queryCommand) Run(env *environment) error {
 	login, err := q.login(env.stdin)
 	if err != nil {
 		return err
 	}
-	to := login.account.Domain()
+	to := login.Account.Domain()
 	if q.To != "" {
 		if to, err = jid.Parse(q.To); err != nil {
 			return usageError{fmt.Sprintf("--to: %q is not an address: %v", q.To, err)}
@@ -69,76 +64,33 @@ func (q queryCommand) Run(env *environment) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), q.Timeout)
 	defer cancel()
-	client, err := login.connect(ctx)
+	client, err := login.Connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer client.close()
+	defer client.Close()
 
-	answers := []answer{client.ask(ctx, to, xep0215.NS), client.ask(ctx, to, xep0215.NS1)}
-	if q.Probe && failure(to, answers) == nil {
-		return q.probe(env, to.String(), answers)
+	answers := []query.Answer{client.Ask(ctx, to, xep0215.NS), client.Ask(ctx, to, xep0215.NS1)}
+	if q.Probe && query.Failure(to, answers) == nil {
+		return q.probe(env, to.String(), answers, login.RootCAs)
 	}
 	switch {
 	case q.JSON:
-		err = printAnswersJSON(env.stdout, to.String(), answers, nil)
+		err = report.AnswersJSON(env.stdout, to.String(), answers, nil)
 	case q.RTC:
-		err = printRTC(env.stdout, answers)
+		err = report.RTC(env.stdout, answers)
 	default:
-		err = printAnswers(env.stdout, to.String(), answers, time.Now())
+		err = report.Answers(env.stdout, to.String(), answers, time.Now())
 	}
 	if err != nil {
 		return err
 	}
-	return failure(to, answers)
-}
-
-// failure returns the error that the command ends with when no request was
-// answered with services.
-func failure(to jid.JID, answers []answer) error {
-	for _, a := range answers {
-		if a.err == nil && len(a.services) > 0 {
-			return nil
-		}
-	}
-	if err := answers[0].err; err != nil {
-		return fmt.Errorf("%s gave no services: %s", to, explain(err))
-	}
-	return fmt.Errorf("%s answered with an empty list", to)
-}
-
-// explain says what an error means and what to change.
-func explain(err error) string {
-	var e stanza.Error
-	if !errors.As(err, &e) {
-		if errors.Is(err, context.DeadlineExceeded) {
-			return "no answer in time; see the logs of the XMPP server and of extdisco, or wait longer with --timeout"
-		}
-		return err.Error()
-	}
-	said := cmp.Or(string(e.Condition), "an error without a condition")
-	// Prosody does not say in which language its texts are.
-	if text := cmp.Or(e.Text["en"], e.Text[""]); text != "" {
-		said += " (" + text + ")"
-	}
-	switch e.Condition {
-	case stanza.ServiceUnavailable, stanza.FeatureNotImplemented:
-		return said + ": the server does not know the request; check that it delegates urn:xmpp:extdisco:2 to the component, and that extdisco is connected"
-	case stanza.Forbidden:
-		return said + ": this requester is not served; add its domain to access.allow"
-	case stanza.RemoteServerTimeout:
-		return said + ": the component is not connected, or has nothing to offer; see the log of extdisco"
-	case stanza.RemoteServerNotFound:
-		return said + ": the server does not know this address; check the component's name in its configuration"
-	case stanza.ResourceConstraint:
-		return said + ": over the limit in [limits]"
-	}
-	return said
+	return query.Failure(to, answers)
 }
 
 // login reads the flags that say who logs in where.
-func (q queryCommand) login(stdin io.Reader) (*xmppLogin, error) {
-	l := &xmppLogin{address: q.Address, tls: q.TLS, insecure: q.Insecure, caFile: q.CAFile}
+func (q queryCommand) login(stdin io.Reader) (*query.Login, error) {
+	l := &query.Login{Address: q.Address, TLS: q.TLS, Insecure: q.Insecure}
 	if q.TLS == "none" && !q.Insecure {
 		return nil, usageError{"--tls none sends everything in the clear; add --insecure if this is a lab"}
 	}
@@ -158,12 +110,15 @@ func (q queryCommand) login(stdin io.Reader) (*xmppLogin, error) {
 			return nil, usageError{fmt.Sprintf("--jid is at %s; name that domain, and what to ask with --to %s", account.Domain(), domain)}
 		}
 	}
-	l.account = account
+	l.Account = account
 	if (q.JID == "") != (q.PasswordFile == "") {
 		return nil, usageError{"--jid and --password-file go together"}
 	}
+	if l.RootCAs, err = rootCAs(q.CAFile); err != nil {
+		return nil, err
+	}
 	if q.PasswordFile != "" {
-		l.password, err = readPassword(q.PasswordFile, stdin)
+		l.Password, err = readPassword(q.PasswordFile, stdin)
 	}
 	return l, err
 }
@@ -184,4 +139,28 @@ func readPassword(file string, stdin io.Reader) (secret.Secret, error) {
 		return secret.Secret{}, errors.New("the password is empty")
 	}
 	return secret.New(password), nil
+}
+
+// probe tries what the first answer with services names.
+func (q queryCommand) probe(env *environment, to string, answers []query.Answer, authorities *x509.CertPool) error {
+	var targets []report.Tried
+	for _, a := range answers {
+		for _, s := range a.Services {
+			if server, ok := source.ProbeServer(s); ok {
+				targets = append(targets, report.Tried{Where: a.Namespace, Result: probe.Result{Server: server}})
+			}
+		}
+		if len(targets) > 0 {
+			break
+		}
+	}
+	results := report.TryAll(env.stderr, targets, probe.Options{Depth: probe.Echo, Timeout: q.Timeout, RootCAs: authorities})
+	var err error
+	if q.JSON {
+		err = report.AnswersJSON(env.stdout, to, answers, results)
+	} else if err = report.Answers(env.stdout, to, answers, time.Now()); err == nil {
+		fmt.Fprintln(env.stdout)
+		err = report.Probed(env.stdout, results, time.Now())
+	}
+	return errors.Join(err, report.ProbeFailure(results))
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -6,14 +6,11 @@ import (
 	"runtime/debug"
 )
 
-// version is set by the linker for a release: -ldflags "-X main.version=1.2.3".
-var version string
-
-// programVersion returns the version of this binary: the one that it was linked
-// with, else the one of the module, else the commit.
-func programVersion() string {
-	if version != "" {
-		return version
+// version returns the version of this binary: the one that it was linked with, else the
+// one of the module, else the commit.
+func (p Program) version() string {
+	if p.Version != "" {
+		return p.Version
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -34,6 +31,6 @@ type versionCommand struct{}
 
 // Run prints the version, and what it was built with.
 func (versionCommand) Run(env *environment) error {
-	_, err := fmt.Fprintf(env.stdout, "extdisco %s (%s %s/%s)\n", programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(env.stdout, "extdisco %s (%s %s/%s)\n", env.program.version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"bufio"
@@ -11,7 +11,7 @@ import (
 
 	"mellium.im/xmpp/jid"
 
-	"extdisco/internal/secret"
+	"extdisco/internal/source"
 	"extdisco/turncred"
 )
 
@@ -44,7 +44,7 @@ func (c whoisCommand) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	search := newWhois(cfg, pseudonym, env.stdout)
+	search := &whois{pseudonym: pseudonym, keys: source.AllPseudonyms(cfg), out: env.stdout}
 	for _, address := range c.JID {
 		search.try(address)
 	}
@@ -89,29 +89,6 @@ type whois struct {
 	found     bool
 	err       error // of writing
 	buf       []byte
-}
-
-// newWhois returns a search with every key that pseudonyms are made with.
-func newWhois(cfg *config, pseudonym string, out io.Writer) *whois {
-	w := &whois{pseudonym: pseudonym, keys: []*turncred.Pseudonyms{linkPseudonyms(cfg)}, out: out}
-	seen := map[string]bool{}
-	add := func(key secret.Secret) {
-		if !seen[key.Reveal()] {
-			seen[key.Reveal()] = true
-			w.keys = append(w.keys, turncred.NewPseudonyms(key))
-		}
-	}
-	for _, s := range cfg.iceServers {
-		switch {
-		case s.provider != nil:
-			add(s.provider.pseudonymKey())
-		case !s.pseudonymKey.IsEmpty():
-			add(s.pseudonymKey)
-		case !s.sharedSecret.IsEmpty():
-			add(turncred.DerivePseudonymKey(s.sharedSecret))
-		}
-	}
-	return w
 }
 
 // try tries an address as it stands, and as the bare JID that servers make of it.

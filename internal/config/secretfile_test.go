@@ -1,11 +1,12 @@
 package config
 
 import (
-	"extdisco/internal/testkit"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"extdisco/internal/testkit"
 )
 
 // TestSecretsFromSystemd reads secrets that LoadCredential= of a folder has

@@ -431,14 +431,34 @@ func readCAFile(t *table) *x509.CertPool {
 		t.fault("ca_file", "%v", err)
 		return nil
 	}
+	pool, ok := addRootCAs(pem)
+	if !ok {
+		t.fault("ca_file", "%s holds no certificate; write one into it in PEM form (-----BEGIN CERTIFICATE-----)", file)
+	}
+	return pool
+}
+
+// ReadRootCAs returns the authorities of the system and those in a PEM file.
+func ReadRootCAs(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool, ok := addRootCAs(pem)
+	if !ok {
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
+	}
+	return pool, nil
+}
+
+// addRootCAs adds the authorities in pem to those of the system, and reports whether
+// there are any.
+func addRootCAs(pem []byte) (*x509.CertPool, bool) {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	if !pool.AppendCertsFromPEM(pem) {
-		t.fault("ca_file", "%s holds no certificate; write one into it in PEM form (-----BEGIN CERTIFICATE-----)", file)
-	}
-	return pool
+	return pool, pool.AppendCertsFromPEM(pem)
 }
 
 // askAll makes every key known, where the kind of table is not.

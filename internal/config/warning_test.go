@@ -1,12 +1,13 @@
 package config
 
 import (
-	"extdisco/internal/testkit"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"extdisco/internal/testkit"
 )
 
 func TestConfigWarnings(t *testing.T) {

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"crypto/rand"
@@ -28,16 +28,17 @@ const maxFeed = 64
 // [component.Handler].
 type feedHandler struct {
 	handler *xep0215.Handler
-	daemon  *daemon
+	offers  *offers
+	gate    *gate
 }
 
-func newFeedHandler(d *daemon) feedHandler {
-	return feedHandler{xep0215.NewAuditedHandler(feedOffer{d}, d.audit("feed")), d}
+func newFeedHandler(offers *offers, gate *gate, audits audits) feedHandler {
+	return feedHandler{xep0215.NewAuditedHandler(feedOffer{offers}, audits.of("feed")), offers, gate}
 }
 
 // Prepare implements [component.Preparer].
 func (h feedHandler) Prepare(r *component.Request) <-chan struct{} {
-	return h.daemon.prepare(r.Requester, r.Now)
+	return h.offers.prepare(r.Requester, r.Now)
 }
 
 // AppendReply implements [component.Handler].
@@ -46,8 +47,8 @@ func (h feedHandler) AppendReply(dst []byte, r *component.Request) ([]byte, erro
 	if err != nil {
 		return dst, err
 	}
-	if d := h.daemon; d.offer.Load().limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
-		d.limited(limit.Total, r.Requester)
+	if h.offers.now().limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
+		h.gate.limited(limit.Total, r.Requester)
 		return dst, errTooMany
 	}
 	reply := append(dst, "<feed xmlns='"+nsFeed+"'>"...)
@@ -85,12 +86,12 @@ func parseFeedRequest(r xml.TokenReader) (int, error) {
 // a bare JID has no slash, no user can have its pseudonym.
 func anonymousAt(host []byte) []byte { return []byte(string(host) + "/" + rand.Text()) }
 
-// feedOffer is what a [daemon] offers to the host of an anonymous requester:
+// feedOffer is what is offered to the host of an anonymous requester:
 // providers that fetch for each requester fetch once for the host.
-type feedOffer struct{ daemon *daemon }
+type feedOffer struct{ offers *offers }
 
 // Groups implements [xep0215.Offer].
 func (o feedOffer) Groups(requester []byte, now time.Time) []*xep0215.Group {
 	host, _, _ := strings.Cut(string(requester), "/")
-	return o.daemon.Groups([]byte(host), now)
+	return o.offers.Groups([]byte(host), now)
 }

@@ -1,69 +1,60 @@
-package main
+package daemon
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
+	"extdisco/internal/config"
 	"extdisco/internal/probe"
 	"extdisco/internal/secret"
+	"extdisco/internal/source"
 	"extdisco/xep0215"
 )
 
-// shownGroups is what of the configured servers is given out at present: all, or
-// all but those that are down.
-type shownGroups struct {
-	bySource []*xep0215.Group // nil where a source is a provider
-	fixed    []*xep0215.Group // the same, when no source is a provider
-}
+// health is the continuous checks of the configured servers. What providers give is
+// the vendors' to watch.
+type health struct{ monitor *probe.Monitor }
 
-// show puts in force what is given out without the hidden services.
-func (o *offer) show(hidden map[xep0215.Key]bool) {
-	shown := &shownGroups{bySource: make([]*xep0215.Group, len(o.sources))}
-	hasProvider := false
-	for i, s := range o.sources {
-		switch {
-		case s.provider != nil:
-			hasProvider = true
-		case len(hidden) == 0:
-			shown.bySource[i] = s.group
-		default:
-			shown.bySource[i] = s.group.Hide(func(k xep0215.Key) bool { return hidden[k] })
-		}
-	}
-	if !hasProvider {
-		shown.fixed = shown.bySource
-	}
-	o.shown.Store(shown)
-}
-
-// newMonitor returns the monitor of the configured servers. What providers give is
-// the vendors' to watch. Of servers that previous had too, what it knew is kept; its
-// own monitor ends, so that no server is tried by both at once.
-func (o *offer) newMonitor(cfg *config, previous *offer, log *slog.Logger) *probe.Monitor {
+// startHealth starts the checks. hide is told which services to leave out of lists, if
+// that is asked for. Of servers that previous checked too, what it knew is kept; its own
+// checks end, so that no server is tried by both at once.
+func startHealth(cfg *config.Config, previous *offer, log *slog.Logger, hide func(map[xep0215.Key]bool)) *health {
 	var known *probe.Monitor
-	if previous != nil && previous.monitor != nil {
-		known = previous.monitor
+	if previous != nil && previous.health != nil {
+		known = previous.health.monitor
 		known.Close()
 	}
-	return probe.NewMonitor(probe.MonitorConfig{
-		Interval: cfg.probe.interval, AllocateInterval: cfg.probe.allocateInterval,
-		Options: probe.Options{Timeout: cfg.probe.timeout, RootCAs: cfg.probe.rootCAs},
-		Changed: func(changed probe.Health, all []probe.Health) {
-			logHealth(log, changed)
-			o.hideUnhealthy(cfg.probe, all)
+	changed := func(all []probe.Health) {
+		if cfg.Probe.HideUnhealthy {
+			hide(unhealthy(all))
+		}
+	}
+	h := &health{probe.NewMonitor(probe.MonitorConfig{
+		Interval: cfg.Probe.Interval, AllocateInterval: cfg.Probe.AllocateInterval,
+		Options: probe.Options{Timeout: cfg.Probe.Timeout, RootCAs: cfg.Probe.RootCAs},
+		Changed: func(one probe.Health, all []probe.Health) {
+			logHealth(log, one)
+			changed(all)
 		},
-	}, monitorTargets(cfg), known)
+	}, monitorTargets(cfg), known)}
+	changed(h.monitor.Snapshot())
+	h.monitor.Start()
+	return h
 }
 
-// hideUnhealthy hides the servers that are down, if that is asked for. Should all be
-// down, all are offered: then it is more likely us than all of them. The same goes for
-// all that relay, since a list without any would cost the calls that need one.
-func (o *offer) hideUnhealthy(cfg probeConfig, all []probe.Health) {
-	if !cfg.hideUnhealthy {
-		return
+// snapshot returns what the checks know; nothing without checks.
+func (h *health) snapshot() []probe.Health {
+	if h == nil {
+		return nil
 	}
+	return h.monitor.Snapshot()
+}
+
+// unhealthy returns the servers to hide: those that are down. Should all be down, none
+// is hidden: then it is more likely us than all of them. The same goes for all that
+// relay, since a list without any would cost the calls that need one.
+func unhealthy(all []probe.Health) map[xep0215.Key]bool {
 	relays := func(h probe.Health) bool { return xep0215.NeedsCredentials(h.Server.Type) }
 	someWork := map[bool]bool{} // of those that relay, and of the others
 	for _, h := range all {
@@ -77,7 +68,7 @@ func (o *offer) hideUnhealthy(cfg probeConfig, all []probe.Health) {
 			hidden[keyOf(h.Server)] = true
 		}
 	}
-	o.show(hidden)
+	return hidden
 }
 
 func keyOf(s probe.Server) xep0215.Key {
@@ -86,18 +77,18 @@ func keyOf(s probe.Server) xep0215.Key {
 
 // monitorTargets returns the servers that are configured, each with how to get a
 // credential for it.
-func monitorTargets(cfg *config) []probe.Target {
+func monitorTargets(cfg *config.Config) []probe.Target {
 	var targets []probe.Target
-	for i, s := range cfg.iceServers {
-		for _, service := range s.services {
-			server, ok := probeServer(service)
+	for _, s := range cfg.ICEServers {
+		for _, service := range s.Services {
+			server, ok := source.ProbeServer(service)
 			if !ok {
 				continue
 			}
-			t := probe.Target{ID: server.URI(), Where: fmt.Sprintf("ice_server[%d]", i), Server: server}
+			t := probe.Target{ID: server.URI(), Where: s.Key, Server: server}
 			if xep0215.NeedsCredentials(service.Type) {
 				t.Credential = func(now time.Time) (username string, password secret.Secret, err error) {
-					c, err := probeCredential(s, now)
+					c, err := source.IssueTo(s, source.ProbeUser, now, s.TTL)
 					return string(c.Username), secret.New(string(c.Password)), err
 				}
 			}

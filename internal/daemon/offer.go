@@ -1,156 +1,203 @@
-package main
+package daemon
 
 import (
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"mellium.im/xmpp/stanza"
-
 	"extdisco/component"
+	"extdisco/internal/config"
 	"extdisco/internal/limit"
-	"extdisco/internal/probe"
+	"extdisco/internal/source"
 	"extdisco/turncred"
 	"extdisco/xep0215"
 )
 
-// offer is what a configuration says to whom: what is offered, who is served
-// and how often. A reload puts another offer in its place.
+// offer is what a configuration offers to whom: who is served, how often, and with
+// what. A reload puts another offer in its place.
 type offer struct {
+	cfg     *config.Config
 	access  *component.Access
-	limits  limitsConfig
 	limiter *limit.Limiter
-	sources []source
-	shown   atomic.Pointer[shownGroups]
-	monitor *probe.Monitor // nil without [probe]
+	sources []source.Source // one for each [[ice_server]], in order
+	own     []*source.Own   // those of them that can hide services
+	health  *health         // nil without [probe]
 
-	cfg        *config
-	pseudonyms *turncred.Pseudonyms // for audit lines of credentials that have none
+	fixed      atomic.Pointer[[]*xep0215.Group] // all groups, when every source is one of own
+	pseudonyms *turncred.Pseudonyms             // for audit lines of credentials that have none
 }
 
-// source is an [[ice_server]]: the group of all its services, or a provider.
-type source struct {
-	group    *xep0215.Group
-	provider *provider
-}
-
-// newOffer returns the offer of a configuration. What previous has counted goes
-// on counting where the limits are the same, and its providers stay where they
-// are the same; previous may be nil.
-func newOffer(cfg *config, previous *offer, log *slog.Logger, now time.Time) *offer {
-	o := &offer{access: component.NewAccess(cfg.allow), limits: cfg.limits, cfg: cfg, pseudonyms: linkPseudonyms(cfg)}
-	if previous != nil && previous.limits == cfg.limits {
+// newOffer returns the offer of a configuration. What previous has counted goes on
+// counting where the limits are the same, and its providers go on where they are the
+// same; previous may be nil.
+func newOffer(cfg *config.Config, previous *offer, log *slog.Logger, now time.Time) *offer {
+	o := &offer{cfg: cfg, access: component.NewAccess(cfg.Access.Allow), pseudonyms: source.LinkPseudonyms(cfg)}
+	if previous != nil && previous.cfg.Limits == cfg.Limits {
 		o.limiter = previous.limiter
 	} else {
-		o.limiter = limit.New(limit.Rates{Key: cfg.limits.perJID, Group: cfg.limits.perDomain, Total: cfg.limits.total}, now)
+		o.limiter = limit.New(limit.Rates{Key: cfg.Limits.PerJID, Group: cfg.Limits.PerDomain, Total: cfg.Limits.Total}, now)
 	}
-	for _, s := range cfg.iceServers {
-		if s.provider == nil {
-			o.sources = append(o.sources, source{group: xep0215.NewGroup(newIssuer(s), s.services...)})
+	for _, s := range cfg.ICEServers {
+		if s.Provider != nil {
+			o.sources = append(o.sources, previous.provider(s.Provider, log, now))
 			continue
 		}
-		p := previous.provider(s.provider)
-		if p == nil || !p.hasAnything() { // a reload is also a wish to try again
-			p = startProvider(s.provider, log, now)
-		}
-		o.sources = append(o.sources, source{provider: p})
+		own := source.NewOwn(s)
+		o.sources, o.own = append(o.sources, own), append(o.own, own)
 	}
-	o.show(nil)
-	if cfg.probe.on {
-		o.monitor = o.newMonitor(cfg, previous, log)
-		o.hideUnhealthy(cfg.probe, o.monitor.Snapshot())
-		o.monitor.Start()
+	o.hide(nil)
+	if cfg.Probe.On {
+		o.health = startHealth(cfg, previous, log, o.hide)
 	}
 	return o
 }
 
-// provider returns the provider that runs with this configuration, or nil.
-func (o *offer) provider(cfg *providerConfig) *provider {
-	if o == nil {
-		return nil
-	}
-	for _, s := range o.sources {
-		if s.provider != nil && s.provider.cfg.fingerprint == cfg.fingerprint {
-			return s.provider
+// provider returns the source of a provider: the one that o has, if it may go on, or
+// a new one.
+func (o *offer) provider(cfg *config.Provider, log *slog.Logger, now time.Time) source.Provider {
+	if o != nil {
+		for _, s := range o.sources {
+			if p, ok := s.(source.Provider); ok && p.Adopt(cfg) {
+				return p
+			}
 		}
 	}
-	return nil
+	return source.StartProvider(cfg, log, now)
 }
 
-// groupsFor returns what is on offer for the requester at now.
-func (o *offer) groupsFor(requester []byte, now time.Time) []*xep0215.Group {
-	shown := o.shown.Load()
-	if shown.fixed != nil {
-		return shown.fixed
+// hide leaves services out of lists from now on.
+func (o *offer) hide(hidden map[xep0215.Key]bool) {
+	var fixed []*xep0215.Group
+	for _, own := range o.own {
+		own.Hide(hidden)
+		fixed = append(fixed, own.Groups(nil, time.Time{})...)
+	}
+	if len(o.own) == len(o.sources) {
+		o.fixed.Store(&fixed)
+	}
+}
+
+// Groups implements [xep0215.Offer].
+func (o *offer) Groups(requester []byte, now time.Time) []*xep0215.Group {
+	if fixed := o.fixed.Load(); fixed != nil {
+		return *fixed
 	}
 	groups := make([]*xep0215.Group, 0, len(o.sources))
-	for i, s := range o.sources {
-		if s.provider != nil {
-			groups = append(groups, s.provider.groups(requester, now)...)
-		} else {
-			groups = append(groups, shown.bySource[i])
-		}
+	for _, s := range o.sources {
+		groups = append(groups, s.Groups(requester, now)...)
 	}
 	return groups
 }
 
-// prepare returns the channels that are closed when the providers have had their
-// chance; none when groupsFor can be asked at once.
+// forTrial returns what is on offer with credentials that live for minutes where that
+// can be chosen.
+func (o *offer) forTrial(requester []byte, now time.Time) []*xep0215.Group {
+	var groups []*xep0215.Group
+	for _, s := range o.sources {
+		groups = append(groups, s.ForTrial().Groups(requester, now)...)
+	}
+	return groups
+}
+
+// prepare returns the channels that are closed once the sources have had their chance;
+// none when Groups can be asked at once.
 func (o *offer) prepare(requester []byte, now time.Time) []<-chan struct{} {
 	var open []<-chan struct{}
 	for _, s := range o.sources {
-		if s.provider == nil {
-			continue
-		}
-		if c := s.provider.prepare(requester, now); c != nil {
+		if c := s.Prepare(requester, now); c != nil {
 			open = append(open, c)
 		}
 	}
 	return open
 }
 
-// close ends the checks, and the providers that next does not use. When there is no next, they
-// take back what they gave if they are configured so.
+// hasSomething reports whether there is something to offer at now.
+func (o *offer) hasSomething(now time.Time) bool {
+	for _, s := range o.sources {
+		if s.Good(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// close ends the checks, and the sources that next does not use; all of them when
+// there is no next.
 func (o *offer) close(next *offer) {
-	if o.monitor != nil {
-		o.monitor.Close()
+	if o.health != nil {
+		o.health.monitor.Close()
 	}
 	for _, s := range o.sources {
-		if s.provider != nil && next.provider(s.provider.cfg) != s.provider {
-			s.provider.close(next == nil)
+		if !next.uses(s) {
+			s.Close(next == nil)
 		}
 	}
 }
 
-// newIssuer returns what makes the credentials of a server, or nil.
-func newIssuer(s iceServer) xep0215.Issuer {
-	switch {
-	case !s.sharedSecret.IsEmpty():
-		return issuer{turncred.NewSharedSecret(s.sharedSecret, s.pseudonymKey, s.ttl)}
-	case s.username != "":
-		return issuer{turncred.NewStatic(s.username, s.password)}
+func (o *offer) uses(wanted source.Source) bool {
+	if o == nil {
+		return false
 	}
-	return nil
-}
-
-// issuer makes an [xep0215.Issuer] of an issuer of package turncred, which knows
-// nothing of XEP-0215.
-type issuer struct {
-	credentials interface {
-		Issue(c *turncred.Credential, requester []byte, now time.Time)
+	for _, s := range o.sources {
+		if s == wanted {
+			return true
+		}
 	}
+	return false
 }
 
-// Issue implements [xep0215.Issuer].
-func (i issuer) Issue(c *xep0215.Credential, requester []byte, now time.Time) error {
-	i.credentials.Issue((*turncred.Credential)(c), requester, now)
-	return nil
+// offers holds the offer in force.
+type offers struct {
+	current atomic.Pointer[offer]
+	waits   sync.WaitGroup // for several sources at once
 }
 
-// Made once, so that a refusal costs nothing.
-var (
-	errNotAllowed error = stanza.Error{Type: stanza.Auth, Condition: stanza.Forbidden,
-		Text: map[string]string{"en": "this address is not served here"}}
-	errTooMany error = stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint,
-		Text: map[string]string{"en": "too many requests; ask again later"}}
-)
+func newOffers(first *offer) *offers {
+	o := new(offers)
+	o.current.Store(first)
+	return o
+}
+
+// now returns the offer in force.
+func (o *offers) now() *offer { return o.current.Load() }
+
+// replace puts another offer in force. Requests that are being answered are answered
+// from the one before.
+func (o *offers) replace(make func(previous *offer) *offer) {
+	previous := o.now()
+	next := make(previous)
+	o.current.Store(next)
+	previous.close(next)
+}
+
+// Groups implements [xep0215.Offer].
+func (o *offers) Groups(requester []byte, now time.Time) []*xep0215.Group {
+	return o.now().Groups(requester, now)
+}
+
+// prepare returns a channel that is closed when the requester can be answered, or nil
+// when it can be now.
+func (o *offers) prepare(requester []byte, now time.Time) <-chan struct{} {
+	open := o.now().prepare(requester, now)
+	switch len(open) {
+	case 0:
+		return nil
+	case 1:
+		return open[0]
+	}
+	all := make(chan struct{})
+	o.waits.Go(func() { // ends soon: the sources have time-outs
+		for _, c := range open {
+			<-c
+		}
+		close(all)
+	})
+	return all
+}
+
+// close ends what the offer keeps running. The link must be closed before.
+func (o *offers) close() {
+	o.now().close(nil)
+	o.waits.Wait()
+}

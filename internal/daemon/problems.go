@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -52,20 +52,6 @@ type problemHandler struct {
 	slog.Handler
 	problems *problemLog
 	attrs    []slog.Attr // of the logger
-}
-
-// keepProblems returns a logger that keeps the problems that it logs, for
-// [problemsOf].
-func keepProblems(log *slog.Logger) *slog.Logger {
-	return slog.New(problemHandler{Handler: log.Handler(), problems: new(problemLog)})
-}
-
-// problemsOf returns what [keepProblems] keeps; without it, nothing.
-func problemsOf(log *slog.Logger) *problemLog {
-	if h, ok := log.Handler().(problemHandler); ok {
-		return h.problems
-	}
-	return new(problemLog)
 }
 
 // WithAttrs implements [slog.Handler].

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"log/slog"
@@ -17,6 +17,7 @@ import (
 // server that is away must not make systemd give us up. How the link fares is in
 // the status line.
 type serviceManager struct {
+	server   string // the address of the XMPP server
 	notifier *notify.Notifier
 	log      *slog.Logger
 	failed   sync.Once
@@ -24,8 +25,8 @@ type serviceManager struct {
 
 // openServiceManager connects to the service manager that the environment names,
 // if it names one.
-func openServiceManager(log *slog.Logger) *serviceManager {
-	m := &serviceManager{log: log}
+func openServiceManager(log *slog.Logger, server string) *serviceManager {
+	m := &serviceManager{log: log, server: server}
 	notifier, err := notify.Open(os.Getenv)
 	m.check(err)
 	m.notifier = notifier
@@ -56,42 +57,21 @@ func (m *serviceManager) ticker() *time.Ticker {
 
 // alive gives a sign of life, unless the link hangs: then the service manager
 // starts us again.
-func (m *serviceManager) alive(l *link, now time.Time) {
-	if now.Sub(l.component.LastTurn()) <= component.LongestTurn {
+func (m *serviceManager) alive(lastTurn, now time.Time) {
+	if now.Sub(lastTurn) <= component.LongestTurn {
 		m.check(m.notifier.Alive())
 	}
 }
 
 func (m *serviceManager) close() { m.check(m.notifier.Close()) }
 
-// linkStatus is a [component.Observer] that keeps the status line besides.
-type linkStatus struct {
-	component.Observer
-	manager *serviceManager
-	server  string
-}
+// connected and notConnected keep the status line.
+func (m *serviceManager) connected() { m.status("connected to the XMPP server at " + m.server) }
 
-// LinkUp implements [component.Observer].
-func (s linkStatus) LinkUp(at time.Time) {
-	s.manager.status("connected to the XMPP server at " + s.server)
-	s.Observer.LinkUp(at)
-}
-
-// LinkDown implements [component.Observer].
-func (s linkStatus) LinkDown(at time.Time, why component.Fault) {
-	s.manager.status(notConnected(why))
-	s.Observer.LinkDown(at, why)
-}
-
-// AttemptFailed implements [component.Observer].
-func (s linkStatus) AttemptFailed(at time.Time, why component.Fault) {
-	s.manager.status(notConnected(why))
-	s.Observer.AttemptFailed(at, why)
-}
-
-func notConnected(why component.Fault) string {
+func (m *serviceManager) notConnected(why component.Fault) {
 	if why.Problem == "" {
-		return "leaving the XMPP server"
+		m.status("leaving the XMPP server")
+		return
 	}
-	return "not connected: " + why.Problem + "; " + why.Cure
+	m.status("not connected: " + why.Problem + "; " + why.Cure)
 }

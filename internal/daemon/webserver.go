@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"time"
 
+	"extdisco/internal/config"
 	"extdisco/internal/secret"
 	"extdisco/internal/web"
 )
@@ -15,11 +17,12 @@ import (
 // webServer is the HTTP server of a running daemon, if there is one. A reload may
 // start, move and end it. It belongs to one goroutine.
 type webServer struct {
-	daemon *daemon
-	log    *slog.Logger
-	tell   io.Writer // gets the token that was made, once
+	backend web.Backend
+	metrics http.Handler
+	log     *slog.Logger
+	notice  io.Writer // gets the token that was made, once
 
-	cfg    httpConfig
+	cfg    config.HTTP
 	token  secret.Secret // that was made, since none is configured
 	server *web.Server   // nil when nothing is served
 	stop   context.CancelFunc
@@ -27,11 +30,11 @@ type webServer struct {
 }
 
 // use makes the server serve what cfg says. With an error it serves as before.
-func (w *webServer) use(cfg httpConfig, now time.Time) error {
-	if w.cfg.equal(cfg) {
+func (w *webServer) use(cfg config.HTTP, now time.Time) error {
+	if w.cfg.Equal(cfg) {
 		return nil
 	}
-	if w.cfg.listen != cfg.listen {
+	if w.cfg.Listen != cfg.Listen {
 		if err := w.move(cfg, now); err != nil {
 			return err
 		}
@@ -44,23 +47,23 @@ func (w *webServer) use(cfg httpConfig, now time.Time) error {
 
 // move starts to listen on another address, or ends. The old port is closed
 // before: both may be the same port, on one address and on all.
-func (w *webServer) move(cfg httpConfig, now time.Time) error {
+func (w *webServer) move(cfg config.HTTP, now time.Time) error {
 	w.close()
 	err := w.start(cfg, now)
-	if err != nil && w.cfg.listen != "" {
+	if err != nil && w.cfg.Listen != "" {
 		if again := w.start(w.cfg, now); again != nil {
 			w.log.Error("the HTTP server is off until the next reload", "err", again.Error())
-			w.cfg = httpConfig{}
+			w.cfg = config.HTTP{}
 		}
 	}
 	return err
 }
 
-func (w *webServer) start(cfg httpConfig, now time.Time) error {
-	if cfg.listen == "" {
+func (w *webServer) start(cfg config.HTTP, now time.Time) error {
+	if cfg.Listen == "" {
 		return nil
 	}
-	server, err := web.Listen(cfg.listen, w.log)
+	server, err := web.Listen(cfg.Listen, w.log)
 	if err != nil {
 		return err
 	}
@@ -85,14 +88,14 @@ func (w *webServer) close() {
 	w.server = nil
 }
 
-func (w *webServer) site(cfg httpConfig, now time.Time) *web.Site {
-	token := cfg.token
+func (w *webServer) site(cfg config.HTTP, now time.Time) *web.Site {
+	token := cfg.Token
 	if token.IsEmpty() {
 		token = w.ownToken()
 	}
 	return web.New(web.Config{
-		Hosts: cfg.hosts, Token: token, Clients: cfg.clients,
-		Metrics: w.daemon.watch.metrics.Handler(w.log), Backend: webBackend{w.daemon}, Log: w.log,
+		Hosts: cfg.Hosts, Token: token, Clients: clients(cfg.Clients),
+		Metrics: w.metrics, Backend: w.backend, Log: w.log,
 	}, now)
 }
 
@@ -102,7 +105,15 @@ func (w *webServer) ownToken() secret.Secret {
 	if w.token.IsEmpty() {
 		token := rand.Text()
 		w.token = secret.New(token)
-		fmt.Fprintf(w.tell, "extdisco: the token of the status page until extdisco is started again (http.token_file sets a lasting one): %s\n", token)
+		fmt.Fprintf(w.notice, "extdisco: the token of the status page until extdisco is started again (http.token_file sets a lasting one): %s\n", token)
 	}
 	return w.token
+}
+
+func clients(configured []config.RESTClient) []web.Client {
+	var out []web.Client
+	for _, c := range configured {
+		out = append(out, web.Client{Name: c.Name, Key: c.Key})
+	}
+	return out
 }

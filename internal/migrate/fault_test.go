@@ -1,10 +1,11 @@
 package migrate
 
 import (
-	"extdisco/internal/testkit"
 	"strings"
 	"testing"
 	"time"
+
+	"extdisco/internal/testkit"
 )
 
 const noData = " is not plain data; only a text in quotes, a whole number, true, false and a table of them can be read, no variable, call or arithmetic: write the value itself"

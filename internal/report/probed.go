@@ -1,6 +1,9 @@
-package main
+// Package report prints what subcommands found out, for people as tables and for
+// programs as JSON.
+package report
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,25 +14,31 @@ import (
 	"extdisco/internal/probe"
 )
 
-// printProbed prints how each server fares: a line for each of its addresses, and
+// Tried is a server that was tried.
+type Tried struct {
+	Where  string // where it stands: "ice_server[0]", or the namespace of an answer
+	Result probe.Result
+}
+
+// Probed prints how each server fares: a line for each of its addresses, and
 // below what to change, and what else is worth knowing.
-func printProbed(w io.Writer, results []probed, now time.Time) error {
+func Probed(w io.Writer, results []Tried, now time.Time) error {
 	style := styleOf(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SERVER\tADDRESS\tRESULT")
 	var cures, notes remarks
 	for _, p := range results {
-		uri := p.result.Server.URI()
-		if f := p.result.Failure; f != nil {
+		uri := p.Result.Server.URI()
+		if f := p.Result.Failure; f != nil {
 			fmt.Fprintf(table, "%s\t-\t%s\n", uri, style.bad("FAILED   "+f.Error()))
 			cures.add(f.Cure(), uri)
 		}
-		for _, a := range p.result.Addresses {
+		for _, a := range p.Result.Addresses {
 			where := uri
-			if len(p.result.Addresses) > 1 {
+			if len(p.Result.Addresses) > 1 {
 				where += " at " + a.Address.Addr().String()
 			}
-			skipped := a.Failure != nil && a.Failure.Kind == probe.KindNoRoute && p.result.OK()
+			skipped := a.Failure != nil && a.Failure.Kind == probe.KindNoRoute && p.Result.OK()
 			fmt.Fprintf(table, "%s\t%s\t%s\n", uri, a.Address, resultLine(style, a, skipped, now))
 			switch {
 			case skipped:
@@ -87,7 +96,7 @@ func resultLine(style style, a probe.AddressResult, skipped bool, now time.Time)
 		if s.Step == probe.StepConnect {
 			continue // says nothing over UDP, and is part of the rest
 		}
-		parts = append(parts, fmt.Sprintf("%s %s", s.Step, milliseconds(s.Took)))
+		parts = append(parts, fmt.Sprintf("%s %s", s.Step, probe.FormatRoundTrip(s.Took)))
 	}
 	if c := a.Certificate; c != nil {
 		parts = append(parts, certificateLine(c, now))
@@ -102,13 +111,6 @@ func resultLine(style style, a probe.AddressResult, skipped bool, now time.Time)
 		line = "; before that " + line
 	}
 	return style.bad("FAILED   " + a.Failure.Error() + line)
-}
-
-func milliseconds(d time.Duration) string {
-	if d < time.Millisecond {
-		return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000)
-	}
-	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
 }
 
 func certificateLine(c *probe.Certificate, now time.Time) string {
@@ -155,11 +157,14 @@ type failureJSON struct {
 	Do   string `json:"do"`
 }
 
-func newProbedJSON(results []probed) []probedJSON {
+// ProbedJSON prints the same as JSON. Credentials are not in it.
+func ProbedJSON(w io.Writer, results []Tried) error { return JSON(w, newProbedJSON(results)) }
+
+func newProbedJSON(results []Tried) []probedJSON {
 	out := make([]probedJSON, 0, len(results))
 	for _, p := range results {
-		j := probedJSON{Where: p.key, URI: p.result.Server.URI(), OK: p.result.OK(), Failure: newFailureJSON(p.result.Failure)}
-		for _, a := range p.result.Addresses {
+		j := probedJSON{Where: p.Where, URI: p.Result.Server.URI(), OK: p.Result.OK(), Failure: newFailureJSON(p.Result.Failure)}
+		for _, a := range p.Result.Addresses {
 			j.Addresses = append(j.Addresses, newAddressJSON(a))
 		}
 		out = append(out, j)
@@ -186,4 +191,34 @@ func newFailureJSON(f *probe.Failure) *failureJSON {
 		return nil
 	}
 	return &failureJSON{string(f.Step), string(f.Kind), f.Code, f.Problem(), f.Cure()}
+}
+
+// TryAll tries the servers of targets and counts on w, if that is a terminal, how many
+// are done.
+func TryAll(w io.Writer, targets []Tried, options probe.Options) []Tried {
+	progress := newProgress(w, len(targets))
+	defer progress.done()
+	servers := make([]probe.Server, len(targets))
+	for i, t := range targets {
+		servers[i] = t.Result.Server
+	}
+	results := make([]Tried, len(targets))
+	for i, r := range probe.TryAll(context.Background(), servers, options, progress.step) {
+		results[i] = Tried{targets[i].Where, r}
+	}
+	return results
+}
+
+// ProbeFailure is the error that a command ends with when a server does not work.
+func ProbeFailure(results []Tried) error {
+	broken := 0
+	for _, t := range results {
+		if !t.Result.OK() {
+			broken++
+		}
+	}
+	if broken == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d servers do not work from here", broken, len(results))
 }

@@ -1,7 +1,6 @@
-package main
+package report
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,34 +10,36 @@ import (
 
 	"mellium.im/xmpp/stanza"
 
+	"extdisco/internal/query"
 	"extdisco/xep0215"
 )
 
-// printAnswers prints the answers as tables, each with what is wrong with it.
-func printAnswers(w io.Writer, to string, answers []answer, now time.Time) error {
+// Answers prints the answers as tables, each with what is wrong with it.
+func Answers(w io.Writer, to string, answers []query.Answer, now time.Time) error {
 	for i, a := range answers {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		took := a.took.Round(100 * time.Microsecond)
+		took := a.Took.Round(100 * time.Microsecond)
 		switch {
-		case errors.As(a.err, new(stanza.Error)):
-			fmt.Fprintf(w, "%s refused %s in %v: %s\n", to, a.namespace, took, explain(a.err))
-		case a.err != nil:
-			fmt.Fprintf(w, "%s did not answer %s: %s\n", to, a.namespace, explain(a.err))
-		case len(a.services) == 0:
-			fmt.Fprintf(w, "%s answered %s with an empty list in %v\n", to, a.namespace, took)
+		case errors.As(a.Err, new(stanza.Error)):
+			fmt.Fprintf(w, "%s refused %s in %v: %s\n", to, a.Namespace, took, query.Explain(a.Err))
+		case a.Err != nil:
+			fmt.Fprintf(w, "%s did not answer %s: %s\n", to, a.Namespace, query.Explain(a.Err))
+		case len(a.Services) == 0:
+			fmt.Fprintf(w, "%s answered %s with an empty list in %v\n", to, a.Namespace, took)
 		default:
-			fmt.Fprintf(w, "%s answered %s in %v, services: %d\n", to, a.namespace, took, len(a.services))
+			fmt.Fprintf(w, "%s answered %s in %v, services: %d\n", to, a.Namespace, took, len(a.Services))
 		}
-		if err := printServices(w, a.services, now); err != nil {
+		if err := Services(w, a.Services, now); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func printServices(w io.Writer, services []xep0215.Service, now time.Time) error {
+// Services prints services as a table, each with what is wrong with it.
+func Services(w io.Writer, services []xep0215.Service, now time.Time) error {
 	if len(services) == 0 {
 		return nil
 	}
@@ -131,29 +132,30 @@ type answerJSON struct {
 	Milliseconds float64       `json:"milliseconds"`
 }
 
-func printAnswersJSON(w io.Writer, to string, answers []answer, probed []probed) error {
+// AnswersJSON prints the same as JSON, and what became of trying the servers.
+func AnswersJSON(w io.Writer, to string, answers []query.Answer, probed []Tried) error {
 	document := struct {
 		Asked   string       `json:"asked"`
 		Answers []answerJSON `json:"answers"`
 		Probed  []probedJSON `json:"probed,omitempty"`
 	}{Asked: to, Probed: newProbedJSON(probed)}
 	for _, a := range answers {
-		out := answerJSON{Namespace: a.namespace, Milliseconds: float64(a.took.Microseconds()) / 1000}
-		if a.err == nil {
+		out := answerJSON{Namespace: a.Namespace, Milliseconds: float64(a.Took.Microseconds()) / 1000}
+		if a.Err == nil {
 			out.Services = []serviceJSON{}
 		} else {
-			out.Error = &errorJSON{Text: explain(a.err)}
+			out.Error = &errorJSON{Text: query.Explain(a.Err)}
 			var e stanza.Error
-			if errors.As(a.err, &e) {
+			if errors.As(a.Err, &e) {
 				out.Error.Type, out.Error.Condition = string(e.Type), string(e.Condition)
 			}
 		}
-		for _, s := range a.services {
+		for _, s := range a.Services {
 			out.Services = append(out.Services, newServiceJSON(s))
 		}
 		document.Answers = append(document.Answers, out)
 	}
-	return printJSON(w, document)
+	return JSON(w, document)
 }
 
 func newServiceJSON(s xep0215.Service) serviceJSON {
@@ -165,51 +167,15 @@ func newServiceJSON(s xep0215.Service) serviceJSON {
 	return out
 }
 
-// rtcIceServer is the dictionary of that name in the WebRTC specification
-// (§4.2.4).
-type rtcIceServer struct {
-	URLs       []string `json:"urls"`
-	Username   string   `json:"username,omitempty"`
-	Credential string   `json:"credential,omitempty"`
-}
-
-// printRTC prints the services of the first answer that has any, those with the
+// RTC prints the services of the first answer that has any, those with the
 // same credential together. What a browser would refuse is left out.
-func printRTC(w io.Writer, answers []answer) error {
-	servers := []rtcIceServer{}
+func RTC(w io.Writer, answers []query.Answer) error {
+	servers := []xep0215.RTCIceServer{}
 	for _, a := range answers {
-		if len(a.services) > 0 {
-			servers = rtcIceServers(a.services)
+		if len(a.Services) > 0 {
+			servers = xep0215.RTCIceServers(a.Services)
 			break
 		}
 	}
-	return printJSON(w, servers)
-}
-
-func rtcIceServers(services []xep0215.Service) []rtcIceServer {
-	var servers []rtcIceServer
-	for _, s := range services {
-		uri := s.URI()
-		if _, err := xep0215.ParseURI(uri); err != nil {
-			continue
-		}
-		if !xep0215.NeedsCredentials(s.Type) {
-			s.Username, s.Password = "", ""
-		} else if s.Username == "" || s.Password == "" {
-			continue
-		}
-		if n := len(servers); n > 0 && servers[n-1].Username == s.Username && servers[n-1].Credential == s.Password {
-			servers[n-1].URLs = append(servers[n-1].URLs, uri)
-			continue
-		}
-		servers = append(servers, rtcIceServer{URLs: []string{uri}, Username: s.Username, Credential: s.Password})
-	}
-	return servers
-}
-
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	return JSON(w, servers)
 }

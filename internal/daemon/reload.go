@@ -1,0 +1,62 @@
+package daemon
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"extdisco/component"
+	"extdisco/internal/config"
+	"extdisco/internal/web"
+)
+
+// reload reads the configuration again and puts it in force. The link is kept unless
+// its own settings changed. A configuration with faults changes nothing.
+func (d *daemon) reload() {
+	now, before := time.Now(), d.cfg
+	next, reconnect, err := d.read(now)
+	d.state.configRead(web.Reading{File: before.File, At: now, OK: err == nil}, true)
+	if err != nil {
+		for fault := range strings.SplitSeq(err.Error(), "\n") {
+			d.log.Error("the configuration is wrong", "fault", fault)
+		}
+		d.log.Error("the configuration was not reloaded; the one before stays in force", "config", before.File)
+		return
+	}
+	d.cfg = next
+	d.offers.replace(func(previous *offer) *offer { return newOffer(next, previous, d.log, now) })
+	if d.options.Level != nil {
+		d.options.Level.Set(next.Log.Level)
+	}
+	logWarnings(d.log, next)
+	if next.Log.Format != before.Log.Format {
+		d.log.Warn("a change of log.format takes effect when extdisco is started again")
+	}
+	if reconnect == nil {
+		d.log.Info("reloaded the configuration", "config", next.File)
+		return
+	}
+	d.log.Info("reloaded the configuration; connecting again, since [component] changed", "config", next.File)
+	d.link.close()
+	d.manager.server = next.Component.Server
+	d.link = startLink(reconnect)
+}
+
+// read returns the configuration that the file says now, and a component to connect
+// with if [component] changed. The HTTP server is moved already.
+func (d *daemon) read(now time.Time) (*config.Config, *component.Component, error) {
+	next, err := config.Load(d.cfg.File, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	var reconnect *component.Component
+	if !next.Component.Equal(d.cfg.Component) {
+		if reconnect, err = d.component(next.Component); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := d.site.use(next.HTTP, now); err != nil {
+		return nil, nil, fmt.Errorf("%s: http.listen: %w", next.File, err)
+	}
+	return next, reconnect, nil
+}

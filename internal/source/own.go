@@ -1,0 +1,110 @@
+package source
+
+import (
+	"sync/atomic"
+	"time"
+
+	"extdisco/internal/config"
+	"extdisco/turncred"
+	"extdisco/xep0215"
+)
+
+// Own is a source of configured services whose credentials are made here, with a
+// shared secret or from a fixed account. It implements [Source].
+type Own struct {
+	cfg   config.ICEServer
+	group *xep0215.Group
+	shown atomic.Pointer[[]*xep0215.Group] // of one group: without the hidden services
+}
+
+// NewOwn returns the source that cfg describes. cfg has no provider.
+func NewOwn(cfg config.ICEServer) *Own {
+	o := &Own{cfg: cfg, group: xep0215.NewGroup(newIssuer(cfg), cfg.Services...)}
+	o.Hide(nil)
+	return o
+}
+
+// Hide leaves the hidden services out of lists from now on.
+func (o *Own) Hide(hidden map[xep0215.Key]bool) {
+	group := o.group
+	if len(hidden) > 0 {
+		group = group.Hide(func(k xep0215.Key) bool { return hidden[k] })
+	}
+	o.shown.Store(&[]*xep0215.Group{group})
+}
+
+// Groups implements [Source]. It is the same for every requester.
+func (o *Own) Groups([]byte, time.Time) []*xep0215.Group { return *o.shown.Load() }
+
+// Prepare implements [Source].
+func (o *Own) Prepare([]byte, time.Time) <-chan struct{} { return nil }
+
+// Good implements [Source].
+func (o *Own) Good(time.Time) bool { return true }
+
+// ForTrial implements [Source].
+func (o *Own) ForTrial() Source {
+	cfg := o.cfg
+	cfg.TTL = min(cfg.TTL, TrialTTL)
+	return NewOwn(cfg)
+}
+
+// Close implements [Source].
+func (o *Own) Close(bool) {}
+
+// Status implements [Source].
+func (o *Own) Status(time.Time) Status {
+	s := Status{Key: o.cfg.Key}
+	for _, service := range o.cfg.Services {
+		s.Services = append(s.Services, Service{service.Key(), service.URI(), credentialKind(o.cfg, service)})
+	}
+	return s
+}
+
+func credentialKind(cfg config.ICEServer, service xep0215.Service) string {
+	switch {
+	case !service.Restricted:
+		return "none needed"
+	case cfg.SharedSecret.IsEmpty():
+		return "a fixed account"
+	}
+	return "made for each requester, good for " + config.FormatDuration(cfg.TTL)
+}
+
+// newIssuer returns what makes the credentials of a server, or nil.
+func newIssuer(cfg config.ICEServer) xep0215.Issuer {
+	switch {
+	case !cfg.SharedSecret.IsEmpty():
+		return issuer{turncred.NewSharedSecret(cfg.SharedSecret, cfg.PseudonymKey, cfg.TTL)}
+	case cfg.Username != "":
+		return issuer{turncred.NewStatic(cfg.Username, cfg.Password)}
+	}
+	return nil
+}
+
+// issuer makes an [xep0215.Issuer] of an issuer of package turncred, which knows
+// nothing of XEP-0215.
+type issuer struct {
+	credentials interface {
+		Issue(c *turncred.Credential, requester []byte, now time.Time)
+	}
+}
+
+// Issue implements [xep0215.Issuer].
+func (i issuer) Issue(c *xep0215.Credential, requester []byte, now time.Time) error {
+	i.credentials.Issue((*turncred.Credential)(c), requester, now)
+	return nil
+}
+
+// IssueTo returns a credential of a server for the named user instead of a
+// requester. It is empty when the server needs none.
+func IssueTo(cfg config.ICEServer, user string, now time.Time, ttl time.Duration) (turncred.Credential, error) {
+	var c turncred.Credential
+	switch {
+	case !cfg.SharedSecret.IsEmpty():
+		return c, turncred.NewSharedSecret(cfg.SharedSecret, cfg.PseudonymKey, cfg.TTL).IssueTo(&c, user, now, ttl)
+	case cfg.Username != "":
+		turncred.NewStatic(cfg.Username, cfg.Password).Issue(&c, nil, now)
+	}
+	return c, nil
+}

@@ -1,0 +1,53 @@
+package source
+
+import (
+	"fmt"
+	"time"
+
+	"extdisco/internal/config"
+	"extdisco/internal/probe"
+	"extdisco/internal/secret"
+	"extdisco/xep0215"
+)
+
+// ProbeUser is the user part of the usernames that servers are tried with, so that the
+// TURN server's log and quotas show who it is.
+const ProbeUser = "healthcheck"
+
+// ProbeServer returns what to try of a service; false where its type is none of STUN
+// and TURN.
+func ProbeServer(s xep0215.Service) (probe.Server, bool) {
+	switch s.Type {
+	case xep0215.TypeSTUN, xep0215.TypeSTUNS, xep0215.TypeTURN, xep0215.TypeTURNS:
+	default:
+		return probe.Server{}, false
+	}
+	return probe.Server{Type: s.Type, Host: s.Host, Port: s.Port, Transport: s.Transport, Username: s.Username, Password: secret.New(s.Password)}, true
+}
+
+// ProbeServers returns the servers of an [[ice_server]] with credentials to try them
+// with. A provider is asked for them.
+func ProbeServers(cfg config.ICEServer, now time.Time) ([]probe.Server, error) {
+	services := cfg.Services
+	if cfg.Provider != nil {
+		set, err := FetchOnce(cfg.Provider, now)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", cfg.Key, cfg.Provider.Name, err)
+		}
+		services = set.Services
+	}
+	c, err := IssueTo(cfg, ProbeUser, now, cfg.TTL)
+	if err != nil {
+		return nil, err
+	}
+	var servers []probe.Server
+	for _, s := range services {
+		if cfg.Provider == nil && xep0215.NeedsCredentials(s.Type) {
+			s.Username, s.Password = string(c.Username), string(c.Password)
+		}
+		if server, ok := ProbeServer(s); ok {
+			servers = append(servers, server)
+		}
+	}
+	return servers, nil
+}
