@@ -84,7 +84,7 @@ test: unit lua integration
 unit:
 	$(GO) vet -tags integration ./...
 	$(GO) test -race ./...
-	$(GO) test -run AllocatesNothing . ./component ./internal/... ./turncred ./xep0215
+	$(GO) test -run AllocatesNothing ./component ./internal/... ./turncred ./xep0215
 
 # The Lua that Debian's Prosody runs with, and the stanzas of that Prosody.
 lua:

@@ -52,6 +52,11 @@ func newDiscoveryHandler(offers *offers, audits audits) discoveryHandler {
 	}
 }
 
+var (
+	_ component.FastHandler = discoveryHandler{}
+	_ component.Preparer    = discoveryHandler{}
+)
+
 // by returns the handler for a route.
 func (h discoveryHandler) by(route component.Route) *xep0215.Handler {
 	if route == component.RouteDelegated {
@@ -73,6 +78,9 @@ func (h discoveryHandler) AppendReply(dst []byte, r *component.Request) ([]byte,
 	}
 	return h.by(r.Route).AppendReply(dst, request, r.Requester, r.Now)
 }
+
+// FastLen implements [component.FastHandler].
+func (h discoveryHandler) FastLen(ns string, b []byte) int { return h.direct.FastLen(ns, b) }
 
 // AppendFast implements [component.FastHandler].
 func (h discoveryHandler) AppendFast(dst, element []byte, r *component.Request) ([]byte, error) {

@@ -63,7 +63,7 @@ func (o *offer) provider(cfg *config.Provider, log *slog.Logger, now time.Time) 
 			}
 		}
 	}
-	return source.StartProvider(cfg, log, now)
+	return source.StartProvider(cfg, source.NewHTTPClient(cfg), log, now)
 }
 
 // hide leaves services out of lists from now on.

@@ -23,8 +23,7 @@ func (d *daemon) reload() {
 		d.log.Error("the configuration was not reloaded; the one before stays in force", "config", before.File)
 		return
 	}
-	d.cfg = next
-	d.offers.replace(func(previous *offer) *offer { return newOffer(next, previous, d.log, now) })
+	d.use(next, now)
 	if d.options.Level != nil {
 		d.options.Level.Set(next.Log.Level)
 	}
@@ -40,6 +39,12 @@ func (d *daemon) reload() {
 	d.link.close()
 	d.manager.server = next.Component.Server
 	d.link = startLink(reconnect)
+}
+
+// use puts a configuration in force, but for the link and the HTTP server.
+func (d *daemon) use(cfg *config.Config, now time.Time) {
+	d.cfg = cfg
+	d.offers.replace(func(previous *offer) *offer { return newOffer(cfg, previous, d.log, now) })
 }
 
 // read returns the configuration that the file says now, and a component to connect

@@ -24,10 +24,15 @@ type api struct {
 	err               string // why the last request failed, if it did
 }
 
-func newAPI(cfg *config.Provider, log *slog.Logger) *api {
-	a := &api{client: provider.NewHTTPClient(cfg.RootCAs, cfg.Timeout), log: log}
+func newAPI(cfg *config.Provider, client *http.Client, log *slog.Logger) *api {
+	a := &api{client: client, log: log}
 	a.cfg.Store(cfg)
 	return a
+}
+
+// NewHTTPClient returns the client that asks a provider.
+func NewHTTPClient(cfg *config.Provider) *http.Client {
+	return provider.NewHTTPClient(cfg.RootCAs, cfg.Timeout)
 }
 
 // logger returns the log with where the provider stands in the configuration.
@@ -80,7 +85,7 @@ func (a *api) adopt(cfg *config.Provider) bool {
 
 // FetchOnce asks a provider once and returns what it would be offering.
 func FetchOnce(cfg *config.Provider, now time.Time) (*Set, error) {
-	a := newAPI(cfg, slog.New(slog.DiscardHandler))
+	a := newAPI(cfg, NewHTTPClient(cfg), slog.New(slog.DiscardHandler))
 	defer a.client.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(context.Background(), cfg.Timeout)
 	defer cancel()

@@ -2,6 +2,7 @@ package source
 
 import (
 	"log/slog"
+	"net/http"
 	"time"
 
 	"extdisco/internal/config"
@@ -16,14 +17,11 @@ type Provider interface {
 	Adopt(cfg *config.Provider) bool
 }
 
-// StartProvider returns the source that cfg describes, and starts to fetch. The
-// source has to be closed.
-func StartProvider(cfg *config.Provider, log *slog.Logger, now time.Time) Provider {
-	return startProvider(newAPI(cfg, log), now)
-}
-
-func startProvider(a *api, now time.Time) Provider {
-	if a.cfg.Load().PerUser {
+// StartProvider returns the source that cfg describes, and starts to fetch with the
+// client. The source has to be closed.
+func StartProvider(cfg *config.Provider, client *http.Client, log *slog.Logger, now time.Time) Provider {
+	a := newAPI(cfg, client, log)
+	if cfg.PerUser {
 		return newPerUser(a, now)
 	}
 	return startShared(a)

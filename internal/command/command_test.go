@@ -1,0 +1,225 @@
+package command
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"extdisco/internal/testkit"
+)
+
+const usageLine = "usage: extdisco COMMAND [flags]; extdisco --help and extdisco COMMAND --help say more\n"
+
+func TestWrongUsage(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want string // first line on standard error, without "extdisco: "
+	}{
+		{"no command", nil, `expected one of "serve", "check", "credential", "probe", "query", ...`},
+		{"unknown command", []string{"dance"}, "unexpected argument dance"},
+		{"unknown flag", []string{"--dance"}, "unknown flag --dance"},
+		{"unknown flag of a command", []string{"check", "--dance"}, "unknown flag --dance"},
+		{"argument too many", []string{"check", "config.toml"}, "unexpected argument config.toml"},
+		{"flag without its value", []string{"check", "--config"}, `--config: expected string value but got "EOL" (<EOL>)`},
+		{"unknown log level", []string{"--log-level", "loud", "check"}, `--log-level must be one of "","debug","info","warn","error" but got "loud"`},
+		{"unknown log format", []string{"--log-format", "xml", "check"}, `--log-format must be one of "","text","json" but got "xml"`},
+		{"credential with a colon in the user", []string{"credential", "--user", "a:b"},
+			"--user: the user part holds ':'; use letters, digits and . _ ~ @ - only"},
+		{"credential with a blank in the user", []string{"credential", "--user", "a b"},
+			"--user: the user part holds ' '; use letters, digits and . _ ~ @ - only"},
+		{"credential without user", []string{"credential", "--user", ""}, "--user: the user part is empty"},
+		{"credential with a TTL in words", []string{"credential", "--ttl", "long"}, `--ttl: expected duration but got "long": time: invalid duration "long"`},
+		{"credential with a TTL of nothing", []string{"credential", "--ttl", "0s"}, "--ttl: at least 1s"},
+		{"credential with a TTL in the past", []string{"credential", "--ttl=-1h"}, "--ttl: at least 1s"},
+		{"query without domain", []string{"query"}, `expected "<domain>"`},
+		{"query of two domains", []string{"query", "example.org", "example.net"}, "unexpected argument example.net"},
+		{"query of an account", []string{"query", "alice@example.org"}, `"alice@example.org" is not a domain; write for example meet.example.org, and an account with --jid`},
+		{"query of a resource", []string{"query", "example.org/desk"}, `"example.org/desk" is not a domain; write for example meet.example.org, and an account with --jid`},
+		{"query of no address", []string{"query", "exam ple.org"}, `"exam ple.org" is not a domain; write for example meet.example.org, and an account with --jid`},
+		{"query in two forms", []string{"query", "example.org", "--json", "--rtc"}, "--json and --rtc can't be used together"},
+		{"query with unknown TLS", []string{"query", "example.org", "--tls", "maybe"}, `--tls must be one of "starttls","direct","none" but got "maybe"`},
+		{"query in the clear", []string{"query", "example.org", "--tls", "none"}, "--tls none sends everything in the clear; add --insecure if this is a lab"},
+		{"query without time", []string{"query", "example.org", "--timeout", "0s"}, "--timeout: more than 0"},
+		{"query with account, without password", []string{"query", "example.org", "--jid", "alice@example.org"}, "--jid and --password-file go together"},
+		{"query with password, without account", []string{"query", "example.org", "--password-file", "-"}, "--jid and --password-file go together"},
+		{"query with a domain as account", []string{"query", "example.org", "--jid", "example.org", "--password-file", "-"}, `--jid: "example.org" is not an account; write USER@DOMAIN`},
+		{"query with no address as account", []string{"query", "example.org", "--jid", "@", "--password-file", "-"}, `--jid: "@" is not an account; write USER@DOMAIN`},
+		{"query with an account elsewhere", []string{"query", "example.org", "--jid", "alice@example.net", "--password-file", "-"},
+			"--jid is at example.net; name that domain, and what to ask with --to example.org"},
+		{"query to no address", []string{"query", "example.org", "--to", "exam ple.org"},
+			`--to: "exam ple.org" is not an address: idna: disallowed rune U+0020`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := runCommand(t, "password\n", tt.args...)
+			if r.status != statusUsage || r.stdout != "" {
+				t.Errorf("status %d, standard output %q", r.status, r.stdout)
+			}
+			testkit.WantEqual(t, "standard error", r.stderr, "extdisco: "+tt.want+"\n"+usageLine)
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	tests := []struct {
+		args  string
+		wants []string
+	}{
+		{"--help", []string{"Usage: extdisco <command>", "serve", "check", "credential", "query", "import", "version", "--config=FILE", "--log-level=LEVEL",
+			"debug, info, warn or error", "--log-format=FORMAT", "text or json", "/etc/extdisco/config.toml", "A start:"}},
+		{"-h", []string{"Usage: extdisco <command>"}},
+		{"serve --help", []string{"Usage: extdisco serve", "SIGTERM", "SIGHUP"}},
+		{"check --help", []string{"Usage: extdisco check", "every fault", "no network"}},
+		{"credential --help", []string{"Usage: extdisco credential", "--user=NAME", "Default: test", "--ttl=DURATION", "Default: 1h", "turnutils_uclient", "Example"}},
+		{"query --help", []string{"Usage: extdisco query <domain>", "--jid=USER@DOMAIN", "--password-file=FILE", "--to=ADDRESS", "--address=HOST:PORT",
+			"--tls=", "--insecure", "--ca-file=FILE", "--timeout=DURATION", "Default: 10s", "--json", "--rtc", "Examples", "do not publish"}},
+		{"version --help", []string{"Usage: extdisco version"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			r := runCommand(t, "", strings.Fields(tt.args)...)
+			if r.status != statusOK || r.stderr != "" {
+				t.Errorf("status %d, standard error %q", r.status, r.stderr)
+			}
+			text := strings.Join(strings.Fields(r.stdout), " ") // wherever the lines are broken
+			for _, want := range tt.wants {
+				if !strings.Contains(text, want) {
+					t.Errorf("no %q in\n%s", want, r.stdout)
+				}
+			}
+		})
+	}
+}
+
+func TestMissingConfigFails(t *testing.T) {
+	dir := t.TempDir()
+	for _, command := range []string{"serve", "check", "credential"} {
+		t.Run(command, func(t *testing.T) {
+			r := runCommand(t, "", command, "--config", filepath.Join(dir, "nowhere.toml"))
+			want := result{statusFailed, "", "extdisco: cannot read the configuration: open " + dir + "/nowhere.toml: no such file or directory\n"}
+			if r != want {
+				t.Errorf("%+v, want %+v", r, want)
+			}
+		})
+	}
+}
+
+func TestBrokenConfigFails(t *testing.T) {
+	file := testkit.WriteConfig(t, "[component]\njid = 5\nsecret_file = \"component.secret\"\n[log]\nlevel = \"loud\"\n"+
+		"[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n")
+	want := fmt.Sprintf("extdisco: %s:2: component.jid: is a number; write a text in quotes\n"+
+		"extdisco: %[1]s:5: log.level: \"loud\" is not one of info, debug, warn, error\n", file)
+	for _, command := range []string{"serve", "check", "credential"} {
+		t.Run(command, func(t *testing.T) {
+			if r := runCommand(t, "", command, "--config", file); r != (result{statusFailed, "", want}) {
+				t.Errorf("%+v, want all faults\n%s", r, want)
+			}
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	file := testkit.WriteConfig(t, testkit.MinimalConfig+"ttl = \"1h\"\n[access]\nallow = [\"example.org\", \"alice@example.net\"]\n")
+	r := runCommand(t, "", "--config", file, "check")
+	if r.status != statusOK {
+		t.Errorf("status %d", r.status)
+	}
+	testkit.WantEqual(t, "standard output", r.stdout, file+` is right.
+  component  turn.example.org at 127.0.0.1:5347
+  trusts     example.org
+  serves     example.org, alice@example.net
+  offers     stun:turn.example.org:3478
+             turn:turn.example.org:3478?transport=udp
+`)
+	testkit.WantEqual(t, "standard error", r.stderr, "extdisco: warning: "+file+
+		":8: ice_server[0].ttl: 1h is short: Jitsi Meet never asks again, and Psi reads the expiry in its own time zone; 24h suits both\n")
+}
+
+// Servers of providers, which no test asks.
+const (
+	cloudflareServer = "[[ice_server]]\nprovider = \"cloudflare\"\nkey_id = \"key\"\napi_token_file = \"turn.secret\"\n"
+	httpServer       = "[[ice_server]]\nprovider = \"http\"\nurl = \"https://turn.example.org/credentials\"\n"
+)
+
+func TestCheckOfProviders(t *testing.T) {
+	const component = "[component]\njid = \"turn.example.org\"\nsecret_file = \"component.secret\"\n"
+	const header = ` is right.
+  component  turn.example.org at 127.0.0.1:5347
+  trusts     example.org
+  serves     example.org
+  offers     `
+	const own = "stun:turn.example.org:3478\n             turn:turn.example.org:3478?transport=udp\n"
+	const nobodyToAsk = "extdisco: --fetch: the configuration names no provider\n"
+	tests := []struct {
+		name, config, args string
+		status             int
+		stdout, stderr     string // with FILE for the configuration
+	}{
+		{"one provider", component + cloudflareServer, "check", statusOK, "FILE" + header + "what cloudflare gives (ice_server[0])\n", ""},
+		{"providers and others, in order", testkit.MinimalConfig + cloudflareServer + httpServer, "check", statusOK,
+			"FILE" + header + own + "             what cloudflare gives (ice_server[1])\n             what http gives (ice_server[2])\n", ""},
+		{"--fetch without providers", testkit.MinimalConfig, "check --fetch", statusFailed, "FILE" + header + own, nobodyToAsk},
+		{"--fetch of a broken configuration", component + cloudflareServer + "region = \"eu\"\nttl = \"60h\"\n" + httpServer + "method = \"HEAD\"\n", "check --fetch", statusFailed, "",
+			"extdisco: FILE:8: ice_server[0].region: unknown key; known in [[ice_server]]: provider, timeout, min_remaining, per_user, per_user_rate, ca_file, url, insecure_http, key_id, api_token, api_token_file, ttl, custom_identifier, revoke_on_exit, keep_port_53\n" +
+				"extdisco: FILE:9: ice_server[0].ttl: 60h is longer than this provider allows; write \"48h\" or less\n" +
+				"extdisco: FILE:13: ice_server[1].method: \"HEAD\" is not one of GET, POST, PUT\n"},
+		{"credential of a provider", component + cloudflareServer, "credential", statusFailed, "",
+			"extdisco: FILE names no TURN server with credentials of its own: there is nothing to make one for (extdisco check --fetch shows those of providers)\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			file := testkit.WriteConfig(t, tt.config)
+			r := runCommand(t, "", append(strings.Fields(tt.args), "--config", file)...)
+			if r.status != tt.status {
+				t.Errorf("status %d, want %d", r.status, tt.status)
+			}
+			testkit.WantEqual(t, "standard output", strings.ReplaceAll(r.stdout, file, "FILE"), tt.stdout)
+			testkit.WantEqual(t, "standard error", strings.ReplaceAll(r.stderr, file, "FILE"), tt.stderr)
+		})
+	}
+}
+
+func TestCheckReadsDefaultConfig(t *testing.T) {
+	t.Chdir(testkit.WriteFiles(t, "config.toml", testkit.MinimalConfig))
+	if r := runCommand(t, "", "check"); r.status != statusOK || !strings.HasPrefix(r.stdout, "config.toml is right.\n") || r.stderr != "" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	before := program
+	t.Cleanup(func() { program = before })
+	program.Version = "1.2.3"
+	want := fmt.Sprintf("extdisco 1.2.3 (%s %s/%s)\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	if r := runCommand(t, "", "version"); r != (result{statusOK, want, ""}) {
+		t.Errorf("%+v, want %q", r, want)
+	}
+	program.Version = ""
+	if r := runCommand(t, "", "version"); !regexp.MustCompile(`^extdisco (devel|v?\d)\S* \(go\S+ \w+/\w+\)\n$`).MatchString(r.stdout) {
+		t.Errorf("without linked version %q", r.stdout)
+	}
+}
+
+// brokenWriter is a standard output that is a full disk or a closed pipe.
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestResultsThatCannotBeWrittenFail(t *testing.T) {
+	file := testkit.WriteConfig(t, testkit.MinimalConfig)
+	for _, command := range []string{"check", "credential", "version"} {
+		t.Run(command, func(t *testing.T) {
+			var stderr bytes.Buffer
+			status := program.Run([]string{"--config", file, command}, strings.NewReader(""), brokenWriter{}, &stderr)
+			if status != statusFailed || !strings.Contains(stderr.String(), "no space left") {
+				t.Errorf("status %d, standard error %q", status, stderr.String())
+			}
+		})
+	}
+}

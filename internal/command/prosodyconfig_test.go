@@ -1,0 +1,75 @@
+package command
+
+import (
+	"strings"
+	"testing"
+
+	"extdisco/internal/testkit"
+)
+
+func TestProsodyConfig(t *testing.T) {
+	const component = "\nComponent \"turn.example.org\"\n    component_secret = \"" + testkit.Handshake + "\"\n    component_conflict_resolve = \"kick_old\"\n"
+	server := func(address string) string {
+		return strings.Replace(testkit.MinimalConfig, "[component]\n", "[component]\nserver = \""+address+"\"\n", 1)
+	}
+	tests := []struct {
+		name, config string
+		args         []string
+		has          []string
+		hasNot       []string
+	}{
+		{"delegation", testkit.MinimalConfig, nil,
+			[]string{"VirtualHost \"example.org\"\n", `["urn:xmpp:extdisco:2"] = { jid = "turn.example.org" };`, `["urn:xmpp:extdisco:1"] = { jid = "turn.example.org" };`,
+				component + "    modules_enabled = { \"delegation\" }\n"},
+			[]string{"extdisco_bridge", "component_ports", "component_interfaces"}},
+		{"jitsi", testkit.MinimalConfig, []string{"--jitsi"},
+			[]string{"VirtualHost \"example.org\"\n", `modules_enabled = { "external_services", "extdisco_bridge" }`, `extdisco_component = "turn.example.org"`, component, "external_service_secret"},
+			[]string{"delegation", "modules_disabled", "component_ports", "component_interfaces"}},
+		{"several hosts", strings.Replace(testkit.MinimalConfig, "[component]\n", "[component]\nhosts = [\"example.org\", \"guest.example.org\"]\n", 1), []string{"--jitsi"},
+			[]string{"VirtualHost \"example.org\"\n", "VirtualHost \"guest.example.org\"\n"}, nil},
+		{"another port", server("127.0.0.1:15347"), nil, []string{"component_ports = { 15347 }\n"}, []string{"component_interfaces"}},
+		{"another machine", server("xmpp.example.org:5347"), nil, []string{"component_ports = { 5347 }\n", "component_interfaces = { \"*\" }", "xmpp.example.org:5347"}, nil},
+		{"loopback by name", server("localhost:5347"), nil, nil, []string{"component_ports", "component_interfaces"}},
+		{"loopback of IPv6", server("[::1]:5347"), nil, nil, []string{"component_ports", "component_interfaces"}},
+		{"a secret that Lua would misread", strings.Replace(testkit.MinimalConfig, `secret_file = "component.secret"`, `secret = 'a"b\c'`, 1), nil,
+			[]string{`component_secret = "a\"b\\c"`}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			out := runCommand(t, "", append([]string{"prosody-config", "--config", testkit.WriteConfig(t, tt.config)}, tt.args...)...)
+			if out.status != statusOK {
+				t.Fatalf("status %d: %s", out.status, out.stderr)
+			}
+			for _, text := range tt.has {
+				if !strings.Contains(out.stdout, text) {
+					t.Errorf("%q is missing in:\n%s", text, out.stdout)
+				}
+			}
+			for _, text := range tt.hasNot {
+				if strings.Contains(out.stdout, text) {
+					t.Errorf("%q is in:\n%s", text, out.stdout)
+				}
+			}
+		})
+	}
+}
+
+func TestProsodyConfigOfBrokenConfigFails(t *testing.T) {
+	out := runCommand(t, "", "prosody-config", "--config", testkit.WriteConfig(t, "[component]\njid = 1\n"))
+	if out.status != statusFailed || out.stdout != "" {
+		t.Errorf("status %d, printed %q", out.status, out.stdout)
+	}
+}
+
+func TestQuoteLua(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain":        `"plain"`,
+		`a"b\c`:        `"a\"b\\c"`,
+		"two\nlines\t": `"two\010lines\009"`,
+		"é\x7f":        "\"é\\127\"",
+	} {
+		if got := quoteLua(in); got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}

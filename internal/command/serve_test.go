@@ -1,0 +1,51 @@
+package command
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"extdisco/internal/config"
+	"extdisco/internal/testkit"
+)
+
+func TestServeFailsOnABrokenConfig(t *testing.T) {
+	env := &environment{configFile: testkit.WriteConfig(t, "x = 1\ny = 2\n"), stdout: new(bytes.Buffer), stderr: testkit.NewLogBuffer()}
+	err := env.serve(make(chan os.Signal))
+	if err == nil || strings.Count(err.Error(), "unknown key") != 2 {
+		t.Errorf("serve = %v", err)
+	}
+}
+
+func TestLogger(t *testing.T) {
+	tests := []struct {
+		name          string
+		level, format string // of the command line
+		config        config.Log
+		wantLevel     slog.Level
+		wantJSON      bool
+	}{
+		{"as configured", "", "", config.Log{Level: slog.LevelWarn, Format: "text"}, slog.LevelWarn, false},
+		{"as configured in JSON", "", "", config.Log{Level: slog.LevelInfo, Format: "json"}, slog.LevelInfo, true},
+		{"level of the command line", "debug", "", config.Log{Level: slog.LevelWarn, Format: "json"}, slog.LevelDebug, true},
+		{"format of the command line", "", "text", config.Log{Level: slog.LevelInfo, Format: "json"}, slog.LevelInfo, false},
+		{"both of the command line", "error", "json", config.Log{Level: slog.LevelDebug, Format: "text"}, slog.LevelError, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			out := testkit.NewLogBuffer()
+			env := &environment{logLevel: tt.level, logFormat: tt.format, stderr: out}
+			log, level := env.logger(tt.config)
+			log.Log(t.Context(), tt.wantLevel, "shown")
+			log.Log(t.Context(), tt.wantLevel-1, "hidden")
+			if (level == nil) != (tt.level != "") || level != nil && level.Level() != tt.wantLevel || !strings.Contains(out.String(), "shown") || strings.Contains(out.String(), "hidden") {
+				t.Errorf("level %v, log %s", level, out)
+			}
+			if isJSON := strings.HasPrefix(out.String(), "{"); isJSON != tt.wantJSON {
+				t.Errorf("log %s", out)
+			}
+		})
+	}
+}

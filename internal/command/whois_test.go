@@ -1,0 +1,43 @@
+package command
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"extdisco/internal/secret"
+	"extdisco/internal/testkit"
+	"extdisco/turncred"
+)
+
+func TestWhois(t *testing.T) {
+	file := testkit.WriteConfig(t, testkit.MinimalConfig+"pseudonym_key_file = \"pseudonym.key\"\n")
+	pseudonym := string(turncred.NewPseudonyms(secret.New(testkit.PseudonymKey)).Append(nil, []byte("juliet@example.org")))
+	username := []string{"", "1795320000:" + pseudonym, pseudonym}
+	list := filepath.Join(t.TempDir(), "list")
+	testkit.WriteFile(t, list, "# users\n\nromeo@example.org\n  Juliet@Example.org/balcony  \nnurse@example.org")
+	tests := []struct {
+		name, stdin    string
+		args           []string
+		status         int
+		stdout, stderr string
+	}{
+		{"address", "", []string{username[2], "--jid", "juliet@example.org"}, statusOK, "juliet@example.org\n", ""},
+		{"username of coturn's log", "", []string{username[1], "--jid", "juliet@example.org"}, statusOK, "juliet@example.org\n", ""},
+		{"list", "", []string{username[2], "--jid-list", list}, statusOK, "juliet@example.org\n", ""},
+		{"standard input", "romeo@example.org\njuliet@example.org\n", []string{username[2], "--jid-list", "-"}, statusOK, "juliet@example.org\n", ""},
+		{"nobody", "", []string{username[2], "--jid", "romeo@example.org", "--jid", "nurse@example.org"}, statusFailed, "", "2 addresses were tried, and " + username[2] + " belongs to none of them"},
+		{"empty list", "# nobody\n", []string{username[2], "--jid-list", "-"}, statusFailed, "", "the list has no address in it"},
+		{"no such list", "", []string{username[2], "--jid-list", list + "x"}, statusFailed, "", "--jid-list: open "},
+		{"no pseudonym", "", []string{"juliet", "--jid", "juliet@example.org"}, statusUsage, "", `"juliet" is not a pseudonym`},
+		{"no address", "", []string{username[2]}, statusUsage, "", "whois needs addresses to try"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := runCommand(t, tt.stdin, append([]string{"whois", "--config", file}, tt.args...)...)
+			if r.status != tt.status || r.stdout != tt.stdout || !strings.Contains(r.stderr, tt.stderr) {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}

@@ -1,0 +1,44 @@
+package daemon
+
+import (
+	"log/slog"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"extdisco/internal/config"
+	"extdisco/internal/testkit"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// mustLoad loads a configuration that must be valid.
+func mustLoad(t testing.TB, file string) *config.Config {
+	t.Helper()
+	cfg, err := config.Load(file, testkit.Time)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// newTestDaemon returns a daemon for the configuration, and its log.
+func newTestDaemon(t *testing.T, content string) (*daemon, *testkit.LogBuffer) {
+	t.Helper()
+	log := testkit.NewLogBuffer()
+	return daemonFor(mustLoad(t, testkit.WriteConfig(t, content)), testkit.NewLog(log)), log
+}
+
+// quietDaemon returns a daemon that logs nothing.
+func quietDaemon(t testing.TB, content string) *daemon {
+	t.Helper()
+	return daemonFor(mustLoad(t, testkit.WriteConfig(t, content)), slog.New(slog.DiscardHandler))
+}
+
+func daemonFor(cfg *config.Config, log *slog.Logger) *daemon {
+	return newDaemon(Options{Config: cfg, Version: "test", Log: log}, log, new(problemLog), testkit.Time)
+}
+
+func backendOf(d *daemon) webBackend { return d.site.backend.(webBackend) }
+
+func observerOf(d *daemon) observer { return observer{d.state, d.manager} }

@@ -1,0 +1,101 @@
+package testkit
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+	"testing"
+)
+
+// Further secrets of the tests, and a configuration with them.
+const (
+	Token   = "TokenOfTheTests0123456789"
+	RESTKey = "KeyOfTheTests9876543210"
+	// HTTPTable is [http] on a free port, with the token.
+	HTTPTable = "[http]\nlisten = \"127.0.0.1:0\"\ntoken = \"" + Token + "\"\n"
+)
+
+// Secrets are all that configurations of the tests have.
+var Secrets = []string{Handshake, SharedSecret, SharedSecretTwo, Password, PseudonymKey, Token, RESTKey}
+
+// WantNoSecrets checks that none of the secrets is in the text, also not in hex
+// or base64.
+func WantNoSecrets(t *testing.T, where, text string, secrets ...string) {
+	t.Helper()
+	for _, s := range secrets {
+		if s == "" {
+			t.Fatal("the test looks for nothing")
+		}
+		for form, hidden := range map[string]string{
+			"itself":    s,
+			"in hex":    hex.EncodeToString([]byte(s)),
+			"in base64": strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "="),
+		} {
+			if strings.Contains(text, hidden) {
+				t.Errorf("%s shows the secret %q %s:\n%s", where, s, form, text)
+			}
+		}
+	}
+}
+
+// SecretServers has every kind of secret, in the file and beside it.
+const SecretServers = `[[ice_server]]
+urls = ["turn:one.example.org"]
+secret = "` + SharedSecret + `"
+pseudonym_key = "` + PseudonymKey + `"
+[[ice_server]]
+urls = ["turn:two.example.org"]
+secret_file = "two.secret"
+pseudonym_key_file = "pseudonym.key"
+[[ice_server]]
+urls = ["turn:static.example.org"]
+username = "alice"
+password = "` + Password + `"
+` + HTTPTable + `[[rest_client]]
+name = "janus"
+key = "` + RESTKey + `"
+[limits]
+total = "20/h"
+[log]
+audit = true
+`
+
+// BrokenWithSecrets returns a configuration with secrets in it, broken in ways
+// that concern the secrets.
+func BrokenWithSecrets(content string) map[string]string {
+	broken := map[string]string{}
+	for _, tt := range []struct{ name, right, wrong string }{
+		{"handshake secret without quotes", `secret = "` + Handshake + `"`, `secret = ` + Handshake},
+		{"handshake secret without closing quote", `secret = "` + Handshake + `"`, `secret = "` + Handshake},
+		{"handshake secret in a list", `secret = "` + Handshake + `"`, `secret = ["` + Handshake + `"]`},
+		{"handshake secret in a table", `secret = "` + Handshake + `"`, `secret = { file = "` + Handshake + `" }`},
+		{"wrong escape behind the handshake secret", `secret = "` + Handshake + `"`, `secret = "` + Handshake + `\q"`},
+		{"wrong code point behind the handshake secret", `secret = "` + Handshake + `"`, `secret = "` + Handshake + `\uzzzz"`},
+		{"colon instead of equals sign", `secret = "` + Handshake + `"`, `secret: "` + Handshake + `"`},
+		{"misspelt key", `secret = "` + Handshake + `"`, `secrte = "` + Handshake + `"`},
+		{"wrong code point in a text of two lines", `secret = "` + Handshake + `"`, "secret = \"\"\"\n" + Handshake + `\uzzzz"""`},
+		{"handshake secret given twice over", `secret = "` + Handshake + `"`, `secret = "` + Handshake + "\"\nsecret_file = \"component.secret\""},
+		{"shared secret and account", `secret = "` + SharedSecret + `"`, `secret = "` + SharedSecret + "\"\nusername = \"alice\""},
+		{"shared secret without quotes", `secret = "` + SharedSecret + `"`, `ttl = "` + "\"\nsecret = " + SharedSecret},
+		{"password too long", `password = "` + Password + `"`, `password = "` + strings.Repeat(Password, 30) + `"`},
+		{"password with a control character", `password = "` + Password + `"`, `password = "` + Password + `\u0001"`},
+		{"password in unlike quotes", `password = "` + Password + `"`, `password = '` + Password + `"`},
+		{"password given twice", `password = "` + Password + `"`, "password = \"" + Password + "\"\npassword = \"" + Password + "\""},
+		{"password in a URI", `"turn:one.example.org"`, `"turn:alice:` + Password + `@one.example.org"`},
+		{"password in a URI with slashes", `"turn:one.example.org"`, `"turn://alice:` + Password + `@one.example.org?transport=udp"`},
+		{"token without quotes", `token = "` + Token + `"`, `token = ` + Token},
+		{"token with a blank", `token = "` + Token + `"`, `token = "` + Token + ` "`},
+		{"key of a client twice", `[limits]`, "[[rest_client]]\nname = \"other\"\nkey = \"" + RESTKey + "\"\n[limits]"},
+		{"key of a client as its name", `name = "janus"`, `key_file = "` + RESTKey + `"`},
+		{"token in a host", `token = "` + Token + `"`, `token: "` + Token + `"`},
+		{"token without quotes", `token = "` + Token + `"`, `token = ` + Token},
+		{"token with a blank", `token = "` + Token + `"`, `token = "` + Token + ` "`},
+		{"token without an address", `listen = "127.0.0.1:0"`, ``},
+		{"key of a client in a list", `key = "` + RESTKey + `"`, `key = ["` + RESTKey + `"]`},
+		{"key of two clients", `key = "` + RESTKey + `"`, `key = "` + RESTKey + "\"\n[[rest_client]]\nname = \"b\"\nkey = \"" + RESTKey + "\""},
+		{"pseudonym key without quotes", `pseudonym_key = "` + PseudonymKey + `"`, `pseudonym_key = ` + PseudonymKey},
+	} {
+		broken[tt.name] = strings.Replace(content, tt.right, tt.wrong, 1)
+	}
+	return broken
+}
