@@ -72,7 +72,7 @@ func TestQueryCAFile(t *testing.T) {
 	testkit.WriteFile(t, notPEM, "no certificate")
 	for file, want := range map[string]string{
 		filepath.Join(dir, "nowhere.pem"): "--ca-file: open " + dir + "/nowhere.pem: no such file or directory",
-		notPEM:                            "--ca-file: " + notPEM + " holds no certificate in PEM form",
+		notPEM:                            "--ca-file: " + notPEM + " holds no certificate; write one into it in PEM form (-----BEGIN CERTIFICATE-----)",
 	} {
 		_, err := queryCommand{Domain: "example.org", Timeout: time.Second, TLS: "starttls", CAFile: file}.login(nil)
 		if err == nil || err.Error() != want {

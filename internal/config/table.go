@@ -431,9 +431,9 @@ func readCAFile(t *table) *x509.CertPool {
 		t.fault("ca_file", "%v", err)
 		return nil
 	}
-	pool, ok := addRootCAs(pem)
-	if !ok {
-		t.fault("ca_file", "%s holds no certificate; write one into it in PEM form (-----BEGIN CERTIFICATE-----)", file)
+	pool, err := rootCAs(file, pem)
+	if err != nil {
+		t.fault("ca_file", "%v", err)
 	}
 	return pool
 }
@@ -444,21 +444,19 @@ func ReadRootCAs(file string) (*x509.CertPool, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, ok := addRootCAs(pem)
-	if !ok {
-		return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
-	}
-	return pool, nil
+	return rootCAs(file, pem)
 }
 
-// addRootCAs adds the authorities in pem to those of the system, and reports whether
-// there are any.
-func addRootCAs(pem []byte) (*x509.CertPool, bool) {
+// rootCAs adds the authorities in pem, the content of a file, to those of the system.
+func rootCAs(file string, pem []byte) (*x509.CertPool, error) {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	return pool, pool.AppendCertsFromPEM(pem)
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate; write one into it in PEM form (-----BEGIN CERTIFICATE-----)", file)
+	}
+	return pool, nil
 }
 
 // askAll makes every key known, where the kind of table is not.

@@ -19,7 +19,7 @@ const (
 	SharedSecret    = "SharedSecretOfTheTests0123456789"
 	SharedSecretTwo = "AnotherSharedSecret9876543210abc"
 	Password        = "FixedPasswordOfTheTests"
-	PseudonymKey    = "PseudonymKeyOfTheTests"
+	PseudonymKey    = "KeyForPseudonymsOfTheTests"
 )
 
 // Time is when the tests take place.
