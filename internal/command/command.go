@@ -135,8 +135,8 @@ func (e *environment) loadConfig(now time.Time) (*config.Config, error) {
 }
 
 // logger returns the logger that the configuration and the command line ask for, and its
-// level if it is the configuration's.
-func (e *environment) logger(cfg config.Log) (*slog.Logger, *slog.LevelVar) {
+// level if it is the configuration's. It writes to w.
+func (e *environment) logger(cfg config.Log, w io.Writer) (*slog.Logger, *slog.LevelVar) {
 	level := new(slog.LevelVar)
 	level.Set(cfg.Level)
 	options := &slog.HandlerOptions{Level: level}
@@ -147,7 +147,7 @@ func (e *environment) logger(cfg config.Log) (*slog.Logger, *slog.LevelVar) {
 		options.Level, follows = fixed, nil
 	}
 	if e.logFormat == "json" || e.logFormat == "" && cfg.Format == "json" {
-		return slog.New(slog.NewJSONHandler(e.stderr, options)), follows
+		return slog.New(slog.NewJSONHandler(w, options)), follows
 	}
-	return slog.New(slog.NewTextHandler(e.stderr, options)), follows
+	return slog.New(slog.NewTextHandler(w, options)), follows
 }

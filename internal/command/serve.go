@@ -1,13 +1,16 @@
 package command
 
 import (
+	"bytes"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 	"time"
 
+	"extdisco/internal/config"
 	"extdisco/internal/daemon"
+	"extdisco/internal/logqueue"
 )
 
 type serveCommand struct{}
@@ -33,6 +36,19 @@ func (e *environment) serve(signals <-chan os.Signal) error {
 	if err != nil {
 		return err
 	}
-	log, level := e.logger(cfg.Log)
+	queue := logqueue.New(e.stderr, func(dropped int) []byte { return e.droppedLine(cfg.Log, dropped) })
+	defer queue.Close(logPatience)
+	log, level := e.logger(cfg.Log, queue)
 	return daemon.Run(daemon.Options{Config: cfg, Version: e.program.version(), Log: log, Level: level, Notice: e.stderr}, signals)
+}
+
+// logPatience is how long the end of the program waits for a log that nobody reads.
+const logPatience = time.Second
+
+// droppedLine returns the line that tells of lines that were dropped, as the log has it.
+func (e *environment) droppedLine(cfg config.Log, dropped int) []byte {
+	var line bytes.Buffer
+	log, _ := e.logger(cfg, &line)
+	log.Error("log lines were dropped, since nobody read them in time", "dropped", dropped)
+	return line.Bytes()
 }

@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"extdisco/internal/config"
 	"extdisco/internal/testkit"
@@ -37,7 +39,7 @@ func TestLogger(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			out := testkit.NewLogBuffer()
 			env := &environment{logLevel: tt.level, logFormat: tt.format, stderr: out}
-			log, level := env.logger(tt.config)
+			log, level := env.logger(tt.config, out)
 			log.Log(t.Context(), tt.wantLevel, "shown")
 			log.Log(t.Context(), tt.wantLevel-1, "hidden")
 			if (level == nil) != (tt.level != "") || level != nil && level.Level() != tt.wantLevel || !strings.Contains(out.String(), "shown") || strings.Contains(out.String(), "hidden") {
@@ -48,4 +50,39 @@ func TestLogger(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLogThatNobodyReads runs serve at level debug with a log that is stuck from the
+// start, floods it, and wants every answer all the same.
+func TestLogThatNobodyReads(t *testing.T) {
+	server := testkit.StartServer(t)
+	file := testkit.WriteConfig(t, server.Config("[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n[limits]\nper_jid = \"1/h\"\n"))
+	stuck, signals, ended := make(stuckWriter), make(chan os.Signal, 1), make(chan error, 1)
+	env := &environment{configFile: file, logLevel: "debug", stdout: new(bytes.Buffer), stderr: stuck}
+	go func() { ended <- env.serve(signals) }()
+	stream := server.MustAccept(testkit.Handshake)
+	for range 3000 { // far more lines than may wait
+		if got := stream.Services("juliet@example.org/" + strings.Repeat("x", 500)); got == "" {
+			t.Fatal("no answer")
+		}
+	}
+	signals <- syscall.SIGTERM
+	stream.WantEnd()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(testkit.Patience):
+		t.Error("the log keeps the program from ending")
+	}
+	close(stuck)
+}
+
+// stuckWriter is a pipe that nobody reads until it is closed.
+type stuckWriter chan struct{}
+
+func (w stuckWriter) Write(p []byte) (int, error) {
+	<-w
+	return len(p), nil
 }

@@ -1,7 +1,11 @@
 package daemon
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -61,5 +65,47 @@ func TestReloadKeepsProvidersThatDidNotChange(t *testing.T) {
 	d.use(&config.Config{ICEServers: []config.ICEServer{{Provider: changed}}}, testkit.Time)
 	if d.offers.now().sources[0] == first {
 		t.Error("a provider that changed goes on with the old settings")
+	}
+}
+
+// Providers are labelled by where they stand in the configuration in force, wherever
+// they stood when they were started.
+func TestMetricsFollowTheConfigurationInForce(t *testing.T) {
+	named := func(names ...string) *config.Config {
+		cfg := new(config.Config)
+		for i, name := range names {
+			key := fmt.Sprintf("ice_server[%d]", i)
+			p := cloudflareConfig(true)
+			p.Name, p.Key = name, key
+			p.Fingerprint = sha256.Sum256([]byte(name))
+			cfg.ICEServers = append(cfg.ICEServers, config.ICEServer{Key: key, Provider: p})
+		}
+		return cfg
+	}
+	d, _ := newTestDaemon(t, testkit.MinimalConfig)
+	defer d.close()
+	for _, names := range [][]string{{"a"}, {"b", "a"}, {"b", "c", "a"}, {"c", "a", "b"}, {"a", "c"}, {"c"}, {}} {
+		d.use(named(names...), testkit.Time)
+		response := httptest.NewRecorder()
+		d.site.metrics.ServeHTTP(response, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", http.NoBody))
+		page := response.Body.String()
+		if response.Code != http.StatusOK {
+			t.Fatalf("%v: %d %s", names, response.Code, page)
+		}
+		var got []string
+		for _, m := range regexp.MustCompile(`extdisco_provider_fetches_total\{config="ice_server\[(\d)\]",provider="(\w)",result="ok"\}`).FindAllStringSubmatch(page, -1) {
+			got = append(got, m[2])
+			if names[m[1][0]-'0'] != m[2] {
+				t.Errorf("%v: %s is labelled ice_server[%s]", names, m[2], m[1])
+			}
+		}
+		if len(got) != len(names) {
+			t.Errorf("%v: the metrics have %v", names, got)
+		}
+		for i, p := range backendOf(d).Status(testkit.Time).Providers {
+			if p.Name != names[i] || p.Config != fmt.Sprintf("ice_server[%d]", i) {
+				t.Errorf("%v: the page has %s as %s", names, p.Name, p.Config)
+			}
+		}
 	}
 }
