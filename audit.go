@@ -37,5 +37,5 @@ func pseudonymIn(username []byte, pseudonyms *turncred.Pseudonyms, requester []b
 // linkPseudonyms are those of requesters in audit lines about credentials that
 // carry no pseudonym: fixed accounts, and what all requesters share.
 func linkPseudonyms(cfg *config) *turncred.Pseudonyms {
-	return turncred.NewPseudonyms(turncred.DerivePseudonymKey(cfg.component.secret))
+	return turncred.NewPseudonyms(turncred.DerivePseudonymKey([]byte(cfg.component.secret.Reveal())))
 }

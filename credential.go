@@ -43,8 +43,8 @@ func (c credentialCommand) Run(env *environment) error {
 		}
 		var credential turncred.Credential
 		if s.sharedSecret.IsEmpty() {
-			turncred.NewStatic(s.username, s.password).Issue(&credential, nil, now)
-		} else if err := turncred.NewSharedSecret(s.sharedSecret, s.pseudonymKey, s.ttl).IssueTo(&credential, c.User, now, c.TTL); err != nil {
+			turncred.NewStatic(s.username, []byte(s.password.Reveal())).Issue(&credential, nil, now)
+		} else if err := newSharedSecret(s).IssueTo(&credential, c.User, now, c.TTL); err != nil {
 			return err
 		}
 		if printed {

@@ -14,7 +14,6 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"extdisco/component"
-	"extdisco/internal/secret"
 	"extdisco/turncred"
 	"extdisco/xep0215"
 )
@@ -346,9 +345,9 @@ turns:one.example.org:5349?transport=tcp
 turn:two.example.org:3478?transport=udp
 stun:static.example.org:3478
 turn:static.example.org:3478?transport=udp`)
-	keys := map[string]secret.Secret{
-		"one.example.org": turncred.DerivePseudonymKey(secret.New(testSharedSecret)),
-		"two.example.org": secret.New(testPseudonymKey),
+	keys := map[string][]byte{
+		"one.example.org": turncred.DerivePseudonymKey([]byte(testSharedSecret)),
+		"two.example.org": []byte(testPseudonymKey),
 	}
 	for host, key := range keys {
 		if want := string(turncred.NewPseudonyms(key).Append(nil, []byte("juliet@example.org"))); users[host] != want {

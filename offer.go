@@ -126,11 +126,20 @@ func (o *offer) close(next *offer) {
 func newIssuer(s iceServer) xep0215.Issuer {
 	switch {
 	case !s.sharedSecret.IsEmpty():
-		return issuer{turncred.NewSharedSecret(s.sharedSecret, s.pseudonymKey, s.ttl)}
+		return issuer{newSharedSecret(s)}
 	case s.username != "":
-		return issuer{turncred.NewStatic(s.username, s.password)}
+		return issuer{turncred.NewStatic(s.username, []byte(s.password.Reveal()))}
 	}
 	return nil
+}
+
+// newSharedSecret returns the issuer of a server that has a shared secret.
+func newSharedSecret(s iceServer) *turncred.SharedSecret {
+	var pseudonyms *turncred.Pseudonyms
+	if !s.pseudonymKey.IsEmpty() {
+		pseudonyms = turncred.NewPseudonyms([]byte(s.pseudonymKey.Reveal()))
+	}
+	return turncred.NewSharedSecret([]byte(s.sharedSecret.Reveal()), pseudonyms, s.ttl)
 }
 
 // issuer makes an [xep0215.Issuer] of an issuer of package turncred, which knows

@@ -152,9 +152,9 @@ func probeCredential(s iceServer, now time.Time) (turncred.Credential, error) {
 	var c turncred.Credential
 	switch {
 	case !s.sharedSecret.IsEmpty():
-		return c, turncred.NewSharedSecret(s.sharedSecret, s.pseudonymKey, s.ttl).IssueTo(&c, probeUser, now, s.ttl)
+		return c, newSharedSecret(s).IssueTo(&c, probeUser, now, s.ttl)
 	case s.username != "":
-		turncred.NewStatic(s.username, s.password).Issue(&c, nil, now)
+		turncred.NewStatic(s.username, []byte(s.password.Reveal())).Issue(&c, nil, now)
 	}
 	return c, nil
 }

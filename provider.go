@@ -55,7 +55,7 @@ func startProvider(cfg *providerConfig, log *slog.Logger, now time.Time) *provid
 
 func (p *provider) start(now time.Time) {
 	if p.cfg.perUser {
-		p.pseudonyms = turncred.NewPseudonyms(p.cfg.pseudonymKey())
+		p.pseudonyms = turncred.NewPseudonyms([]byte(p.cfg.pseudonymKey().Reveal()))
 		p.perUser = vendorapi.NewPerUser(p.fetch, p.cfg.timeout, p.cfg.minRemaining, p.cfg.perUserRate, now)
 		return
 	}

@@ -11,7 +11,6 @@ import (
 
 	"mellium.im/xmpp/jid"
 
-	"extdisco/internal/secret"
 	"extdisco/turncred"
 )
 
@@ -95,20 +94,20 @@ type whois struct {
 func newWhois(cfg *config, pseudonym string, out io.Writer) *whois {
 	w := &whois{pseudonym: pseudonym, keys: []*turncred.Pseudonyms{linkPseudonyms(cfg)}, out: out}
 	seen := map[string]bool{}
-	add := func(key secret.Secret) {
-		if !seen[key.Reveal()] {
-			seen[key.Reveal()] = true
+	add := func(key []byte) {
+		if !seen[string(key)] {
+			seen[string(key)] = true
 			w.keys = append(w.keys, turncred.NewPseudonyms(key))
 		}
 	}
 	for _, s := range cfg.iceServers {
 		switch {
 		case s.provider != nil:
-			add(s.provider.pseudonymKey())
+			add([]byte(s.provider.pseudonymKey().Reveal()))
 		case !s.pseudonymKey.IsEmpty():
-			add(s.pseudonymKey)
+			add([]byte(s.pseudonymKey.Reveal()))
 		case !s.sharedSecret.IsEmpty():
-			add(turncred.DerivePseudonymKey(s.sharedSecret))
+			add(turncred.DerivePseudonymKey([]byte(s.sharedSecret.Reveal())))
 		}
 	}
 	return w
