@@ -11,7 +11,7 @@ import (
 // audit returns what writes a line for each credential that is issued by a route,
 // as long as log.audit is on. When it is off, the cost is one comparison.
 func (d *daemon) audit(route string) xep0215.Audit {
-	return func(requester []byte, c *xep0215.Credential) {
+	return func(requester []byte, c *turncred.Credential) {
 		o := d.offer.Load()
 		if !o.cfg.log.audit {
 			return

@@ -14,12 +14,12 @@ import (
 // durations by the monotonic reading of [time.Now].
 func TestClockIsSet(t *testing.T) {
 	d, _ := newTestDaemon(t, minimalConfig)
-	h := xep0215.NewHandler(d)
+	var h xep0215.Handler
 	now := testTime
 	for _, step := range []time.Duration{0, time.Hour, -24 * time.Hour, 48 * time.Hour, -time.Second, -10 * 365 * 24 * time.Hour, 20 * 365 * 24 * time.Hour} {
 		now = now.Add(step)
 		t.Run(fmt.Sprint("by ", step), func(t *testing.T) {
-			reply, err := h.AppendReply(nil, xep0215.Request{}, []byte("juliet@example.org"), now)
+			reply, err := h.AppendReply(nil, xep0215.Request{}, offerTo(d, "juliet@example.org", now))
 			if err != nil {
 				t.Fatal(err)
 			}

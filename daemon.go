@@ -69,11 +69,6 @@ func domainOf(requester []byte) []byte {
 	return requester[bytes.IndexByte(requester, '@')+1:]
 }
 
-// Groups implements [xep0215.Offer].
-func (d *daemon) Groups(requester []byte, now time.Time) []*xep0215.Group {
-	return d.offer.Load().groupsFor(requester, now)
-}
-
 // prepare returns a channel that is closed when the requester can be answered,
 // or nil when it can be now.
 func (d *daemon) prepare(requester []byte, now time.Time) <-chan struct{} {
@@ -121,25 +116,28 @@ func (d *daemon) component(cfg componentConfig) (*component.Component, error) {
 // extdiscoHandler makes a [component.Handler] of the handler of XEP-0215, which
 // knows nothing of components.
 type extdiscoHandler struct {
-	*xep0215.Handler                  // for what is asked directly
-	delegated        *xep0215.Handler // differs in what the audit says
-	daemon           *daemon
+	*xep0215.Handler
+	daemon            *daemon
+	direct, delegated xep0215.Audit
 }
 
 func newExtdiscoHandler(d *daemon) extdiscoHandler {
 	return extdiscoHandler{
-		Handler:   xep0215.NewAuditedHandler(d, d.audit(component.RouteDirect.String())),
-		delegated: xep0215.NewAuditedHandler(d, d.audit(component.RouteDelegated.String())),
+		Handler:   new(xep0215.Handler),
 		daemon:    d,
+		direct:    d.audit(component.RouteDirect.String()),
+		delegated: d.audit(component.RouteDelegated.String()),
 	}
 }
 
-// by returns the handler for a route.
-func (h extdiscoHandler) by(route component.Route) *xep0215.Handler {
-	if route == component.RouteDelegated {
-		return h.delegated
+// offer returns what a request is answered from.
+func (h extdiscoHandler) offer(r *component.Request) xep0215.Offer {
+	audit := h.direct
+	if r.Route == component.RouteDelegated {
+		audit = h.delegated
 	}
-	return h.Handler
+	groups := h.daemon.offer.Load().groupsFor(r.Requester, r.Now)
+	return xep0215.Offer{Groups: groups, Requester: r.Requester, Now: r.Now, Audit: audit}
 }
 
 // Prepare implements [component.Preparer].
@@ -153,12 +151,12 @@ func (h extdiscoHandler) AppendReply(dst []byte, r *component.Request) ([]byte, 
 	if err != nil {
 		return dst, err
 	}
-	return h.by(r.Route).AppendReply(dst, request, r.Requester, r.Now)
+	return h.Handler.AppendReply(dst, request, h.offer(r))
 }
 
 // AppendFast implements [component.FastHandler].
 func (h extdiscoHandler) AppendFast(dst, element []byte, r *component.Request) ([]byte, error) {
-	return h.by(r.Route).AppendFast(dst, r.NS, element, r.Requester, r.Now)
+	return h.Handler.AppendFast(dst, r.NS, element, h.offer(r))
 }
 
 // refusalLog tells of requesters that are not served, at most once a minute: an

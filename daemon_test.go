@@ -369,7 +369,9 @@ func TestHandler(t *testing.T) {
 		{"credentials", "<credentials xmlns='urn:xmpp:extdisco:2'><service host='ONE.example.org.' type='turn'/></credentials>",
 			"<credentials xmlns='urn:xmpp:extdisco:2'>", "turn one.example.org", ""},
 		{"credentials for STUN", "<credentials xmlns='urn:xmpp:extdisco:2'><service host='stun.example.org' type='stun'/></credentials>", "", "", "cancel/item-not-found"},
-		{"credentials for nothing", "<credentials xmlns='urn:xmpp:extdisco:2'/>", "", "", "modify/bad-request"},
+		{"all credentials", "<credentials xmlns='urn:xmpp:extdisco:2'/>", "<credentials xmlns='urn:xmpp:extdisco:2'>",
+			"turn one.example.org, turns one.example.org, turn two.example.org, turn static.example.org", ""},
+		{"credentials for nothing", "<credentials xmlns='urn:xmpp:extdisco:2'><other/></credentials>", "", "", "modify/bad-request"},
 		{"another element", "<other xmlns='urn:xmpp:extdisco:2'/>", "", "", "cancel/service-unavailable"},
 		{"empty type", "<services xmlns='urn:xmpp:extdisco:2' type=''/>", "", "", "modify/bad-request"},
 	}

@@ -30,7 +30,7 @@ func TestImportDirections(t *testing.T) {
 	for pkg, never := range map[string][]string{
 		component:                   {xep0215, turncred, integration, toml, kong},
 		turncred:                    {component, xep0215, integration, xmpp, toml, kong},
-		xep0215:                     {component, turncred, integration, toml, kong},
+		xep0215:                     {component, integration, toml, kong},
 		"extdisco/internal/notify":  {"extdisco", xmpp, toml, kong},
 		"extdisco/internal/manual":  {"extdisco", xmpp, toml},
 		"extdisco/internal/probe":   {component, xep0215, turncred, integration, xmpp, toml, kong},

@@ -4,8 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/xml"
 	"strconv"
-	"strings"
-	"time"
 
 	"mellium.im/xmpp/stanza"
 
@@ -28,11 +26,12 @@ const maxFeed = 64
 // [component.Handler].
 type feedHandler struct {
 	handler *xep0215.Handler
+	audit   xep0215.Audit
 	daemon  *daemon
 }
 
 func newFeedHandler(d *daemon) feedHandler {
-	return feedHandler{xep0215.NewAuditedHandler(feedOffer{d}, d.audit("feed")), d}
+	return feedHandler{new(xep0215.Handler), d.audit("feed"), d}
 }
 
 // Prepare implements [component.Preparer].
@@ -46,13 +45,18 @@ func (h feedHandler) AppendReply(dst []byte, r *component.Request) ([]byte, erro
 	if err != nil {
 		return dst, err
 	}
-	if d := h.daemon; d.offer.Load().limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
+	d := h.daemon
+	o := d.offer.Load()
+	if o.limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
 		d.limited(limit.Total, r.Requester)
 		return dst, errTooMany
 	}
+	// Providers that fetch for each requester fetch once for the host.
+	groups := o.groupsFor(r.Requester, r.Now)
 	reply := append(dst, "<feed xmlns='"+nsFeed+"'>"...)
 	for range count {
-		reply, err = h.handler.AppendReply(reply, xep0215.Request{NS: xep0215.NS}, anonymousAt(r.Requester), r.Now)
+		reply, err = h.handler.AppendReply(reply, xep0215.Request{NS: xep0215.NS},
+			xep0215.Offer{Groups: groups, Requester: anonymousAt(r.Requester), Now: r.Now, Audit: h.audit})
 		if err != nil {
 			return dst, err
 		}
@@ -84,13 +88,3 @@ func parseFeedRequest(r xml.TokenReader) (int, error) {
 // anonymousAt returns a requester at the host that was never there before. Since
 // a bare JID has no slash, no user can have its pseudonym.
 func anonymousAt(host []byte) []byte { return []byte(string(host) + "/" + rand.Text()) }
-
-// feedOffer is what a [daemon] offers to the host of an anonymous requester:
-// providers that fetch for each requester fetch once for the host.
-type feedOffer struct{ daemon *daemon }
-
-// Groups implements [xep0215.Offer].
-func (o feedOffer) Groups(requester []byte, now time.Time) []*xep0215.Group {
-	host, _, _ := strings.Cut(string(requester), "/")
-	return o.daemon.Groups([]byte(host), now)
-}

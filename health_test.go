@@ -35,7 +35,7 @@ allocate_interval = "1h"
 // offered returns the types and hosts of what is offered, in order.
 func offered(t *testing.T, d *daemon) string {
 	t.Helper()
-	reply, err := xep0215.NewHandler(d).AppendReply(nil, xep0215.Request{}, []byte("alice@example.org"), testTime)
+	reply, err := new(xep0215.Handler).AppendReply(nil, xep0215.Request{}, offerTo(d, "alice@example.org", testTime))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestCredentialsOfAHiddenServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fast, err := xep0215.NewHandler(d).AppendFast(nil, tt.payload[strings.Index(tt.payload, "urn:"):][:len(xep0215.NS)], []byte(tt.payload), []byte("alice@example.org"), testTime)
+			fast, err := new(xep0215.Handler).AppendFast(nil, tt.payload[strings.Index(tt.payload, "urn:"):][:len(xep0215.NS)], []byte(tt.payload), offerTo(d, "alice@example.org", testTime))
 			if err != nil || string(fast) != reply {
 				t.Errorf("the fast path answers %v %s, the other %s", err, fast, reply)
 			}

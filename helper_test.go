@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"extdisco/xep0215"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -152,4 +154,9 @@ func wantEqual(t testing.TB, what, got, want string) {
 	if got != want {
 		t.Errorf("%s:\n%s\nwant:\n%s", what, got, want)
 	}
+}
+
+// offerTo returns what the daemon offers the requester at now.
+func offerTo(d *daemon, requester string, now time.Time) xep0215.Offer {
+	return xep0215.Offer{Groups: d.offer.Load().groupsFor([]byte(requester), now), Requester: []byte(requester), Now: now}
 }

@@ -126,9 +126,9 @@ func (o *offer) close(next *offer) {
 func newIssuer(s iceServer) xep0215.Issuer {
 	switch {
 	case !s.sharedSecret.IsEmpty():
-		return issuer{newSharedSecret(s)}
+		return newSharedSecret(s)
 	case s.username != "":
-		return issuer{turncred.NewStatic(s.username, []byte(s.password.Reveal()))}
+		return turncred.NewStatic(s.username, []byte(s.password.Reveal()))
 	}
 	return nil
 }
@@ -140,20 +140,6 @@ func newSharedSecret(s iceServer) *turncred.SharedSecret {
 		pseudonyms = turncred.NewPseudonyms([]byte(s.pseudonymKey.Reveal()))
 	}
 	return turncred.NewSharedSecret([]byte(s.sharedSecret.Reveal()), pseudonyms, s.ttl)
-}
-
-// issuer makes an [xep0215.Issuer] of an issuer of package turncred, which knows
-// nothing of XEP-0215.
-type issuer struct {
-	credentials interface {
-		Issue(c *turncred.Credential, requester []byte, now time.Time)
-	}
-}
-
-// Issue implements [xep0215.Issuer].
-func (i issuer) Issue(c *xep0215.Credential, requester []byte, now time.Time) error {
-	i.credentials.Issue((*turncred.Credential)(c), requester, now)
-	return nil
 }
 
 // Made once, so that a refusal costs nothing.

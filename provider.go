@@ -262,10 +262,8 @@ func restricted(services []xep0215.Service) []xep0215.Service {
 // back and not that there are none.
 type expiredCredential struct{}
 
-var errExpired = errors.New("the provider has given nothing new")
-
 // Issue implements [xep0215.Issuer].
-func (expiredCredential) Issue(*xep0215.Credential, []byte, time.Time) error { return errExpired }
+func (expiredCredential) Issue(*turncred.Credential, []byte, time.Time) {}
 
 // fetchedCredential issues what a provider gave.
 type fetchedCredential struct {
@@ -274,9 +272,8 @@ type fetchedCredential struct {
 }
 
 // Issue implements [xep0215.Issuer].
-func (f fetchedCredential) Issue(c *xep0215.Credential, _ []byte, _ time.Time) error {
+func (f fetchedCredential) Issue(c *turncred.Credential, _ []byte, _ time.Time) {
 	c.Username = append(c.Username[:0], f.server.Username...)
 	c.Password = append(c.Password[:0], f.server.Password...)
 	c.Expires = f.expires
-	return nil
 }

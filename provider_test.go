@@ -63,7 +63,7 @@ func providerOffer(t *testing.T, v *vendor, perUser bool) (*daemon, *logBuffer) 
 // providerUsers returns the usernames that come with the provider's TURN server.
 func providerUsers(t *testing.T, d *daemon, requester string) []string {
 	t.Helper()
-	reply, err := xep0215.NewHandler(d).AppendReply(nil, xep0215.Request{}, []byte(requester), time.Now())
+	reply, err := new(xep0215.Handler).AppendReply(nil, xep0215.Request{}, offerTo(d, requester, time.Now()))
 	if err != nil {
 		t.Fatal(err)
 	}

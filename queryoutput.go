@@ -165,46 +165,17 @@ func newServiceJSON(s xep0215.Service) serviceJSON {
 	return out
 }
 
-// rtcIceServer is the dictionary of that name in the WebRTC specification
-// (§4.2.4).
-type rtcIceServer struct {
-	URLs       []string `json:"urls"`
-	Username   string   `json:"username,omitempty"`
-	Credential string   `json:"credential,omitempty"`
-}
-
 // printRTC prints the services of the first answer that has any, those with the
 // same credential together. What a browser would refuse is left out.
 func printRTC(w io.Writer, answers []answer) error {
-	servers := []rtcIceServer{}
+	servers := []xep0215.RTCIceServer{}
 	for _, a := range answers {
 		if len(a.services) > 0 {
-			servers = rtcIceServers(a.services)
+			servers = append(servers, xep0215.RTCIceServers(a.services)...)
 			break
 		}
 	}
 	return printJSON(w, servers)
-}
-
-func rtcIceServers(services []xep0215.Service) []rtcIceServer {
-	var servers []rtcIceServer
-	for _, s := range services {
-		uri := s.URI()
-		if _, err := xep0215.ParseURI(uri); err != nil {
-			continue
-		}
-		if !xep0215.NeedsCredentials(s.Type) {
-			s.Username, s.Password = "", ""
-		} else if s.Username == "" || s.Password == "" {
-			continue
-		}
-		if n := len(servers); n > 0 && servers[n-1].Username == s.Username && servers[n-1].Credential == s.Password {
-			servers[n-1].URLs = append(servers[n-1].URLs, uri)
-			continue
-		}
-		servers = append(servers, rtcIceServer{URLs: []string{uri}, Username: s.Username, Credential: s.Password})
-	}
-	return servers
 }
 
 func printJSON(w io.Writer, v any) error {

@@ -206,7 +206,7 @@ func TestRTCIceServers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var lines []string
-			for _, s := range rtcIceServers(tt.services) {
+			for _, s := range xep0215.RTCIceServers(tt.services) {
 				lines = append(lines, strings.Join(s.URLs, " ")+" "+s.Username+" "+s.Credential)
 			}
 			wantEqual(t, "list", strings.Join(lines, "\n"), tt.want)

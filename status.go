@@ -247,7 +247,7 @@ func (b webBackend) iceServers(groups []*xep0215.Group, requester []byte, route 
 		if credential != nil {
 			audit(requester, credential)
 		}
-		for _, s := range rtcIceServers(services) {
+		for _, s := range xep0215.RTCIceServers(services) {
 			server := web.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential}
 			if s.Username != "" {
 				server.Expires = credential.Expires

@@ -13,6 +13,7 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"extdisco/component"
+	"extdisco/turncred"
 	"extdisco/xep0215"
 )
 
@@ -188,7 +189,7 @@ func TestObserverAllocatesNothing(t *testing.T) {
 	var refused error = stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint}
 	requester := []byte("juliet@example.org")
 	audit := d.audit("direct")
-	credential := &xep0215.Credential{Username: []byte("1:0123456789abcdef"), Password: []byte("p")}
+	credential := &turncred.Credential{Username: []byte("1:0123456789abcdef"), Password: []byte("p")}
 	now := testTime
 	allocs := testing.AllocsPerRun(200, func() {
 		now = now.Add(time.Second)

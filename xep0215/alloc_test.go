@@ -10,11 +10,11 @@ import (
 
 // Not with the race detector: it makes a [sync.Pool] forget at random.
 func TestReplyAllocatesNothing(t *testing.T) {
-	h := xep0215.NewHandler(mixedOffer(t))
+	h := handlerFor(mixedOffer(t))
 	dst := make([]byte, 0, 4096)
 	n := testing.AllocsPerRun(1000, func() {
 		var err error
-		if dst, err = h.AppendReply(dst[:0], xep0215.Request{}, juliet, now); err != nil {
+		if dst, err = h.reply(dst[:0], xep0215.Request{}, juliet, now); err != nil {
 			t.Fatal(err)
 		}
 	})

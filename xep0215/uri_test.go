@@ -1,6 +1,7 @@
 package xep0215_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -66,13 +67,13 @@ func TestParseURI(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%q %v", tt.uri, err)
 			}
-			if got != tt.want {
+			if !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("ParseURI(%q) = %+v, want %+v", tt.uri, got, tt.want)
 			}
 			if uri := got.URI(); uri != tt.again {
 				t.Errorf("URI = %q, want %q", uri, tt.again)
 			}
-			if again, err := xep0215.ParseURI(got.URI()); err != nil || again != got {
+			if again, err := xep0215.ParseURI(got.URI()); err != nil || !reflect.DeepEqual(again, got) {
 				t.Errorf("ParseURI(%q) = %+v, %v, want %+v", got.URI(), again, err, got)
 			}
 		})
@@ -186,7 +187,7 @@ func TestParseURIRefuses(t *testing.T) {
 			if err.Error() != tt.want {
 				t.Errorf("%q %v\nwant: %s", tt.uri, err, tt.want)
 			}
-			if got != (xep0215.Service{}) {
+			if !reflect.DeepEqual(got, xep0215.Service{}) {
 				t.Errorf("a service beside the error: %+v", got)
 			}
 		})
