@@ -170,6 +170,25 @@ func TestLimiterWithoutLimits(t *testing.T) {
 	}
 }
 
+// Without limits there is nothing to remember, and no table to remember it in.
+func TestLimiterWithoutLimitsIsSmall(t *testing.T) {
+	size := func(rates limit.Rates) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		l := limit.New(rates, time.Unix(1_800_000_000, 0))
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(l)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	rate := limit.Rate{Events: 1, Per: time.Minute}
+	if n := size(limit.Rates{Total: rate}); n > 32<<10 {
+		t.Errorf("%d bytes without a limit per key or group", n)
+	}
+	if n := size(limit.Rates{Key: rate, Group: rate}); n < 512<<10 {
+		t.Errorf("only %d bytes with them: this test measures nothing", n)
+	}
+}
+
 func TestLimiterMillionKeys(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
 	l := limit.New(limit.Rates{Key: limit.Rate{Events: 3, Per: time.Minute}}, start)
