@@ -17,6 +17,7 @@ func TestAppendAttr(t *testing.T) {
 		{"beyond ASCII", "zoë♥𝕏", "zoë♥𝕏"},
 		{"control character", "a\x01b", "a\uFFFDb"},
 		{"not UTF-8", "a\xffb\xc3", "a\uFFFDb\uFFFD"},
+		{"continuation byte alone", "a\x80b", "a\uFFFDb"},
 		{"not a character", "a\uFFFEb", "a\uFFFDb"},
 		{"replacement character itself", "a\uFFFDb", "a\uFFFDb"},
 	}
