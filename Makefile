@@ -2,6 +2,7 @@ GO ?= go
 # Linters, at versions that are known to work with each other.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.8.0
+GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 # How long each fuzz target runs.
 FUZZTIME ?= 1m
 
@@ -22,7 +23,7 @@ PROSODYDIR ?= $(PREFIX)/lib/prosody/modules
 
 LDFLAGS = -X main.version=$(VERSION) -X main.systemConfig=$(SYSCONFDIR)/extdisco/config.toml
 
-.PHONY: all build pages install uninstall deb demo test unit lua integration lint fuzz soak bench clean
+.PHONY: all build pages install uninstall deb demo test unit lua integration lint fuzz mutants soak bench clean
 
 all: build
 
@@ -114,6 +115,13 @@ lint:
 # Each fuzz target for a minute. What they find is kept in testdata/fuzz.
 fuzz:
 	contrib/fuzz $(GO) $(FUZZTIME)
+
+# Changes the code in one place at a time and counts what the tests do not notice:
+# docs/mutants.md. It takes an hour or two; for one package: make mutants MUTANTS=./xep0215
+MUTANTS ?= $(wildcard ./component ./xep0215 ./turncred ./turncred/provider ./internal/limit ./internal/xmltext \
+	./internal/secret ./internal/probe ./internal/web ./internal/config ./internal/migrate)
+mutants:
+	@contrib/mutants $(GO) $(GREMLINS) $(MUTANTS)
 
 # Ten minutes of users, reloads and restarts, with steady memory at the end.
 SOAK ?= 10m

@@ -11,36 +11,39 @@ import (
 
 	"mellium.im/xmpp/stanza"
 
+	"extdisco/turncred"
 	"extdisco/xep0215"
 )
 
 // fastHandler joins a component and a handler of XEP-0215 as package main does.
-type fastHandler struct{ *xep0215.Handler }
+type fastHandler struct {
+	*xep0215.Handler
+	groups []*xep0215.Group
+}
+
+func (h fastHandler) offer(r *Request) xep0215.Offer {
+	return xep0215.Offer{Groups: h.groups, Requester: r.Requester, Now: r.Now}
+}
 
 func (h fastHandler) AppendReply(dst []byte, r *Request) ([]byte, error) {
 	request, err := xep0215.ParseRequest(r.Payload)
 	if err != nil {
 		return dst, err
 	}
-	return h.Handler.AppendReply(dst, request, r.Requester, r.Now)
+	return h.Handler.AppendReply(dst, request, h.offer(r))
 }
 
 func (h fastHandler) AppendFast(dst, element []byte, r *Request) ([]byte, error) {
-	return h.Handler.AppendFast(dst, r.NS, element, r.Requester, r.Now)
+	return h.Handler.AppendFast(dst, r.NS, element, h.offer(r))
 }
-
-type fastOffer []*xep0215.Group
-
-func (o fastOffer) Groups([]byte, time.Time) []*xep0215.Group { return o }
 
 // nameTag gives everybody a credential that tells who asked and when.
 type nameTag struct{}
 
-func (nameTag) Issue(c *xep0215.Credential, requester []byte, now time.Time) error {
+func (nameTag) Issue(c *turncred.Credential, requester []byte, now time.Time) {
 	c.Username = append(c.Username, requester...)
 	c.Password = append(c.Password, "password"...)
 	c.Expires = now.Add(time.Hour)
-	return nil
 }
 
 // tellTale is a Gate and an Observer that remembers what it was asked and told.
@@ -76,7 +79,7 @@ func newFastComponent(t testing.TB) (*Component, *tellTale) {
 		}
 		services = append(services, s)
 	}
-	h := fastHandler{xep0215.NewHandler(fastOffer{xep0215.NewGroup(nameTag{}, services...)})}
+	h := fastHandler{new(xep0215.Handler), []*xep0215.Group{xep0215.NewGroup(nameTag{}, services...)}}
 	gate := new(tellTale)
 	cfg := ConfigFor(h, slog.New(slog.DiscardHandler))
 	cfg.Gate, cfg.Observer = gate, gate
@@ -104,6 +107,7 @@ var usual = []string{
 	strings.Replace(directly(ask), "@meet.test", "@evil.test", 1),
 	directly("<credentials xmlns='urn:xmpp:extdisco:1'><service host='other.test'></service><service host='turn.test'/></credentials>"),
 	directly("<credentials xmlns='urn:xmpp:extdisco:2'><service type='stun' host='stun.test'/></credentials>"),
+	directly("<credentials xmlns='urn:xmpp:extdisco:2'></credentials>"), directly("<credentials xmlns='urn:xmpp:extdisco:2'/>"),
 	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), " to='meet.test'", "", 1),
 	strings.Replace(strings.Replace(forwarded(nsDelegation2, innerGet(ask)), " to='meet.test'", "", 1), "from='meet.test'", "from='guest.meet.test'", 1),
 	strings.Replace(forwarded(nsDelegation2, innerGet(ask)), " to='meet.test'", " to='juliet@meet.test'", 1),
@@ -114,7 +118,7 @@ var unusual = []string{
 	directly(""), directly(ask + ask), directly(" " + ask), directly("<services xmlns='urn:xmpp:extdisco:2'> </services>"),
 	directly("<services xmlns='urn:xmpp:extdisco:2' type='sfu'/>"), directly("<services xmlns='urn:xmpp:extdisco:2' type=''/>"),
 	directly("<services xmlns='urn:xmpp:extdisco:2' xmlns='urn:xmpp:extdisco:1'/>"), directly("<s:services xmlns:s='urn:xmpp:extdisco:2'/>"),
-	directly("<credentials xmlns='urn:xmpp:extdisco:2'></credentials>"), directly("<credentials xmlns='urn:xmpp:extdisco:2'/>"),
+	directly("<credentials xmlns='urn:xmpp:extdisco:2'> </credentials>"),
 	directly("<credentials xmlns='urn:xmpp:extdisco:2'><service host='TURN.test.' type='turn'/></credentials>"),
 	directly("<credentials xmlns='urn:xmpp:extdisco:2'><service host='turn.test'/></credentials>"),
 	directly("<credentials xmlns='urn:xmpp:extdisco:2'><service host='turn.test' type='turn' port='065536'/></credentials>"),

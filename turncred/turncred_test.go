@@ -1,12 +1,12 @@
 package turncred_test
 
 import (
+	"encoding/hex"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"extdisco/internal/secret"
 	"extdisco/turncred"
 )
 
@@ -22,7 +22,7 @@ func TestPasswordKnownAnswers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.username, func(t *testing.T) {
-			s := turncred.NewSharedSecret(secret.New(tt.sharedSecret), secret.Secret{}, time.Hour)
+			s := turncred.NewSharedSecret([]byte(tt.sharedSecret), nil, time.Hour)
 			for range 2 { // the second one uses the HMAC again
 				if got := string(s.AppendPassword(nil, []byte(tt.username))); got != tt.password {
 					t.Errorf("password = %q, want %q", got, tt.password)
@@ -55,7 +55,7 @@ func TestExpiresAfter(t *testing.T) {
 }
 
 func TestSharedSecretIssue(t *testing.T) {
-	s := turncred.NewSharedSecret(secret.New("north"), secret.New("key"), time.Hour)
+	s := turncred.NewSharedSecret([]byte("north"), turncred.NewPseudonyms([]byte("key")), time.Hour)
 	now := time.Unix(1_800_000_000, 500)
 	var c turncred.Credential
 	s.Issue(&c, []byte("juliet@example.org"), now)
@@ -82,43 +82,79 @@ func TestSharedSecretIssue(t *testing.T) {
 	}
 }
 
-// The pseudonym is AES-CMAC-PRF-128(key, requester) cut to 64 bits; the values were
-// computed with openssl.
+// The values were computed with openssl dgst and sha1sum.
 func TestPseudonymKnownAnswers(t *testing.T) {
-	tests := []struct{ key, requester, want string }{
-		{"key", "juliet@example.org", "5a21704e69d6812d"},
-		{"key", "", "38cd1fe6d829db35"},
+	key := []byte("key")
+	tests := []struct {
+		name       string
+		pseudonyms *turncred.Pseudonyms
+		requester  string
+		want       string
+	}{
+		{"user", turncred.NewPseudonyms(key), "juliet@example.org", "bfbe1304755cdc44"},
+		{"nobody", turncred.NewPseudonyms(key), "", "5d5d139563c95b59"},
+		{"for ejabberd", turncred.NewEjabberdPseudonyms(key, "example.org"), "juliet@example.org", "bfbe130420116dfd"},
+		{"derived key", turncred.NewPseudonyms(turncred.DerivePseudonymKey([]byte("north"))), "juliet@example.org", "d2db96616795330a"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.requester, func(t *testing.T) {
-			p := turncred.NewPseudonyms(secret.New(tt.key))
-			if got := string(p.Append(nil, []byte(tt.requester))); got != tt.want {
-				t.Errorf("pseudonym = %s, want %s", got, tt.want)
+		t.Run(tt.name, func(t *testing.T) {
+			for range 2 { // the second one uses the HMAC again
+				if got := string(tt.pseudonyms.Append([]byte("1:"), []byte(tt.requester))); got != "1:"+tt.want {
+					t.Errorf("pseudonym = %s, want 1:%s", got, tt.want)
+				}
 			}
 		})
 	}
 }
 
-func TestPseudonymKey(t *testing.T) {
-	issue := func(sharedSecret, key string) string {
+func TestDerivedPseudonymKeyKnownAnswer(t *testing.T) {
+	const want = "38227c9dcc47d0af580e1b036897d6118713d9bc438ea64f452f57aa2eeae45f"
+	if got := hex.EncodeToString(turncred.DerivePseudonymKey([]byte("north"))); got != want {
+		t.Errorf("key = %s, want %s", got, want)
+	}
+}
+
+func TestSharedSecretDerivesPseudonyms(t *testing.T) {
+	issue := func(p *turncred.Pseudonyms) string {
 		var c turncred.Credential
-		turncred.NewSharedSecret(secret.New(sharedSecret), secret.New(key), time.Hour).
-			Issue(&c, []byte("juliet@example.org"), time.Unix(1_800_000_000, 0))
+		turncred.NewSharedSecret([]byte("north"), p, time.Hour).Issue(&c, []byte("juliet@example.org"), time.Unix(1_800_000_000, 0))
 		return string(c.Username)
 	}
-	if issue("north", "key") != issue("south", "key") {
-		t.Error("with one key a new shared secret changed the pseudonym")
+	derived := turncred.NewPseudonyms(turncred.DerivePseudonymKey([]byte("north")))
+	if got, want := issue(nil), issue(derived); got != want {
+		t.Errorf("without pseudonyms %s is issued, want %s", got, want)
 	}
-	if issue("north", "") == issue("south", "") {
-		t.Error("without a key the pseudonym does not depend on the shared secret")
+	if issue(nil) == issue(turncred.NewPseudonyms([]byte("key"))) {
+		t.Error("the pseudonyms given are not used")
 	}
-	if issue("north", "") == issue("north", "north") {
-		t.Error("the derived key is the shared secret itself")
+}
+
+func TestIsPseudonym(t *testing.T) {
+	tests := []struct {
+		name, in string
+		want     bool
+	}{
+		{"every digit", "0123456789abcdef", true},
+		{"too short", "0123456789abcde", false},
+		{"too long", "0123456789abcdef0", false},
+		{"before 0", "0123456789abcde/", false},
+		{"after 9", "0123456789abcde:", false},
+		{"before a", "0123456789abcde`", false},
+		{"after f", "0123456789abcdeg", false},
+		{"capitals", "0123456789ABCDEF", false},
+		{"empty", "", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := turncred.IsPseudonym(tt.in); got != tt.want {
+				t.Errorf("IsPseudonym(%q) = %v", tt.in, got)
+			}
+		})
 	}
 }
 
 func TestIssueTo(t *testing.T) {
-	s := turncred.NewSharedSecret(secret.New("north"), secret.Secret{}, time.Hour)
+	s := turncred.NewSharedSecret([]byte("north"), nil, time.Hour)
 	var c turncred.Credential
 	if err := s.IssueTo(&c, "probe", time.Unix(1_800_000_000, 0), time.Minute); err != nil {
 		t.Fatal(err)
@@ -126,8 +162,35 @@ func TestIssueTo(t *testing.T) {
 	if got, want := string(c.Username), "1800000060:probe"; got != want {
 		t.Errorf("username = %q, want %q", got, want)
 	}
+	if want := time.Unix(1_800_000_060, 0).UTC(); c.Expires != want || c.Plain {
+		t.Errorf("expires %v, plain %v; want %v and false", c.Expires, c.Plain, want)
+	}
+	if want := string(s.AppendPassword(nil, c.Username)); string(c.Password) != want {
+		t.Error("the password does not belong to the username")
+	}
 	if err := s.IssueTo(&c, "al'ice", time.Unix(0, 0), time.Minute); err == nil {
-		t.Error("a user part with a quote was taken")
+		t.Error("a user part with a quote was accepted")
+	}
+}
+
+// ejabberd's TURN server accepts usernames in one form only.
+func TestEjabberdUsernames(t *testing.T) {
+	pseudonyms := turncred.NewEjabberdPseudonyms([]byte("key"), "example.org")
+	s := turncred.NewSharedSecret([]byte("north"), pseudonyms, time.Hour)
+	now := time.Unix(1_800_000_000, 0)
+	var issued, to turncred.Credential
+	s.Issue(&issued, []byte("juliet@example.org"), now)
+	if err := s.IssueTo(&to, "juliet@example.org", now, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]turncred.Credential{"1800003600": issued, "1800000060": to} {
+		user, found := strings.CutPrefix(string(c.Username), name+":")
+		if !found || user != string(pseudonyms.Append(nil, []byte("juliet@example.org"))) || !turncred.IsPseudonym(user) || !strings.HasSuffix(user, "20116dfd") {
+			t.Errorf("username %s", c.Username)
+		}
+		if want := string(s.AppendPassword(nil, c.Username)); string(c.Password) != want {
+			t.Error("the password does not belong to the username")
+		}
 	}
 }
 
@@ -163,7 +226,7 @@ func TestCheckUser(t *testing.T) {
 }
 
 func TestStaticIssue(t *testing.T) {
-	s := turncred.NewStatic("user", secret.New("pass"))
+	s := turncred.NewStatic("user", []byte("pass"))
 	c := turncred.Credential{Username: []byte("a longer one"), Expires: time.Unix(1, 0)}
 	s.Issue(&c, []byte("juliet@example.org"), time.Unix(1_800_000_000, 0))
 	if string(c.Username) != "user" || string(c.Password) != "pass" || !c.Expires.IsZero() {
@@ -172,7 +235,7 @@ func TestStaticIssue(t *testing.T) {
 }
 
 func BenchmarkIssue(b *testing.B) {
-	s := turncred.NewSharedSecret(secret.New("north"), secret.Secret{}, time.Hour)
+	s := turncred.NewSharedSecret([]byte("north"), nil, time.Hour)
 	var c turncred.Credential
 	requester, now := []byte("juliet@example.org"), time.Unix(1_800_000_000, 0)
 	b.ReportAllocs()

@@ -11,24 +11,24 @@ import (
 const maxUserLen = 480
 
 // CheckUser reports why a TURN server might refuse user as the user part of a
-// username. coturn answers 400 to blanks, quotes, backslashes and control
-// characters, and to names that hold both "union" and "select"; a second colon
-// is read differently by different servers.
+// username, or nil. coturn answers 400 (Bad Request) to blanks, quotes, backslashes
+// and control characters, and to names that contain both "union" and "select";
+// servers disagree about what a second colon means.
 func CheckUser(user string) error {
 	if user == "" {
 		return errors.New("the user part is empty")
 	}
 	if len(user) > maxUserLen {
-		return fmt.Errorf("the user part has %d bytes; at most %d fit into a TURN username", len(user), maxUserLen)
+		return fmt.Errorf("the user part is %d bytes long; the limit for a TURN username is %d", len(user), maxUserLen)
 	}
 	for _, r := range user {
 		if !isUserRune(r) {
-			return fmt.Errorf("the user part holds %q; use letters, digits and . _ ~ @ - only", r)
+			return fmt.Errorf("the user part contains %q; use only letters, digits and . _ ~ @ -", r)
 		}
 	}
 	lower := strings.ToLower(user)
 	if strings.Contains(lower, "union") && strings.Contains(lower, "select") {
-		return errors.New(`the user part holds both "union" and "select", which coturn refuses`)
+		return errors.New(`the user part contains both "union" and "select", which coturn refuses`)
 	}
 	return nil
 }

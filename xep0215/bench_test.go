@@ -14,11 +14,11 @@ func BenchmarkAppendReply(b *testing.B) {
 			for i := 1; i < n; i++ {
 				uris = append(uris, fmt.Sprintf("turn:turn.example.org:%d", 3478+i))
 			}
-			h := xep0215.NewHandler(offer{xep0215.NewGroup(hourly(), services(b, uris...)...)})
+			h := handlerFor(offer{xep0215.NewGroup(hourly(), services(b, uris...)...)})
 			name, reply := []byte(requester), []byte(nil)
 			b.ReportAllocs()
 			for b.Loop() {
-				reply, _ = h.AppendReply(reply[:0], xep0215.Request{}, name, now)
+				reply, _ = h.reply(reply[:0], xep0215.Request{}, name, now)
 			}
 		})
 	}
@@ -34,7 +34,7 @@ func BenchmarkParseRequest(b *testing.B) {
 }
 
 func BenchmarkFast(b *testing.B) {
-	h := xep0215.NewHandler(mixedOffer(b))
+	h := handlerFor(mixedOffer(b))
 	for _, bb := range []struct{ name, element string }{{"services", askServices}, {"credentials", askCredentials}} {
 		b.Run(bb.name, func(b *testing.B) {
 			element, reply := []byte(bb.element), []byte(nil)
@@ -43,7 +43,7 @@ func BenchmarkFast(b *testing.B) {
 				if h.FastLen(xep0215.NS, element) == 0 {
 					b.Fatal("not for the fast path")
 				}
-				reply, _ = h.AppendFast(reply[:0], xep0215.NS, element, juliet, now)
+				reply, _ = h.fast(reply[:0], xep0215.NS, element, juliet, now)
 			}
 		})
 	}

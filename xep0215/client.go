@@ -13,10 +13,11 @@ import (
 // Fetch asks the entity at to, usually the domain of the account or a component,
 // and returns the services of its answer in their order. The session must be
 // served ([xmpp.Session.Serve]) meanwhile. If the entity refuses, the error is a
-// [stanza.Error]. What is not in the namespace of the request is passed over. Give
-// ctx a deadline: the end of the stream does not end Fetch.
+// [stanza.Error]. Anything in the answer that is not in the namespace of the
+// request is ignored. Give ctx a deadline: Fetch does not notice the end of the
+// stream.
 func Fetch(ctx context.Context, session *xmpp.Session, to jid.JID, r Request) (services []Service, err error) {
-	response, err := session.SendIQElement(ctx, r.TokenReader(), stanza.IQ{Type: stanza.GetIQ, To: to})
+	response, err := session.SendIQElement(ctx, r.TokenReader(), stanza.IQ{Type: stanza.GetIQ, To: to, Lang: r.Lang})
 	if err != nil {
 		return nil, err
 	}

@@ -4,8 +4,9 @@
 // A client sends an IQ of type get with an empty services element, and is
 // answered with the services on offer; or it names services in a credentials
 // element, and is answered with those and a credential for each. Version 2 of
-// the namespace ([NS]) and version 1 ([NS1]) have the same shape and are both
-// supported, each answered in its own namespace.
+// the namespace ([NS]) and version 1 ([NS1]) have the same shape; both are
+// supported, and each is answered in its own namespace. A server that a client has
+// asked may later push changes; see [AppendPush].
 //
 // # Asking
 //
@@ -18,15 +19,17 @@
 //
 // # Answering
 //
-// A [Handler] answers requests from an [Offer]. It reads a request with
-// [ParseRequest] and returns the payload of the reply as bytes, so that it fits
-// into whatever carries the stanzas; of XMPP it needs the requester's address
-// only:
+// A [Handler] answers a request from an [Offer], which is what the requester is
+// offered at that instant. It returns the payload of the reply as bytes, so that it
+// fits into whatever carries the stanzas; all that it needs of XMPP is the
+// requester's address:
 //
-//	h := xep0215.NewHandler(offer)
+//	var h xep0215.Handler
 //	request, err := xep0215.ParseRequest(payload) // an xml.TokenReader
 //	if err == nil {
-//		reply, err = h.AppendReply(nil, request, []byte("juliet@example.org"), time.Now())
+//		reply, err = h.AppendReply(nil, request, xep0215.Offer{
+//			Groups: groups, Requester: []byte("juliet@example.org"), Now: time.Now(),
+//		})
 //	}
 //
 // An error is always a [mellium.im/xmpp/stanza.Error] that can be sent as it is.
@@ -39,13 +42,20 @@ const (
 	NS1 = "urn:xmpp:extdisco:1"
 )
 
-// Types of service that this package knows the defaults of: STUN and TURN, each
-// plain and over TLS.
+// Types of service whose defaults this package knows: STUN and TURN, each plain and
+// over TLS.
 const (
 	TypeSTUN  = "stun"
 	TypeSTUNS = "stuns"
 	TypeTURN  = "turn"
 	TypeTURNS = "turns"
+)
+
+// Actions of pushed changes. XEP-0215 §3.2
+const (
+	ActionAdd    = "add"
+	ActionModify = "modify"
+	ActionDelete = "delete"
 )
 
 // Transports of a service.

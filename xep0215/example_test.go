@@ -6,22 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"extdisco/turncred"
 	"extdisco/xep0215"
 )
-
-// fixedOffer offers the same to everybody.
-type fixedOffer []*xep0215.Group
-
-func (o fixedOffer) Groups([]byte, time.Time) []*xep0215.Group { return o }
-
-// fixedAccount issues the same credential to everybody.
-type fixedAccount struct{ username, password string }
-
-func (a fixedAccount) Issue(c *xep0215.Credential, _ []byte, _ time.Time) error {
-	c.Username = append(c.Username[:0], a.username...)
-	c.Password = append(c.Password[:0], a.password...)
-	return nil
-}
 
 func ExampleHandler() {
 	turn, err := xep0215.ParseURI("turn:turn.example.org?transport=udp")
@@ -29,7 +16,7 @@ func ExampleHandler() {
 		fmt.Println(err)
 		return
 	}
-	handler := xep0215.NewHandler(fixedOffer{xep0215.NewGroup(fixedAccount{"user", "pass"}, turn)})
+	group := xep0215.NewGroup(turncred.NewStatic("user", []byte("pass")), turn)
 
 	payload := xml.NewDecoder(strings.NewReader("<services xmlns='urn:xmpp:extdisco:2'/>"))
 	request, err := xep0215.ParseRequest(payload)
@@ -37,9 +24,12 @@ func ExampleHandler() {
 		fmt.Println(err)
 		return
 	}
-	reply, err := handler.AppendReply(nil, request, []byte("juliet@example.org"), time.Now())
+	var handler xep0215.Handler
+	reply, err := handler.AppendReply(nil, request, xep0215.Offer{
+		Groups: []*xep0215.Group{group}, Requester: []byte("juliet@example.org"), Now: time.Now(),
+	})
 	fmt.Println(string(reply), err)
-	// Output: <services xmlns='urn:xmpp:extdisco:2'><service type='turn' host='turn.example.org' port='3478' transport='udp' restricted='1' username='user' password='pass'/></services> <nil>
+	// Output: <services xmlns='urn:xmpp:extdisco:2'><service type='turn' host='turn.example.org' port='3478' transport='udp' restricted='true' username='user' password='pass'/></services> <nil>
 }
 
 func ExampleParseURI() {

@@ -2,19 +2,18 @@ package xep0215
 
 import (
 	"bytes"
-	"time"
 
 	"extdisco/internal/xmltext"
 )
 
 // The fast path reads requests from their bytes, in the form in which most clients
-// and servers write them; anything else is for [ParseRequest]. What it takes, it
-// understands as ParseRequest does, which FuzzFast holds: an element without text,
-// with known attributes only, each at most once and of the values that are usual.
-// Its strings are constants and those of the services on offer, so that none is
+// and servers write them; everything else is left to [ParseRequest]. FuzzFast checks
+// that both understand a request in the same way: an element without text, with
+// known attributes only, each at most once and with a usual value. The strings of
+// the request are constants or those of the services on offer, so that none is
 // allocated.
 
-// maxFastFilters is how many services a request for credentials may name.
+// maxFastFilters is how many services a request for credentials may name here.
 const maxFastFilters = 4
 
 // fastRequest is a request whose hosts are still bytes.
@@ -31,28 +30,27 @@ func (h *Handler) FastLen(ns string, b []byte) int {
 	if isMostUsual(ns, b) {
 		return len(mostUsual)
 	}
-	sc := h.scratch.Get().(*scratch)
+	sc := h.getScratch()
 	defer h.scratch.Put(sc)
 	return sc.fast.read(ns, b)
 }
 
 // AppendFast does for an element that FastLen has measured what
 // [Handler.AppendReply] does for the request that [ParseRequest] reads from it.
-func (h *Handler) AppendFast(dst []byte, ns string, element, requester []byte, now time.Time) ([]byte, error) {
-	sc := h.scratch.Get().(*scratch)
+func (h *Handler) AppendFast(dst []byte, ns string, element []byte, o Offer) ([]byte, error) {
+	sc := h.getScratch()
 	defer h.scratch.Put(sc)
-	groups := h.offer.Groups(requester, now)
 	q := &sc.fast
 	if len(element) == len(mostUsual) { // no other request is as short
 		q.Request = Request{NS: ns}
 	} else {
 		q.read(ns, element)
-		q.resolveHosts(groups)
+		q.resolveHosts(o.Groups)
 	}
-	return sc.appendReply(dst, &q.Request, groups, requester, now)
+	return sc.appendReply(dst, &q.Request, &o)
 }
 
-// mostUsual is what nearly all ask.
+// mostUsual is what nearly all clients ask.
 const (
 	mostUsual  = "<services xmlns='" + NS + "'/>"
 	mostUsual1 = "<services xmlns='" + NS1 + "'/>"
@@ -98,6 +96,9 @@ func (q *fastRequest) read(ns string, b []byte) int {
 	ok := false
 	if isServices {
 		rest, ok = cutEmptyEnd(rest, "></services>")
+	} else if behind, empty := cutEmptyEnd(rest, "></credentials>"); empty {
+		q.filters[0], q.hosts[0] = Filter{}, nil
+		rest, ok, q.Credentials = behind, true, q.filters[:1]
 	} else if rest, ok = bytes.CutPrefix(rest, []byte{'>'}); ok {
 		rest, ok = q.readFilters(rest)
 	}
@@ -107,8 +108,8 @@ func (q *fastRequest) read(ns string, b []byte) int {
 	return len(b) - len(rest)
 }
 
-// cutAttr cuts off the attribute that b begins with, if it is one that requests
-// have, with a plain value. Otherwise the name is empty.
+// cutAttr cuts off the attribute that b begins with, if requests have such an
+// attribute and its value is plain. Otherwise the name is empty.
 func cutAttr(b []byte) (name string, value, rest []byte) {
 	for _, name := range [...]string{"xmlns", "type", "host", "port", "transport"} {
 		behind, ok := bytes.CutPrefix(b[1:], []byte(name))
@@ -122,7 +123,7 @@ func cutAttr(b []byte) (name string, value, rest []byte) {
 	return "", nil, nil
 }
 
-// cutEmptyEnd cuts the end of an element without content, in either form.
+// cutEmptyEnd cuts off the end of an element without content, in either form.
 func cutEmptyEnd(b []byte, long string) (rest []byte, ok bool) {
 	if rest, ok = bytes.CutPrefix(b, []byte("/>")); ok {
 		return rest, true
@@ -181,7 +182,7 @@ func (q *fastRequest) readFilter(n int, b []byte) (rest []byte, ok bool) {
 	return cutEmptyEnd(b, "></service>")
 }
 
-// resolveHosts makes strings of the hosts. One that is on offer is there already.
+// resolveHosts makes strings of the hosts. Those on offer exist already.
 func (q *fastRequest) resolveHosts(groups []*Group) {
 	for i := range q.Credentials {
 		f := &q.Credentials[i]

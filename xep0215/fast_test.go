@@ -1,6 +1,8 @@
 package xep0215_test
 
 import (
+	"reflect"
+	"strings"
 	"testing"
 
 	"extdisco/xep0215"
@@ -12,7 +14,7 @@ const (
 )
 
 func TestFastLen(t *testing.T) {
-	h := xep0215.NewHandler(mixedOffer(t))
+	h := handlerFor(mixedOffer(t))
 	tests := []struct {
 		name, element string
 		fast          bool
@@ -23,6 +25,8 @@ func TestFastLen(t *testing.T) {
 		{"type", "<services type='turns' xmlns='urn:xmpp:extdisco:2'/>", true},
 		{"credentials", askCredentials, true},
 		{"two credentials", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn' host='a.example'></service><service host='b' type='turns'/></credentials>", true},
+		{"all credentials", "<credentials xmlns='urn:xmpp:extdisco:2'/>", true},
+		{"all credentials, end tag", "<credentials xmlns='urn:xmpp:extdisco:2'></credentials>", true},
 		{"other version", "<services xmlns='urn:xmpp:extdisco:1'/>", false},
 		{"other type", "<services xmlns='urn:xmpp:extdisco:2' type='sfu'/>", false},
 		{"type twice", "<services xmlns='urn:xmpp:extdisco:2' type='turn' type='turn'/>", false},
@@ -32,7 +36,8 @@ func TestFastLen(t *testing.T) {
 		{"blank before the end", "<services xmlns='urn:xmpp:extdisco:2' />", false},
 		{"text", "<services xmlns='urn:xmpp:extdisco:2'>a</services>", false},
 		{"longer name", "<servicesx xmlns='urn:xmpp:extdisco:2'/>", false},
-		{"no credentials", "<credentials xmlns='urn:xmpp:extdisco:2'></credentials>", false},
+		{"blanks in credentials", "<credentials xmlns='urn:xmpp:extdisco:2'> </credentials>", false},
+		{"language", "<services xmlns='urn:xmpp:extdisco:2' xml:lang='de'/>", false},
 		{"no host", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn'/></credentials>", false},
 		{"empty host", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn' host=''/></credentials>", false},
 		{"host in capitals", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn' host='A'/></credentials>", false},
@@ -67,24 +72,79 @@ func FuzzFast(f *testing.F) {
 		f.Add(s, true)
 		f.Add(s, false)
 	}
-	h := xep0215.NewHandler(mixedOffer(f))
+	for _, ns := range []string{xep0215.NS, xep0215.NS1} {
+		for _, s := range fastRequests(ns) {
+			f.Add(s, ns == xep0215.NS1)
+		}
+	}
+	h := handlerFor(mixedOffer(f))
 	f.Fuzz(func(t *testing.T, payload string, old bool) {
 		ns := xep0215.NS
 		if old {
 			ns = xep0215.NS1
 		}
-		n := h.FastLen(ns, []byte(payload))
-		if n == 0 {
-			return
-		}
-		fast, fastErr := h.AppendFast(nil, ns, []byte(payload[:n]), juliet, now)
-		request, err := parse(payload[:n])
-		if err != nil {
-			t.Fatalf("%q is no request: %v", payload[:n], err)
-		}
-		slow, slowErr := h.AppendReply(nil, request, juliet, now)
-		if string(fast) != string(slow) || (fastErr == nil) != (slowErr == nil) || fastErr != nil && fastErr.Error() != slowErr.Error() {
-			t.Fatalf("%q is answered with %q (%v), not %q (%v)", payload[:n], fast, fastErr, slow, slowErr)
+		if n := h.FastLen(ns, []byte(payload)); n > 0 {
+			wantSameAnswer(t, h, ns, payload[:n])
 		}
 	})
+}
+
+// wantSameAnswer fails unless the element is answered alike on both paths.
+func wantSameAnswer(t *testing.T, h answering, ns, element string) {
+	t.Helper()
+	fast, fastErr := h.fast(nil, ns, []byte(element), juliet, now)
+	request, err := parse(element)
+	if err != nil {
+		t.Fatalf("%q is no request: %v", element, err)
+	}
+	slow, slowErr := h.reply(nil, request, juliet, now)
+	if string(fast) != string(slow) || !reflect.DeepEqual(fastErr, slowErr) {
+		t.Fatalf("%q is answered with %q (%v), not %q (%v)", element, fast, fastErr, slow, slowErr)
+	}
+}
+
+// fastRequests returns requests of every form that the fast path takes.
+func fastRequests(ns string) []string {
+	all := []string{"<services xmlns='NS'/>", `<services xmlns="NS"></services>`, "<credentials xmlns='NS'/>", `<credentials xmlns="NS"></credentials>`}
+	for _, t := range []string{"stun", "stuns", "turn", "turns"} {
+		all = append(all, "<services xmlns='NS' type='"+t+"'/>")
+		for _, host := range []string{"turn.example.org", "192.0.2.1", "nowhere.example.org"} {
+			for _, rest := range []string{"", " port='3478'", " port='443'", " transport='tcp'", " port='5349' transport='tcp'"} {
+				service := "<service type='" + t + "' host='" + host + "'" + rest + "/>"
+				all = append(all, "<credentials xmlns='NS'>"+service+"</credentials>",
+					"<credentials xmlns='NS'><service host='192.0.2.1' type='turn'></service>"+service+"</credentials>")
+			}
+		}
+	}
+	if ns == xep0215.NS1 {
+		all = append(all, "<credentials xmlns='NS'><service host='turn.example.org'/></credentials>")
+	}
+	for i := range all {
+		all[i] = strings.ReplaceAll(all[i], "NS", ns)
+	}
+	return all
+}
+
+func TestFastAnswersAlike(t *testing.T) {
+	named := service(t, "turn:turn.example.org")
+	named.Name, named.Names = "Relay", map[string]string{"de": "Umsetzer"}
+	offers := map[string]offer{
+		"everything": mixedOffer(t), "nothing": nil,
+		"no credential": {xep0215.NewGroup(failing(), services(t, "stun:turn.example.org", "turn:turn.example.org")...)},
+		"STUN only":     {xep0215.NewGroup(nil, services(t, "stun:turn.example.org")...)},
+		"names":         {xep0215.NewGroup(hourly(), named)},
+	}
+	for name, o := range offers {
+		h := handlerFor(o)
+		for _, ns := range []string{xep0215.NS, xep0215.NS1} {
+			for _, element := range fastRequests(ns) {
+				t.Run(name+" "+element, func(t *testing.T) {
+					if n := h.FastLen(ns, []byte(element+"</iq>")); n != len(element) {
+						t.Fatalf("FastLen = %d, want %d", n, len(element))
+					}
+					wantSameAnswer(t, h, ns, element)
+				})
+			}
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"mellium.im/xmpp/stanza"
 
+	"extdisco/turncred"
 	"extdisco/xep0215"
 )
 
@@ -50,13 +51,13 @@ func with(s xep0215.Service, username, password string, expires time.Time) xep02
 	return s
 }
 
-func answer(t testing.TB, o xep0215.Offer, payload string) (string, error) {
+func answer(t testing.TB, o offer, payload string) (string, error) {
 	t.Helper()
 	request, err := parse(payload)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := xep0215.NewHandler(o).AppendReply(append(make([]byte, 0, 4096), "before"...), request, []byte(requester), now)
+	out, err := handlerFor(o).reply(append(make([]byte, 0, 4096), "before"...), request, []byte(requester), now)
 	text := string(out)
 	if !strings.HasPrefix(text, "before") {
 		t.Fatalf("what stood in the buffer was changed: %s", text)
@@ -69,12 +70,12 @@ func answer(t testing.TB, o xep0215.Offer, payload string) (string, error) {
 
 func TestReplyBytes(t *testing.T) {
 	const (
-		minted = " restricted='1' expires='2026-11-21T13:00:00Z' username='user-of-juliet@example.org' password='password-of-juliet@example.org'/>"
+		minted = " restricted='true' expires='2026-11-21T13:00:00Z' username='user-of-juliet@example.org' password='password-of-juliet@example.org'/>"
 		stun   = "<service type='stun' host='turn.example.org' port='3478' transport='udp'/>"
 		udp    = "<service type='turn' host='turn.example.org' port='3478' transport='udp'" + minted
 		tcp    = "<service type='turn' host='turn.example.org' port='3478' transport='tcp'" + minted
 		tls    = "<service type='turns' host='turn.example.org' port='5349' transport='tcp'" + minted
-		fixed  = "<service type='turn' host='192.0.2.1' port='443' transport='udp' restricted='1' username='us&#39;er' password='p&lt;a>ss&amp;'/>"
+		fixed  = "<service type='turn' host='192.0.2.1' port='443' transport='udp' restricted='true' username='us&#39;er' password='p&lt;a>ss&amp;'/>"
 		stun6  = "<service type='stun' host='2001:db8::1' port='3478' transport='udp'/>"
 	)
 	for _, ns := range []string{xep0215.NS, xep0215.NS1} {
@@ -86,6 +87,7 @@ func TestReplyBytes(t *testing.T) {
 			{"credentials by host and type", "<credentials xmlns='NS'><service host='turn.example.org' type='turn'/></credentials>", "<credentials xmlns='NS'>" + udp + tcp + "</credentials>"},
 			{"credentials by port", "<credentials xmlns='NS'><service host='192.0.2.1' type='turn' port='443'/></credentials>", "<credentials xmlns='NS'>" + fixed + "</credentials>"},
 			{"credentials by transport", "<credentials xmlns='NS'><service host='TURN.example.org.' type='turn' transport='tcp'/></credentials>", "<credentials xmlns='NS'>" + tcp + "</credentials>"},
+			{"all credentials", "<credentials xmlns='NS'/>", "<credentials xmlns='NS'>" + udp + tcp + tls + fixed + "</credentials>"},
 			{"several, each once, in our order", "<credentials xmlns='NS'><service host='192.0.2.1' type='turn'/><service host='turn.example.org' type='turns'/><service host='turn.example.org' type='turns'/></credentials>",
 				"<credentials xmlns='NS'>" + tls + fixed + "</credentials>"},
 			{"several, one of them unknown", "<credentials xmlns='NS'><service host='192.0.2.9' type='turn'/><service host='turn.example.org' type='turns'/></credentials>",
@@ -125,7 +127,7 @@ func TestReplyErrors(t *testing.T) {
 	downWithSTUN := offer{xep0215.NewGroup(failing(), services(t, "stun:turn.example.org", "turn:turn.example.org")...)}
 	tests := []struct {
 		name      string
-		offer     xep0215.Offer
+		offer     offer
 		request   string
 		errorType stanza.ErrorType
 		condition stanza.Condition
@@ -143,6 +145,9 @@ func TestReplyErrors(t *testing.T) {
 		{"no credential to be had, its type where STUN is left", downWithSTUN, "<services xmlns='" + xep0215.NS + "' type='turn'/>", stanza.Wait, stanza.RemoteServerTimeout},
 		{"no credential to be had, asked for where STUN is left", downWithSTUN, credentials("host='turn.example.org' type='turn'"), stanza.Wait, stanza.RemoteServerTimeout},
 		{"no credential to be had, and none asked for that is ours", downWithSTUN, credentials("host='192.0.2.9' type='turn'"), stanza.Cancel, stanza.ItemNotFound},
+		{"all credentials where there is STUN only", offer{xep0215.NewGroup(nil, services(t, "stun:turn.example.org")...)}, "<credentials xmlns='" + xep0215.NS + "'/>", stanza.Cancel, stanza.ItemNotFound},
+		{"all credentials, and none to be had", downWithSTUN, "<credentials xmlns='" + xep0215.NS + "'/>", stanza.Wait, stanza.RemoteServerTimeout},
+		{"all credentials, nothing on offer", offer{}, "<credentials xmlns='" + xep0215.NS + "'/>", stanza.Wait, stanza.RemoteServerTimeout},
 		{"credentials where there is STUN only", offer{xep0215.NewGroup(nil, services(t, "stun:turn.example.org")...)}, credentials("host='turn.example.org' type='stun'"), stanza.Cancel, stanza.ItemNotFound},
 		{"credential without username", offer{xep0215.NewGroup(account("", "p"), services(t, "turn:h")...)}, all, stanza.Wait, stanza.RemoteServerTimeout},
 		{"credential without password", offer{xep0215.NewGroup(account("u", ""), services(t, "turn:h")...)}, all, stanza.Wait, stanza.RemoteServerTimeout},
@@ -165,7 +170,7 @@ func TestReplyByHostAloneInVersion1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload, err := xep0215.NewHandler(mixedOffer(t)).AppendReply(nil, r, juliet, now)
+	payload, err := handlerFor(mixedOffer(t)).reply(nil, r, juliet, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,8 +182,8 @@ func TestReplyByHostAloneInVersion1(t *testing.T) {
 // A request that was not parsed need not name its namespace, and its type is
 // escaped.
 func TestReplyToARequestMadeByHand(t *testing.T) {
-	h := xep0215.NewHandler(mixedOffer(t))
-	payload, err := h.AppendReply(nil, xep0215.Request{Type: `<'">&`}, juliet, now)
+	h := handlerFor(mixedOffer(t))
+	payload, err := h.reply(nil, xep0215.Request{Type: `<'">&`}, juliet, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +192,7 @@ func TestReplyToARequestMadeByHand(t *testing.T) {
 		t.Errorf("a client reads %+v of %s", got, payload)
 	}
 	credentials := xep0215.Request{Type: "stun", Credentials: []xep0215.Filter{{Host: "192.0.2.1"}}}
-	payload, err = h.AppendReply(nil, credentials, juliet, now)
+	payload, err = h.reply(nil, credentials, juliet, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,14 +202,14 @@ func TestReplyToARequestMadeByHand(t *testing.T) {
 }
 
 func TestReplyAppends(t *testing.T) {
-	h := xep0215.NewHandler(mixedOffer(t))
-	alone, err := h.AppendReply(nil, xep0215.Request{}, juliet, now)
+	h := handlerFor(mixedOffer(t))
+	alone, err := h.reply(nil, xep0215.Request{}, juliet, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, room := range []int{0, 100, 4096} {
 		dst := append(make([]byte, 0, len("<iq>")+room), "<iq>"...)
-		got, err := h.AppendReply(dst, xep0215.Request{}, juliet, now)
+		got, err := h.reply(dst, xep0215.Request{}, juliet, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,24 +224,20 @@ func TestReplyAppends(t *testing.T) {
 func TestReplyLeavesOutWhatHasNoCredential(t *testing.T) {
 	relay := services(t, "stun:down.example.org", "turn:down.example.org", "turns:down.example.org")
 	issuers := map[string]xep0215.Issuer{
-		"the issuer fails": failing(),
-		"the issuer fails with half a credential": issuer(func(c *xep0215.Credential, _ []byte, _ time.Time) error {
-			c.Username, c.Password = append(c.Username, "u"...), append(c.Password, "p"...)
-			return errDown
-		}),
-		"no username": account("", "p"),
-		"no password": account("u", ""),
-		"no issuer":   nil,
+		"no credential": failing(),
+		"no username":   account("", "p"),
+		"no password":   account("u", ""),
+		"no issuer":     nil,
 	}
 	for name, broken := range issuers {
 		t.Run(name, func(t *testing.T) {
 			up := services(t, "stun:up.example.org", "turn:up.example.org")
-			h := xep0215.NewHandler(offer{
+			h := handlerFor(offer{
 				xep0215.NewGroup(account("before", "pw"), up...),
 				xep0215.NewGroup(broken, relay...),
 				xep0215.NewGroup(account("after", "pw"), up...),
 			})
-			payload, err := h.AppendReply(nil, xep0215.Request{}, juliet, now)
+			payload, err := h.reply(nil, xep0215.Request{}, juliet, now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -256,13 +257,13 @@ func TestReplyLeavesOutWhatHasNoCredential(t *testing.T) {
 // perhaps for another requester.
 func TestReplyForgetsTheLastCredential(t *testing.T) {
 	turn := services(t, "turn:a.example.org", "turn:b.example.org", "turn:c.example.org")
-	empty := issuer(func(*xep0215.Credential, []byte, time.Time) error { return nil })
-	h := xep0215.NewHandler(offer{
+	empty := failing()
+	h := handlerFor(offer{
 		xep0215.NewGroup(hourly(), turn[0]),
 		xep0215.NewGroup(account("u", "p"), turn[1]),
 		xep0215.NewGroup(empty, turn[2]),
 	})
-	payload, err := h.AppendReply(nil, xep0215.Request{}, juliet, now)
+	payload, err := h.reply(nil, xep0215.Request{}, juliet, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,22 +297,21 @@ func TestReplyIssuesOncePerGroup(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, down %v", tt.name, down), func(t *testing.T) {
 				var calls [2]int
 				count := func(group int) issuer {
-					return func(c *xep0215.Credential, requester []byte, at time.Time) error {
+					return func(c *turncred.Credential, requester []byte, at time.Time) {
 						calls[group]++
 						if !bytes.Equal(requester, juliet) || !at.Equal(now) {
 							t.Errorf("issue for %q at %v", requester, at)
 						}
-						if down {
-							return errDown
+						if !down {
+							account("u", "p")(c, requester, at)
 						}
-						return account("u", "p")(c, requester, at)
 					}
 				}
-				h := xep0215.NewHandler(offer{
+				h := handlerFor(offer{
 					xep0215.NewGroup(count(0), relay...),
 					xep0215.NewGroup(count(1), service(t, "turn:other.example.org")),
 				})
-				_, _ = h.AppendReply(nil, tt.request, juliet, now) // which error, other tests say
+				_, _ = h.reply(nil, tt.request, juliet, now) // which error, other tests say
 				if calls != tt.want {
 					t.Errorf("Issue was called %v times, want %v", calls, tt.want)
 				}
@@ -323,8 +323,8 @@ func TestReplyIssuesOncePerGroup(t *testing.T) {
 func TestReplyEscapes(t *testing.T) {
 	const odd = "<a>&'\"\t\r\n]]>" + "zoë\U0001F4DE"
 	s := xep0215.Service{Type: "turn", Host: "h" + odd, Port: 3478, Transport: "t" + odd, Name: "n" + odd}
-	h := xep0215.NewHandler(offer{xep0215.NewGroup(account("u"+odd, "p"+odd), s)})
-	payload, err := h.AppendReply(nil, xep0215.Request{}, juliet, now)
+	h := handlerFor(offer{xep0215.NewGroup(account("u"+odd, "p"+odd), s)})
+	payload, err := h.reply(nil, xep0215.Request{}, juliet, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,16 +349,16 @@ func TestReplyExpires(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			until := issuer(func(c *xep0215.Credential, requester []byte, now time.Time) error {
+			until := issuer(func(c *turncred.Credential, requester []byte, now time.Time) {
 				c.Expires = tt.expires
-				return account("u", "p")(c, requester, now)
+				account("u", "p")(c, requester, now)
 			})
-			h := xep0215.NewHandler(offer{xep0215.NewGroup(until, service(t, "turn:h"))})
-			got, err := h.AppendReply(nil, xep0215.Request{}, juliet, now)
+			h := handlerFor(offer{xep0215.NewGroup(until, service(t, "turn:h"))})
+			got, err := h.reply(nil, xep0215.Request{}, juliet, now)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := `<services xmlns='urn:xmpp:extdisco:2'><service type='turn' host='h' port='3478' transport='udp' restricted='1'` +
+			want := `<services xmlns='urn:xmpp:extdisco:2'><service type='turn' host='h' port='3478' transport='udp' restricted='true'` +
 				tt.want + ` username='u' password='p'/></services>`
 			if string(got) != want {
 				t.Errorf("reply\n%s, want\n%s", got, want)
@@ -372,71 +372,39 @@ func TestNewGroupUsesNoCredentialOfTheService(t *testing.T) {
 	stun := xep0215.Service{Type: "stun", Host: "h", Restricted: true, Username: "u", Password: "p", Expires: inAnHour, Action: "add"}
 	turn := stun
 	turn.Type = "turn"
-	h := xep0215.NewHandler(offer{xep0215.NewGroup(account("issued", "pw"), stun, turn)})
-	got, err := h.AppendReply(nil, xep0215.Request{}, juliet, now)
+	h := handlerFor(offer{xep0215.NewGroup(account("issued", "pw"), stun, turn)})
+	got, err := h.reply(nil, xep0215.Request{}, juliet, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const want = `<services xmlns='urn:xmpp:extdisco:2'><service type='stun' host='h'/>` +
-		`<service type='turn' host='h' restricted='1' username='issued' password='pw'/></services>`
+		`<service type='turn' host='h' restricted='true' username='issued' password='pw'/></services>`
 	if string(got) != want {
 		t.Errorf("reply\n%s, want\n%s", got, want)
 	}
 }
 
-// later is an offer that has STUN only until now, and for juliet only.
-type later struct{ stun, turn *xep0215.Group }
-
-func (o later) Groups(requester []byte, at time.Time) []*xep0215.Group {
-	switch {
-	case !bytes.Equal(requester, juliet):
-		return nil
-	case at.Before(now):
-		return []*xep0215.Group{o.stun}
-	}
-	return []*xep0215.Group{o.stun, o.turn}
-}
-
-func TestReplyIsOfTheOfferOfTheMoment(t *testing.T) {
-	h := xep0215.NewHandler(later{
-		stun: xep0215.NewGroup(nil, service(t, "stun:h")),
-		turn: xep0215.NewGroup(account("u", "p"), service(t, "turn:h")),
-	})
-	for at, want := range map[time.Time]int{now.Add(-1): 1, now: 2} {
-		payload, err := h.AppendReply(nil, xep0215.Request{}, juliet, at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := len(readReply(t, payload).Services); got != want {
-			t.Errorf("at %v %d services, want %d", at, got, want)
-		}
-	}
-	_, err := h.AppendReply(nil, xep0215.Request{}, []byte("romeo@example.org"), now)
-	wantError(t, err, stanza.Wait, stanza.RemoteServerTimeout)
-}
-
 // A provider that goes down is noticed, whatever was sent before.
 func TestReplyWhenTheIssuerGoesDown(t *testing.T) {
 	down := false
-	h := xep0215.NewHandler(offer{xep0215.NewGroup(issuer(func(c *xep0215.Credential, requester []byte, now time.Time) error {
-		if down {
-			return errDown
+	h := handlerFor(offer{xep0215.NewGroup(issuer(func(c *turncred.Credential, requester []byte, now time.Time) {
+		if !down {
+			hourly()(c, requester, now)
 		}
-		return hourly()(c, requester, now)
 	}), service(t, "turn:h"))})
 	for range 20 {
 		down = false
-		if _, err := h.AppendReply(nil, xep0215.Request{}, juliet, now); err != nil {
+		if _, err := h.reply(nil, xep0215.Request{}, juliet, now); err != nil {
 			t.Fatal(err)
 		}
 		down = true
-		_, err := h.AppendReply(nil, xep0215.Request{}, juliet, now)
+		_, err := h.reply(nil, xep0215.Request{}, juliet, now)
 		wantError(t, err, stanza.Wait, stanza.RemoteServerTimeout)
 	}
 }
 
 func TestHandlerConcurrently(t *testing.T) {
-	h := xep0215.NewHandler(mixedOffer(t))
+	h := handlerFor(mixedOffer(t))
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
@@ -444,7 +412,7 @@ func TestHandlerConcurrently(t *testing.T) {
 			var reply []byte
 			for range 200 {
 				var err error
-				if reply, err = h.AppendReply(reply[:0], xep0215.Request{}, []byte(name), now); err != nil {
+				if reply, err = h.reply(reply[:0], xep0215.Request{}, []byte(name), now); err != nil {
 					t.Error(err)
 					return
 				}
@@ -470,6 +438,7 @@ func TestHide(t *testing.T) {
 		{"list", "<services xmlns='urn:xmpp:extdisco:2'/>", hidden, "a.example.org a.example.org"},
 		{"list of a type", "<services xmlns='urn:xmpp:extdisco:2' type='turn'/>", hidden, "a.example.org"},
 		{"credentials", "<credentials xmlns='urn:xmpp:extdisco:2'><service host='b.example.org' type='turn'/></credentials>", hidden, "b.example.org"},
+		{"all credentials, which is a list", "<credentials xmlns='urn:xmpp:extdisco:2'/>", hidden, "a.example.org"},
 		{"the group itself has not changed", "<services xmlns='urn:xmpp:extdisco:2' type='turn'/>", group, "a.example.org b.example.org"},
 	}
 	for _, tt := range tests {

@@ -2,7 +2,6 @@ package xep0215_test
 
 import (
 	"encoding/xml"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -10,45 +9,61 @@ import (
 	"go.uber.org/goleak"
 	"mellium.im/xmpp/stanza"
 
+	"extdisco/turncred"
 	"extdisco/xep0215"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// offer is an [xep0215.Offer] that is always the same.
+// offer is what everybody is offered at any time.
 type offer []*xep0215.Group
 
-func (o offer) Groups([]byte, time.Time) []*xep0215.Group { return o }
-
-// issuer is a function as an [xep0215.Issuer].
-type issuer func(c *xep0215.Credential, requester []byte, now time.Time) error
-
-func (f issuer) Issue(c *xep0215.Credential, requester []byte, now time.Time) error {
-	return f(c, requester, now)
+// answering is a handler and what it answers from.
+type answering struct {
+	*xep0215.Handler
+	offer offer
 }
 
-var errDown = errors.New("the provider is down")
+func handlerFor(o offer) answering { return answering{new(xep0215.Handler), o} }
 
+func (a answering) reply(dst []byte, r xep0215.Request, requester []byte, at time.Time) ([]byte, error) {
+	return a.AppendReply(dst, r, xep0215.Offer{Groups: a.offer, Requester: requester, Now: at})
+}
+
+func (a answering) fast(dst []byte, ns string, element, requester []byte, at time.Time) ([]byte, error) {
+	return a.AppendFast(dst, ns, element, xep0215.Offer{Groups: a.offer, Requester: requester, Now: at})
+}
+
+// The issuers of package turncred are issuers here.
+var (
+	_ xep0215.Issuer = (*turncred.SharedSecret)(nil)
+	_ xep0215.Issuer = (*turncred.Static)(nil)
+)
+
+// issuer is a function as an [xep0215.Issuer].
+type issuer func(c *turncred.Credential, requester []byte, now time.Time)
+
+func (f issuer) Issue(c *turncred.Credential, requester []byte, now time.Time) { f(c, requester, now) }
+
+// failing has no credential.
 func failing() issuer {
-	return func(*xep0215.Credential, []byte, time.Time) error { return errDown }
+	return func(*turncred.Credential, []byte, time.Time) {}
 }
 
 // account issues a credential that does not expire.
 func account(username, password string) issuer {
-	return func(c *xep0215.Credential, _ []byte, _ time.Time) error {
+	return func(c *turncred.Credential, _ []byte, _ time.Time) {
 		c.Username = append(c.Username, username...)
 		c.Password = append(c.Password, password...)
-		return nil
 	}
 }
 
-// hourly issues a credential that is good for an hour and names the requester.
+// hourly issues a credential that is valid for an hour and names the requester.
 func hourly() issuer {
-	return func(c *xep0215.Credential, requester []byte, now time.Time) error {
+	return func(c *turncred.Credential, requester []byte, now time.Time) {
 		c.Username = append(append(c.Username, "user-of-"...), requester...)
 		c.Password = append(append(c.Password, "password-of-"...), requester...)
 		c.Expires = now.Add(time.Hour)
-		return nil
 	}
 }
 

@@ -1,7 +1,7 @@
 package xep0215
 
-// Matches reports whether the filter names the service: every field that is
-// given is the same. Hosts are compared in the form of [CanonicalHost].
+// Matches reports whether the filter names the service: every field that is given
+// is equal. Hosts are compared in the form of [CanonicalHost].
 func (f Filter) Matches(k Key) bool {
 	typeMatches := f.Type == "" || f.Type == k.Type
 	hostMatches := f.Host == "" || CanonicalHost(f.Host) == k.Host
@@ -10,9 +10,8 @@ func (f Filter) Matches(k Key) bool {
 	return typeMatches && hostMatches && portMatches && transportMatches
 }
 
-// Selects reports whether the service that k identifies belongs into the answer
-// to the request. A request for credentials never selects a service that has
-// none.
+// Selects reports whether the service that k identifies belongs in the answer to
+// the request. A request for credentials never selects a service that has none.
 func (r Request) Selects(k Key, restricted bool) bool {
 	if len(r.Credentials) == 0 {
 		return r.Type == "" || r.Type == k.Type
@@ -28,8 +27,8 @@ func (r Request) Selects(k Key, restricted bool) bool {
 	return false
 }
 
-// Select returns the services that belong into the answer to the request, each
-// once and in the order given.
+// Select returns the services that belong in the answer to the request, each once
+// and in the order given.
 func Select(services []Service, r Request) []Service {
 	var selected []Service
 	for _, s := range services {

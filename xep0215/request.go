@@ -4,7 +4,6 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
-	"unicode"
 
 	"mellium.im/xmpp/stanza"
 )
@@ -12,12 +11,31 @@ import (
 // MaxFilters is how many services one request for credentials may name.
 const MaxFilters = 100
 
-// Request is what a client asks: for the services on offer, or, when
-// Credentials names any, for the credentials of those services.
+// Request is what a client asks for: the services on offer, or, if Credentials is
+// not empty, the credentials of the services that it names.
 type Request struct {
-	NS          string   // NS or NS1; empty means NS
-	Type        string   // of services, this type only; empty means all. XEP-0215 §3.2
-	Credentials []Filter // XEP-0215 §3.3
+	NS   string // NS or NS1; empty means NS
+	Type string // services of this type only; empty means all. XEP-0215 §3.2
+	// Credentials names services whose credentials are asked for. XEP-0215 §3.3.
+	// The zero Filter alone asks for everything that has credentials, which is an
+	// empty credentials element.
+	Credentials []Filter
+	// Lang is the language for names, from xml:lang. [Fetch] writes it into the
+	// stanza, [ParseRequest] reads it from the payload. RFC 5646
+	Lang string
+}
+
+// asksForAllCredentials reports whether the request names no service in
+// particular.
+func (r *Request) asksForAllCredentials() bool {
+	return len(r.Credentials) == 1 && r.Credentials[0] == Filter{}
+}
+
+func (r *Request) namespace() string {
+	if r.NS == "" {
+		return NS
+	}
+	return r.NS
 }
 
 // Filter names services. Empty fields match everything.
@@ -29,9 +47,10 @@ type Filter struct {
 }
 
 // ParseRequest reads the payload of an IQ of type get from r, from its start
-// element to its end element. Every error is a [stanza.Error] that says what is
-// wrong with the request: modify/bad-request, or cancel/service-unavailable when
-// the payload is no request of XEP-0215.
+// element to its end element. An empty credentials element, which Libervia
+// sends, asks for everything that has credentials. Every error is a
+// [stanza.Error] that says what is wrong with the request: modify/bad-request, or
+// cancel/service-unavailable if the payload is not a request of XEP-0215.
 func ParseRequest(r xml.TokenReader) (Request, error) {
 	token, err := r.Token()
 	start, ok := token.(xml.StartElement)
@@ -41,12 +60,12 @@ func ParseRequest(r xml.TokenReader) (Request, error) {
 	if start.Name.Space != NS && start.Name.Space != NS1 {
 		return Request{}, notARequest()
 	}
-	req := Request{NS: start.Name.Space}
+	req := Request{NS: start.Name.Space, Lang: lang(start)}
 	switch start.Name.Local {
 	case "services":
 		if serviceType, given := attr(start, "type"); given {
 			if !isNCName(serviceType) {
-				return Request{}, badRequest("the type of a service is a name without blanks")
+				return Request{}, badRequest("the type of a service must be a name without spaces and colons")
 			}
 			req.Type = serviceType
 		}
@@ -62,13 +81,15 @@ func ParseRequest(r xml.TokenReader) (Request, error) {
 
 // parseFilters reads the children of a credentials element, to its end.
 func (r *Request) parseFilters(tokens xml.TokenReader) error {
+	empty := true
 	for {
 		token, err := tokens.Token()
 		switch t := token.(type) {
 		case xml.StartElement:
+			empty = false
 			if t.Name.Local == "service" && t.Name.Space == r.NS {
 				if len(r.Credentials) == MaxFilters {
-					return badRequest(fmt.Sprintf("at most %d services can be asked for at once", MaxFilters))
+					return badRequest(fmt.Sprintf("a request can name at most %d services", MaxFilters))
 				}
 				f, err := parseFilter(t, r.NS)
 				if err != nil {
@@ -80,13 +101,16 @@ func (r *Request) parseFilters(tokens xml.TokenReader) error {
 				return err
 			}
 		case xml.EndElement:
+			if empty {
+				r.Credentials = []Filter{{}}
+			}
 			if len(r.Credentials) == 0 {
-				return badRequest("no service is named to give credentials for")
+				return badRequest("no service is named in the namespace of the request")
 			}
 			return nil
 		}
 		if err != nil {
-			return badRequest("the payload ends early")
+			return badRequest("the payload is cut off")
 		}
 	}
 }
@@ -103,15 +127,15 @@ func parseFilter(start xml.StartElement, ns string) (Filter, error) {
 		return f, badRequest("the type of the service is missing")
 	}
 	if given && !isNCName(f.Type) {
-		return f, badRequest("the type of a service is a name without blanks")
+		return f, badRequest("the type of a service must be a name without spaces and colons")
 	}
 	if f.Transport, given = attr(start, "transport"); given && !isNCName(f.Transport) {
-		return f, badRequest("the transport of a service is a name without blanks")
+		return f, badRequest("the transport of a service must be a name without spaces and colons")
 	}
 	if port, given := attr(start, "port"); given {
 		var ok bool
 		if f.Port, ok = parsePort(port); !ok {
-			return f, badRequest("the port of a service is a number from 1 to 65535")
+			return f, badRequest("the port of a service must be a number from 1 to 65535")
 		}
 	}
 	return f, nil
@@ -126,6 +150,17 @@ func attr(start xml.StartElement, name string) (value string, given bool) {
 	return "", false
 }
 
+// lang returns the xml:lang of the element. Decoders name its namespace by the URI,
+// some readers of tokens by the prefix.
+func lang(start xml.StartElement) string {
+	for _, a := range start.Attr {
+		if a.Name.Local == "lang" && (a.Name.Space == "xml" || a.Name.Space == "http://www.w3.org/XML/1998/namespace") {
+			return a.Value
+		}
+	}
+	return ""
+}
+
 // skip reads to the end of the element whose start was read last.
 func skip(r xml.TokenReader) error {
 	for depth := 1; depth > 0; {
@@ -137,32 +172,15 @@ func skip(r xml.TokenReader) error {
 			depth--
 		}
 		if err != nil && depth > 0 {
-			return badRequest("the payload ends early")
+			return badRequest("the payload is cut off")
 		}
 	}
 	return nil
 }
 
-// isNCName reports whether s is a name without a colon, as the schema of
-// XEP-0215 asks of types and transports.
-func isNCName(s string) bool {
-	for i, r := range s {
-		switch {
-		case r == '_' || unicode.IsLetter(r):
-		case i > 0 && (r == '-' || r == '.' || r == '·' || unicode.IsDigit(r) || unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Mc, r)):
-		default:
-			return false
-		}
-	}
-	return s != ""
-}
-
 // TokenReader returns the payload that asks the request.
 func (r Request) TokenReader() xml.TokenReader {
-	ns := r.NS
-	if ns == "" {
-		ns = NS
-	}
+	ns := r.namespace()
 	root := xml.StartElement{Name: xml.Name{Space: ns, Local: "services"}}
 	if len(r.Credentials) > 0 {
 		root.Name.Local = "credentials"
@@ -171,6 +189,9 @@ func (r Request) TokenReader() xml.TokenReader {
 	}
 	tokens := tokenSlice{root}
 	for _, f := range r.Credentials {
+		if r.asksForAllCredentials() {
+			break
+		}
 		service := xml.StartElement{Name: xml.Name{Space: ns, Local: "service"}, Attr: f.attrs()}
 		tokens = append(tokens, service, service.End())
 	}

@@ -19,14 +19,14 @@ var (
 	errNotARequest = stanza.Error{Type: stanza.Cancel, Condition: stanza.ServiceUnavailable}
 
 	errNoElement   = badRequest("the payload is not an element")
-	errEndsEarly   = badRequest("the payload ends early")
-	errType        = badRequest("the type of a service is a name without blanks")
+	errEndsEarly   = badRequest("the payload is cut off")
+	errType        = badRequest("the type of a service must be a name without spaces and colons")
 	errTypeMissing = badRequest("the type of the service is missing")
 	errHostMissing = badRequest("the host of the service is missing")
-	errPort        = badRequest("the port of a service is a number from 1 to 65535")
-	errTransport   = badRequest("the transport of a service is a name without blanks")
-	errNothing     = badRequest("no service is named to give credentials for")
-	errTooMany     = badRequest("at most 100 services can be asked for at once")
+	errPort        = badRequest("the port of a service must be a number from 1 to 65535")
+	errTransport   = badRequest("the transport of a service must be a name without spaces and colons")
+	errNothing     = badRequest("no service is named in the namespace of the request")
+	errTooMany     = badRequest("a request can name at most 100 services")
 )
 
 func badRequest(text string) stanza.Error {
@@ -61,6 +61,7 @@ func (tt parseTest) run(t *testing.T, ns string) {
 // and as text.
 func wantRoundTrip(t *testing.T, r xep0215.Request) {
 	t.Helper()
+	r.Lang = "" // goes into the stanza
 	again, err := xep0215.ParseRequest(r.TokenReader())
 	if err != nil || !reflect.DeepEqual(again, r) {
 		t.Errorf("round trip: %+v, %v,\nwant %+v", again, err, r)
@@ -117,7 +118,7 @@ func TestParseRequest(t *testing.T) {
 		{name: "services", payload: `<services xmlns='NS'/>`},
 		{name: "services with a prefix", payload: `<x:services xmlns:x='NS'/>`},
 		{name: "services with text and children", payload: `<services xmlns='NS'> a <service type='turn'><x/></service><!-- b --></services>`},
-		{name: "services with attributes that nobody knows", payload: `<services xmlns='NS' host='a.example.org' xml:lang='de'/>`},
+		{name: "services with attributes that nobody knows", payload: `<services xmlns='NS' host='a.example.org' xml:space='preserve'/>`},
 		{name: "services of a type", payload: `<services xmlns='NS' type='turn'/>`, want: ofType("turn")},
 		{name: "services of an unknown type", payload: `<services xmlns='NS' type='x-_.9'/>`, want: ofType("x-_.9")},
 		{name: "type of non-ASCII letters", payload: `<services xmlns='NS' type='größe'/>`, want: ofType("größe")},
@@ -129,6 +130,11 @@ func TestParseRequest(t *testing.T) {
 		{name: "type without a prefix behind one with", payload: `<services xmlns='NS' xmlns:x='urn:example' x:type='stun' type='turn'/>`, want: ofType("turn")},
 
 		{name: "empty type", payload: `<services xmlns='NS' type=''/>`, err: errType},
+		{name: "type of a digit first", payload: `<services xmlns='NS' type='1a'/>`, err: errType},
+		{name: "type with a colon", payload: `<services xmlns='NS' type='a:b'/>`, err: errType},
+		{name: "type with a dot first", payload: `<services xmlns='NS' type='.a'/>`, err: errType},
+		{name: "type with a multiplication sign", payload: `<services xmlns='NS' type='a×b'/>`, err: errType},
+		{name: "type of every kind of character", payload: `<services xmlns='NS' type='_a-1.·ä̀𝕏'/>`, want: ofType("_a-1.·ä̀𝕏")},
 		{name: "type of a blank", payload: `<services xmlns='NS' type=' '/>`, err: errType},
 		{name: "type with a blank inside", payload: `<services xmlns='NS' type='stun turn'/>`, err: errType},
 		{name: "type with a blank in front", payload: `<services xmlns='NS' type=' turn'/>`, err: errType},
@@ -153,6 +159,8 @@ func TestParseRequest(t *testing.T) {
 		{name: "credentials of several services, in their order",
 			payload: start + `<service host='b' type='turn'/><service host='a' type='turns'/><service host='b' type='turn'/>` + end,
 			want:    naming(xep0215.Filter{Host: "b", Type: "turn"}, xep0215.Filter{Host: "a", Type: "turns"}, xep0215.Filter{Host: "b", Type: "turn"})},
+		{name: "language", payload: `<services xmlns='NS' xml:lang='de-AT'/>`, want: xep0215.Request{Lang: "de-AT"}},
+		{name: "language that is not xml:lang", payload: `<services xmlns='NS' lang='de' xmlns:x='urn:example' x:lang='de'/>`},
 		{name: "credentials between blanks", payload: start + "\n\t<service host='a.example.org' type='turn'>\n</service>\n" + end, want: hosted("a.example.org")},
 		{name: "credentials of a type that is not ours", payload: start + `<service host='a' type='short-lived-token'/>` + end,
 			want: naming(xep0215.Filter{Host: "a", Type: "short-lived-token"})},
@@ -183,8 +191,8 @@ func TestParseRequest(t *testing.T) {
 
 		{name: "101 services", payload: many(101), err: errTooMany},
 		{name: "101st service that is faulty", payload: strings.TrimSuffix(many(100), end) + `<service/>` + end, err: errTooMany},
-		{name: "nothing asked", payload: start + end, err: errNothing},
-		{name: "nothing but blanks", payload: start + "\n" + end, err: errNothing},
+		{name: "nothing named", payload: start + end, want: naming(xep0215.Filter{})},
+		{name: "nothing but blanks", payload: start + "\n" + end, want: naming(xep0215.Filter{})},
 		{name: "nothing but unknown children", payload: start + `<other/>` + end, err: errNothing},
 		{name: "nothing but a service of another namespace", payload: start + `<service xmlns='urn:example' host='a' type='turn'/>` + end, err: errNothing},
 		{name: "service without anything", payload: start + `<service/>` + end, err: errHostMissing},
@@ -354,6 +362,7 @@ func TestRequestTokenReader(t *testing.T) {
 			`<credentials xmlns="urn:xmpp:extdisco:2">` +
 				`<service xmlns="urn:xmpp:extdisco:2" host="a" type="turn" port="3478" transport="udp"></service>` +
 				`<service xmlns="urn:xmpp:extdisco:2" host="&lt;b&gt;" type="turns"></service></credentials>`},
+		{"all credentials", xep0215.Request{Credentials: []xep0215.Filter{{}}}, `<credentials xmlns="urn:xmpp:extdisco:2"></credentials>`},
 		{"credentials by host alone", xep0215.Request{NS: xep0215.NS1, Credentials: []xep0215.Filter{{Host: "a"}}},
 			`<credentials xmlns="urn:xmpp:extdisco:1"><service xmlns="urn:xmpp:extdisco:1" host="a"></service></credentials>`},
 	}

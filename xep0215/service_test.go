@@ -2,6 +2,7 @@ package xep0215_test
 
 import (
 	"encoding/xml"
+	"reflect"
 	"testing"
 	"time"
 
@@ -60,7 +61,7 @@ func TestServiceUnmarshalXML(t *testing.T) {
 			if err := xml.Unmarshal([]byte(doc), &got); err != nil {
 				t.Fatal(err)
 			}
-			if got != tt.want {
+			if !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("%s\nis %+v,\nwant %+v", doc, got, tt.want)
 			}
 		})
@@ -78,12 +79,13 @@ func TestServiceUnmarshalXMLKeepsTheList(t *testing.T) {
 		<service type='stun' host='b.example.org'/>
 	</services>`
 	got := readList(t, doc)
-	want := []xep0215.Service{{Type: "turn", Host: "a.example.org"}, {}, {Type: "stun", Host: "b.example.org"}}
+	info := []xep0215.Field{{Var: "v", Values: []string{"1"}}}
+	want := []xep0215.Service{{Type: "turn", Host: "a.example.org", Info: info}, {}, {Type: "stun", Host: "b.example.org"}}
 	if len(got) != len(want) {
 		t.Fatalf("%d services, want %d: %+v", len(got), len(want), got)
 	}
 	for i := range want {
-		if got[i] != want[i] {
+		if !reflect.DeepEqual(got[i], want[i]) {
 			t.Errorf("service %d is %+v, want %+v", i, got[i], want[i])
 		}
 	}

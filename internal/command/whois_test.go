@@ -5,14 +5,13 @@ import (
 	"strings"
 	"testing"
 
-	"extdisco/internal/secret"
 	"extdisco/internal/testkit"
 	"extdisco/turncred"
 )
 
 func TestWhois(t *testing.T) {
 	file := testkit.WriteConfig(t, testkit.MinimalConfig+"pseudonym_key_file = \"pseudonym.key\"\n")
-	pseudonym := string(turncred.NewPseudonyms(secret.New(testkit.PseudonymKey)).Append(nil, []byte("juliet@example.org")))
+	pseudonym := string(turncred.NewPseudonyms([]byte(testkit.PseudonymKey)).Append(nil, []byte("juliet@example.org")))
 	username := []string{"", "1795320000:" + pseudonym, pseudonym}
 	list := filepath.Join(t.TempDir(), "list")
 	testkit.WriteFile(t, list, "# users\n\nromeo@example.org\n  Juliet@Example.org/balcony  \nnurse@example.org")

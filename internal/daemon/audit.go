@@ -17,7 +17,7 @@ type audits struct {
 
 // of returns the audit of a route. When log.audit is off, it costs one comparison.
 func (a audits) of(route string) xep0215.Audit {
-	return func(requester []byte, c *xep0215.Credential) {
+	return func(requester []byte, c *turncred.Credential) {
 		o := a.offers.now()
 		if !o.cfg.Log.Audit {
 			return

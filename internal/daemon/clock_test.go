@@ -15,12 +15,11 @@ import (
 // durations by the monotonic reading of [time.Now].
 func TestClockIsSet(t *testing.T) {
 	d, _ := newTestDaemon(t, testkit.MinimalConfig)
-	h := xep0215.NewHandler(d.offers)
 	now := testkit.Time
 	for _, step := range []time.Duration{0, time.Hour, -24 * time.Hour, 48 * time.Hour, -time.Second, -10 * 365 * 24 * time.Hour, 20 * 365 * 24 * time.Hour} {
 		now = now.Add(step)
 		t.Run(fmt.Sprint("by ", step), func(t *testing.T) {
-			reply, err := h.AppendReply(nil, xep0215.Request{}, []byte("juliet@example.org"), now)
+			reply, err := new(xep0215.Handler).AppendReply(nil, xep0215.Request{}, offerTo(d, "juliet@example.org", now))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,7 +12,6 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"extdisco/component"
-	"extdisco/internal/secret"
 	"extdisco/internal/testkit"
 	"extdisco/turncred"
 )
@@ -319,9 +318,9 @@ turns:one.example.org:5349?transport=tcp
 turn:two.example.org:3478?transport=udp
 stun:static.example.org:3478
 turn:static.example.org:3478?transport=udp`)
-	keys := map[string]secret.Secret{
-		"one.example.org": turncred.DerivePseudonymKey(secret.New(testkit.SharedSecret)),
-		"two.example.org": secret.New(testkit.PseudonymKey),
+	keys := map[string][]byte{
+		"one.example.org": turncred.DerivePseudonymKey([]byte(testkit.SharedSecret)),
+		"two.example.org": []byte(testkit.PseudonymKey),
 	}
 	for host, key := range keys {
 		if want := string(turncred.NewPseudonyms(key).Append(nil, []byte("juliet@example.org"))); users[host] != want {
@@ -343,7 +342,8 @@ func TestHandler(t *testing.T) {
 		{"credentials", "<credentials xmlns='urn:xmpp:extdisco:2'><service host='ONE.example.org.' type='turn'/></credentials>",
 			"<credentials xmlns='urn:xmpp:extdisco:2'>", "turn one.example.org", ""},
 		{"credentials for STUN", "<credentials xmlns='urn:xmpp:extdisco:2'><service host='stun.example.org' type='stun'/></credentials>", "", "", "cancel/item-not-found"},
-		{"credentials for nothing", "<credentials xmlns='urn:xmpp:extdisco:2'/>", "", "", "modify/bad-request"},
+		{"all credentials", "<credentials xmlns='urn:xmpp:extdisco:2'/>", "<credentials xmlns='urn:xmpp:extdisco:2'>",
+			"turn one.example.org, turns one.example.org, turn two.example.org, turn static.example.org", ""},
 		{"another element", "<other xmlns='urn:xmpp:extdisco:2'/>", "", "", "cancel/service-unavailable"},
 		{"empty type", "<services xmlns='urn:xmpp:extdisco:2' type=''/>", "", "", "modify/bad-request"},
 	}

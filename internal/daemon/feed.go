@@ -4,8 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/xml"
 	"strconv"
-	"strings"
-	"time"
 
 	"mellium.im/xmpp/stanza"
 
@@ -28,12 +26,13 @@ const maxFeed = 64
 // [component.Handler].
 type feedHandler struct {
 	handler *xep0215.Handler
+	audit   xep0215.Audit
 	offers  *offers
 	gate    *gate
 }
 
 func newFeedHandler(offers *offers, gate *gate, audits audits) feedHandler {
-	return feedHandler{xep0215.NewAuditedHandler(feedOffer{offers}, audits.of("feed")), offers, gate}
+	return feedHandler{new(xep0215.Handler), audits.of("feed"), offers, gate}
 }
 
 // Prepare implements [component.Preparer].
@@ -47,13 +46,17 @@ func (h feedHandler) AppendReply(dst []byte, r *component.Request) ([]byte, erro
 	if err != nil {
 		return dst, err
 	}
-	if h.offers.now().limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
+	o := h.offers.now()
+	if o.limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
 		h.gate.limited(limit.Total, r.Requester)
 		return dst, errTooMany
 	}
+	// Providers that fetch for each requester fetch once for the host.
+	groups := o.groups(r.Requester, r.Now)
 	reply := append(dst, "<feed xmlns='"+nsFeed+"'>"...)
 	for range count {
-		reply, err = h.handler.AppendReply(reply, xep0215.Request{NS: xep0215.NS}, anonymousAt(r.Requester), r.Now)
+		reply, err = h.handler.AppendReply(reply, xep0215.Request{NS: xep0215.NS},
+			xep0215.Offer{Groups: groups, Requester: anonymousAt(r.Requester), Now: r.Now, Audit: h.audit})
 		if err != nil {
 			return dst, err
 		}
@@ -85,13 +88,3 @@ func parseFeedRequest(r xml.TokenReader) (int, error) {
 // anonymousAt returns a requester at the host that was never there before. Since
 // a bare JID has no slash, no user can have its pseudonym.
 func anonymousAt(host []byte) []byte { return []byte(string(host) + "/" + rand.Text()) }
-
-// feedOffer is what is offered to the host of an anonymous requester:
-// providers that fetch for each requester fetch once for the host.
-type feedOffer struct{ offers *offers }
-
-// Groups implements [xep0215.Offer].
-func (o feedOffer) Groups(requester []byte, now time.Time) []*xep0215.Group {
-	host, _, _ := strings.Cut(string(requester), "/")
-	return o.offers.Groups([]byte(host), now)
-}

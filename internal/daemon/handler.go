@@ -39,16 +39,15 @@ func (h handlers) namespaces() []component.Namespace {
 // discoveryHandler makes a [component.Handler] of the handler of XEP-0215, which knows
 // nothing of components.
 type discoveryHandler struct {
-	direct    *xep0215.Handler
-	delegated *xep0215.Handler // differs in what the audit says
-	offers    *offers
+	handler           *xep0215.Handler
+	offers            *offers
+	direct, delegated xep0215.Audit // by route
 }
 
 func newDiscoveryHandler(offers *offers, audits audits) discoveryHandler {
 	return discoveryHandler{
-		direct:    xep0215.NewAuditedHandler(offers, audits.of(component.RouteDirect.String())),
-		delegated: xep0215.NewAuditedHandler(offers, audits.of(component.RouteDelegated.String())),
-		offers:    offers,
+		handler: new(xep0215.Handler), offers: offers,
+		direct: audits.of(component.RouteDirect.String()), delegated: audits.of(component.RouteDelegated.String()),
 	}
 }
 
@@ -57,12 +56,13 @@ var (
 	_ component.Preparer    = discoveryHandler{}
 )
 
-// by returns the handler for a route.
-func (h discoveryHandler) by(route component.Route) *xep0215.Handler {
-	if route == component.RouteDelegated {
-		return h.delegated
+// offer returns what a request is answered from.
+func (h discoveryHandler) offer(r *component.Request) xep0215.Offer {
+	audit := h.direct
+	if r.Route == component.RouteDelegated {
+		audit = h.delegated
 	}
-	return h.direct
+	return xep0215.Offer{Groups: h.offers.now().groups(r.Requester, r.Now), Requester: r.Requester, Now: r.Now, Audit: audit}
 }
 
 // Prepare implements [component.Preparer].
@@ -76,13 +76,13 @@ func (h discoveryHandler) AppendReply(dst []byte, r *component.Request) ([]byte,
 	if err != nil {
 		return dst, err
 	}
-	return h.by(r.Route).AppendReply(dst, request, r.Requester, r.Now)
+	return h.handler.AppendReply(dst, request, h.offer(r))
 }
 
 // FastLen implements [component.FastHandler].
-func (h discoveryHandler) FastLen(ns string, b []byte) int { return h.direct.FastLen(ns, b) }
+func (h discoveryHandler) FastLen(ns string, b []byte) int { return h.handler.FastLen(ns, b) }
 
 // AppendFast implements [component.FastHandler].
 func (h discoveryHandler) AppendFast(dst, element []byte, r *component.Request) ([]byte, error) {
-	return h.by(r.Route).AppendFast(dst, r.NS, element, r.Requester, r.Now)
+	return h.handler.AppendFast(dst, r.NS, element, h.offer(r))
 }

@@ -37,7 +37,7 @@ allocate_interval = "1h"
 // offered returns the types and hosts of what is offered, in order.
 func offered(t *testing.T, d *daemon) string {
 	t.Helper()
-	reply, err := xep0215.NewHandler(d.offers).AppendReply(nil, xep0215.Request{}, []byte("alice@example.org"), testkit.Time)
+	reply, err := new(xep0215.Handler).AppendReply(nil, xep0215.Request{}, offerTo(d, "alice@example.org", testkit.Time))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestHidingCostsRequestsNothing(t *testing.T) {
 	for name, hidden := range map[string]map[xep0215.Key]bool{"nothing hidden": nil,
 		"one hidden": {xep0215.Service{Type: "turns", Host: "a.example.org", Port: 5349, Transport: "tcp"}.Key(): true}} {
 		o.hide(hidden)
-		if n := testing.AllocsPerRun(100, func() { o.Groups(requester, testkit.Time) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { o.groups(requester, testkit.Time) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
@@ -128,7 +128,7 @@ func TestCredentialsOfAHiddenServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fast, err := xep0215.NewHandler(d.offers).AppendFast(nil, tt.payload[strings.Index(tt.payload, "urn:"):][:len(xep0215.NS)], []byte(tt.payload), []byte("alice@example.org"), testkit.Time)
+			fast, err := new(xep0215.Handler).AppendFast(nil, tt.payload[strings.Index(tt.payload, "urn:"):][:len(xep0215.NS)], []byte(tt.payload), offerTo(d, "alice@example.org", testkit.Time))
 			if err != nil || string(fast) != reply {
 				t.Errorf("the fast path answers %v %s, the other %s", err, fast, reply)
 			}

@@ -3,11 +3,13 @@ package daemon
 import (
 	"log/slog"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
 	"extdisco/internal/config"
 	"extdisco/internal/testkit"
+	"extdisco/xep0215"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,3 +44,8 @@ func daemonFor(cfg *config.Config, log *slog.Logger) *daemon {
 func backendOf(d *daemon) webBackend { return d.site.backend.(webBackend) }
 
 func observerOf(d *daemon) observer { return observer{d.state, d.manager} }
+
+// offerTo returns what the daemon offers the requester at now.
+func offerTo(d *daemon, requester string, now time.Time) xep0215.Offer {
+	return xep0215.Offer{Groups: d.offers.now().groups([]byte(requester), now), Requester: []byte(requester), Now: now}
+}

@@ -78,16 +78,16 @@ func (o *offer) hide(hidden map[xep0215.Key]bool) {
 	}
 }
 
-// Groups implements [xep0215.Offer].
-func (o *offer) Groups(requester []byte, now time.Time) []*xep0215.Group {
+// groups returns what is on offer for the requester at now.
+func (o *offer) groups(requester []byte, now time.Time) []*xep0215.Group {
 	if fixed := o.fixed.Load(); fixed != nil {
 		return *fixed
 	}
-	groups := make([]*xep0215.Group, 0, len(o.sources))
+	all := make([]*xep0215.Group, 0, len(o.sources))
 	for _, s := range o.sources {
-		groups = append(groups, s.Groups(requester, now)...)
+		all = append(all, s.Groups(requester, now)...)
 	}
-	return groups
+	return all
 }
 
 // forTrial returns what is on offer with credentials that live for minutes where that
@@ -101,7 +101,7 @@ func (o *offer) forTrial(requester []byte, now time.Time) []*xep0215.Group {
 }
 
 // prepare returns the channels that are closed once the sources have had their chance;
-// none when Groups can be asked at once.
+// none when groups can be asked at once.
 func (o *offer) prepare(requester []byte, now time.Time) []<-chan struct{} {
 	var open []<-chan struct{}
 	for _, s := range o.sources {
@@ -169,11 +169,6 @@ func (o *offers) replace(make func(previous *offer) *offer) {
 	next := make(previous)
 	o.current.Store(next)
 	previous.close(next)
-}
-
-// Groups implements [xep0215.Offer].
-func (o *offers) Groups(requester []byte, now time.Time) []*xep0215.Group {
-	return o.now().Groups(requester, now)
 }
 
 // prepare returns a channel that is closed when the requester can be answered, or nil

@@ -38,7 +38,7 @@ func (b webBackend) Credentials(ctx context.Context, client, user string, now ti
 		return nil, web.ErrLimited
 	}
 	wait(ctx, o, fetcher, now)
-	return b.iceServers(o.Groups(fetcher, time.Now()), requester, "http", now)
+	return b.iceServers(o.groups(fetcher, time.Now()), requester, "http", now)
 }
 
 // Trial implements [web.Backend].

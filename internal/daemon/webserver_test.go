@@ -15,6 +15,7 @@ import (
 
 	"extdisco/component"
 	"extdisco/internal/testkit"
+	"extdisco/turncred"
 	"extdisco/xep0215"
 )
 
@@ -185,7 +186,7 @@ func TestObserverAllocatesNothing(t *testing.T) {
 	var refused error = stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint}
 	requester := []byte("juliet@example.org")
 	audit := d.handle.audits.of("direct")
-	credential := &xep0215.Credential{Username: []byte("1:0123456789abcdef"), Password: []byte("p")}
+	credential := &turncred.Credential{Username: []byte("1:0123456789abcdef"), Password: []byte("p")}
 	now := testkit.Time
 	allocs := testing.AllocsPerRun(200, func() {
 		now = now.Add(time.Second)

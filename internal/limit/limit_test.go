@@ -18,6 +18,8 @@ func TestParseRate(t *testing.T) {
 		{"10/s", limit.Rate{Events: 10, Per: time.Second}},
 		{"60/m", limit.Rate{Events: 60, Per: time.Minute}},
 		{"1000/h", limit.Rate{Events: 1000, Per: time.Hour}},
+		{"1/s", limit.Rate{Events: 1, Per: time.Second}},
+		{"1000000000/m", limit.Rate{Events: 1_000_000_000, Per: time.Minute}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.in, func(t *testing.T) {
@@ -30,12 +32,18 @@ func TestParseRate(t *testing.T) {
 			}
 		})
 	}
-	for _, in := range []string{"", "10", "/s", "0/s", "-1/s", "1.5/s", "10/", "10/d", "10 /s", "10/s ", "99999999999/s", "9999999999999999999999/s"} {
+	for _, in := range []string{"", "10", "/s", "0/s", "-1/s", "1.5/s", "10/", "10/d", "10 /s", "10/s ", "1000000001/h", "99999999999/s", "9999999999999999999999/s"} {
 		t.Run("bad "+in, func(t *testing.T) {
 			if r, err := limit.ParseRate(in); err == nil {
 				t.Errorf("ParseRate(%q) = %v", in, r)
 			}
 		})
+	}
+}
+
+func TestRateString(t *testing.T) {
+	if got, want := (limit.Rate{Events: 3, Per: 5 * time.Second}).String(), "3/5s"; got != want {
+		t.Errorf("String = %q, want %q", got, want)
 	}
 }
 
@@ -102,6 +110,37 @@ func TestLimiterTotal(t *testing.T) {
 	}
 }
 
+func TestOverTotal(t *testing.T) {
+	start := time.Unix(1_800_000_000, 0)
+	l := limit.New(limit.Rates{Key: limit.Rate{Events: 1, Per: time.Minute}, Total: limit.Rate{Events: 2, Per: time.Second}}, start)
+	for i, step := range []struct {
+		after time.Duration
+		over  bool
+	}{
+		{0, false}, {0, false}, {0, true},
+		{499 * time.Millisecond, true}, // what is refused does not count
+		{500 * time.Millisecond, false}, {500 * time.Millisecond, true},
+		{10 * time.Second, false},
+	} {
+		if got := l.OverTotal(start.Add(step.after)); got != step.over {
+			t.Errorf("step %d: over %v, want %v", i, got, step.over)
+		}
+	}
+	// It shares the total with events of keys.
+	if got := l.Over([]byte("a"), nil, start.Add(10*time.Second)); got != limit.None {
+		t.Errorf("the second event is over %v", got)
+	}
+	if !l.OverTotal(start.Add(10 * time.Second)) {
+		t.Error("the third event in all is within the limit")
+	}
+	unlimited := limit.New(limit.Rates{Key: limit.Rate{Events: 1, Per: time.Minute}}, start)
+	for range 1000 {
+		if unlimited.OverTotal(start) {
+			t.Fatal("over a limit that does not exist")
+		}
+	}
+}
+
 func TestLimiterPerGroup(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
 	per := func(n int) limit.Rate { return limit.Rate{Events: n, Per: time.Minute} }
@@ -128,6 +167,25 @@ func TestLimiterWithoutLimits(t *testing.T) {
 	start := time.Unix(1_800_000_000, 0)
 	if n := allowed(limit.New(limit.Rates{}, start), "a", start, 100_000); n != 100_000 {
 		t.Errorf("%d of 100000 allowed", n)
+	}
+}
+
+// Without limits there is nothing to remember, and no table to remember it in.
+func TestLimiterWithoutLimitsIsSmall(t *testing.T) {
+	size := func(rates limit.Rates) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		l := limit.New(rates, time.Unix(1_800_000_000, 0))
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(l)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	rate := limit.Rate{Events: 1, Per: time.Minute}
+	if n := size(limit.Rates{Total: rate}); n > 32<<10 {
+		t.Errorf("%d bytes without a limit per key or group", n)
+	}
+	if n := size(limit.Rates{Key: rate, Group: rate}); n < 512<<10 {
+		t.Errorf("only %d bytes with them: this test measures nothing", n)
 	}
 }
 

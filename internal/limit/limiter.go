@@ -9,30 +9,30 @@ import (
 const (
 	// ways is how many keys share a slot of a table.
 	ways = 4
-	// sets × ways keys are remembered, and groupSets × ways groups. The least
-	// recently busy one makes room, and one that has its whole allowance back
-	// loses nothing by it.
+	// sets × ways keys are remembered, and groupSets × ways groups. The one that
+	// was idle the longest makes room; if it has its whole allowance back, it loses
+	// nothing by that.
 	sets      = 1 << 14
 	groupSets = 1 << 10
 )
 
-// Level is the limit that an event is over.
+// Level is the limit that an event exceeds.
 type Level uint8
 
-// The levels, in the order in which they are looked at.
+// The levels, in the order in which they are checked.
 const (
 	None  Level = iota // within all limits
-	Key                // of the key alone
-	Group              // of the group that the key belongs to
-	Total
+	Key                // the limit of the key
+	Group              // the limit of the group that the key belongs to
+	Total              // the limit of all events together
 )
 
 // Rates are the limits of a [Limiter]. A zero Rate sets no limit.
 type Rates struct{ Key, Group, Total Rate }
 
-// Limiter answers whether one more event is allowed, for a key, for the group
-// that the key belongs to, and in total. It is safe for concurrent use and holds
-// about a mebibyte.
+// Limiter tells whether one more event is allowed: for a key, for the group that the
+// key belongs to, and in total. It is safe for concurrent use and takes about one
+// mebibyte.
 type Limiter struct {
 	start time.Time
 	seed  maphash.Seed
@@ -43,7 +43,7 @@ type Limiter struct {
 	totalArrival time.Duration
 }
 
-// New returns a Limiter. Instants given to it are measured from start.
+// New returns a Limiter. It measures the instants that it is given from start.
 func New(rates Rates, start time.Time) *Limiter {
 	return &Limiter{
 		start: start, seed: maphash.MakeSeed(),
@@ -51,8 +51,8 @@ func New(rates Rates, start time.Time) *Limiter {
 	}
 }
 
-// Over counts an event of key, which belongs to group, at now, and returns the
-// first limit that the event is over, if it is over one. Such an event does not
+// Over counts an event of key, which belongs to group, at now. It returns the first
+// limit that the event exceeds, or None. An event that exceeds a limit does not
 // count.
 func (l *Limiter) Over(key, group []byte, now time.Time) Level {
 	elapsed := now.Sub(l.start)
@@ -76,8 +76,8 @@ func (l *Limiter) Over(key, group []byte, now time.Time) Level {
 	return None
 }
 
-// OverTotal counts an event that belongs to no key at now, and reports whether it
-// is over the total limit. Such an event does not count.
+// OverTotal counts an event without a key at now, and reports whether it exceeds
+// the total limit. If so, it does not count.
 func (l *Limiter) OverTotal(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,8 +86,8 @@ func (l *Limiter) OverTotal(now time.Time) bool {
 	return !ok
 }
 
-// IsOver reports whether an event of key at now would be over the limit of the key
-// alone. It counts nothing.
+// IsOver reports whether an event of key at now would exceed the limit of the key.
+// It counts nothing.
 func (l *Limiter) IsOver(key []byte, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -98,12 +98,12 @@ func (l *Limiter) IsOver(key []byte, now time.Time) bool {
 // table remembers a fixed number of keys.
 type table struct {
 	pace pace
-	sets [][ways]entry // none when there is no limit
+	sets [][ways]entry // none if there is no limit
 }
 
 type entry struct {
-	key     uint64 // hash under a random seed, so that nobody can aim at a slot
-	arrival time.Duration
+	key     uint64        // hash with a random seed, so that nobody can aim at a slot
+	arrival time.Duration // see pace.next
 }
 
 func (e *entry) set(next entry) {
@@ -134,8 +134,7 @@ func (t *table) next(seed maphash.Seed, key []byte, now time.Duration) (slot *en
 	return slot, next, ok
 }
 
-// find returns the entry of the key with this hash, or the entry that makes room
-// for it.
+// find returns the entry of the key with this hash, or the entry that it replaces.
 func (t *table) find(hash uint64) *entry {
 	set := &t.sets[hash%uint64(len(t.sets))]
 	oldest := &set[0]

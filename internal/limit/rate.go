@@ -1,9 +1,9 @@
-// Package limit bounds how often something happens: for each key, such as a
+// Package limit limits how often something happens: for each key, such as a
 // requester's address, for each group of keys, such as a domain, and in total.
-// Memory is fixed whatever the number of keys, and so is the cost of a question.
+// Memory and the cost of a check are fixed, whatever the number of keys.
 //
-// The algorithm is GCRA, the generic cell rate algorithm: a key may use its
-// whole allowance at once and then gets it back evenly. Time is passed in.
+// The algorithm is GCRA, the generic cell rate algorithm: a key may use its whole
+// allowance at once and then gets it back evenly. Time is passed in.
 package limit
 
 import (
@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// Rate is a number of events per duration. All of them may come at once; after
-// that one becomes free every Per/Events.
+// Rate is a number of events per duration. All of them may come at once; after that
+// there is one more every Per/Events.
 type Rate struct {
 	Events int
 	Per    time.Duration
 }
 
-// maxEvents keeps the interval between two events above a nanosecond for every
+// maxEvents keeps the interval between two events at a nanosecond or more for every
 // unit.
 const maxEvents = 1_000_000_000
 
@@ -33,7 +33,7 @@ func ParseRate(s string) (Rate, error) {
 	}
 	per, ok := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[unit]
 	if !ok {
-		return Rate{}, fmt.Errorf(`%q has no known unit; use /s, /m or /h, such as "10/s"`, s)
+		return Rate{}, fmt.Errorf(`%q has an unknown unit; use /s, /m or /h, such as "10/s"`, s)
 	}
 	return Rate{Events: n, Per: per}, nil
 }
@@ -57,7 +57,7 @@ type pace struct {
 	tolerance time.Duration // how far ahead of even spacing a key may run
 }
 
-// newPace returns the pace of a rate, which for the zero Rate is no limit.
+// newPace returns the pace of a rate; the zero Rate sets no limit.
 func newPace(r Rate) pace {
 	if r.Events == 0 {
 		return pace{}
@@ -66,7 +66,7 @@ func newPace(r Rate) pace {
 	return pace{interval: interval, tolerance: interval * time.Duration(r.Events)}
 }
 
-// next takes and returns the theoretical arrival time, the instant at which a
+// next takes and returns the theoretical arrival time, which is the instant when a
 // key has its whole allowance back, and reports whether an event at now conforms.
 func (p pace) next(arrival, now time.Duration) (time.Duration, bool) {
 	if p.interval == 0 {

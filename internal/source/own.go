@@ -75,36 +75,31 @@ func credentialKind(cfg config.ICEServer, service xep0215.Service) string {
 func newIssuer(cfg config.ICEServer) xep0215.Issuer {
 	switch {
 	case !cfg.SharedSecret.IsEmpty():
-		return issuer{turncred.NewSharedSecret(cfg.SharedSecret, cfg.PseudonymKey, cfg.TTL)}
+		return newSharedSecret(cfg)
 	case cfg.Username != "":
-		return issuer{turncred.NewStatic(cfg.Username, cfg.Password)}
+		return turncred.NewStatic(cfg.Username, []byte(cfg.Password.Reveal()))
 	}
 	return nil
 }
 
-// issuer makes an [xep0215.Issuer] of an issuer of package turncred, which knows
-// nothing of XEP-0215.
-type issuer struct {
-	credentials interface {
-		Issue(c *turncred.Credential, requester []byte, now time.Time)
+// newSharedSecret returns the issuer of a server that has a shared secret.
+func newSharedSecret(cfg config.ICEServer) *turncred.SharedSecret {
+	var pseudonyms *turncred.Pseudonyms
+	if !cfg.PseudonymKey.IsEmpty() {
+		pseudonyms = turncred.NewPseudonyms([]byte(cfg.PseudonymKey.Reveal()))
 	}
+	return turncred.NewSharedSecret([]byte(cfg.SharedSecret.Reveal()), pseudonyms, cfg.TTL)
 }
 
-// Issue implements [xep0215.Issuer].
-func (i issuer) Issue(c *xep0215.Credential, requester []byte, now time.Time) error {
-	i.credentials.Issue((*turncred.Credential)(c), requester, now)
-	return nil
-}
-
-// IssueTo returns a credential of a server for the named user instead of a
-// requester. It is empty when the server needs none.
+// IssueTo returns a credential of a server for the named user instead of a requester. It
+// is empty when the server needs none.
 func IssueTo(cfg config.ICEServer, user string, now time.Time, ttl time.Duration) (turncred.Credential, error) {
 	var c turncred.Credential
 	switch {
 	case !cfg.SharedSecret.IsEmpty():
-		return c, turncred.NewSharedSecret(cfg.SharedSecret, cfg.PseudonymKey, cfg.TTL).IssueTo(&c, user, now, ttl)
+		return c, newSharedSecret(cfg).IssueTo(&c, user, now, ttl)
 	case cfg.Username != "":
-		turncred.NewStatic(cfg.Username, cfg.Password).Issue(&c, nil, now)
+		turncred.NewStatic(cfg.Username, []byte(cfg.Password.Reveal())).Issue(&c, nil, now)
 	}
 	return c, nil
 }

@@ -19,7 +19,7 @@ type perUser struct {
 func newPerUser(a *api, now time.Time) *perUser {
 	cfg := a.cfg.Load()
 	return &perUser{
-		api: a, pseudonyms: turncred.NewPseudonyms(cfg.PseudonymKey()),
+		api: a, pseudonyms: turncred.NewPseudonyms([]byte(cfg.PseudonymKey().Reveal())),
 		fetcher: provider.NewPerUser(a.fetch, cfg.Timeout, cfg.MinRemaining, cfg.PerUserRate, now),
 	}
 }

@@ -31,10 +31,10 @@ func cloudflareConfig(perUser bool) *config.Provider {
 	}
 }
 
-// offering is the sources of an offer. It implements [xep0215.Offer].
+// offering is the sources of an offer.
 type offering []Source
 
-// Groups implements [xep0215.Offer].
+// Groups returns what is on offer.
 func (o offering) Groups(requester []byte, now time.Time) (groups []*xep0215.Group) {
 	for _, s := range o {
 		groups = append(groups, s.Groups(requester, now)...)
@@ -58,7 +58,7 @@ func offer(t *testing.T, v *testkit.Vendor, cfg *config.Provider) (offering, *te
 // providerUsers returns the usernames that come with the provider's TURN server.
 func providerUsers(t *testing.T, o offering, requester string) []string {
 	t.Helper()
-	reply, err := xep0215.NewHandler(o).AppendReply(nil, xep0215.Request{}, []byte(requester), time.Now())
+	reply, err := new(xep0215.Handler).AppendReply(nil, xep0215.Request{}, xep0215.Offer{Groups: o.Groups([]byte(requester), time.Now()), Requester: []byte(requester), Now: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}

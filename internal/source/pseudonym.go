@@ -2,14 +2,13 @@ package source
 
 import (
 	"extdisco/internal/config"
-	"extdisco/internal/secret"
 	"extdisco/turncred"
 )
 
 // LinkPseudonyms are those of requesters in audit lines about credentials that carry
 // no pseudonym: fixed accounts, and what all requesters share.
 func LinkPseudonyms(cfg *config.Config) *turncred.Pseudonyms {
-	return turncred.NewPseudonyms(turncred.DerivePseudonymKey(cfg.Component.Secret))
+	return turncred.NewPseudonyms(turncred.DerivePseudonymKey([]byte(cfg.Component.Secret.Reveal())))
 }
 
 // AllPseudonyms returns the pseudonyms of every key that a configuration makes them
@@ -17,20 +16,20 @@ func LinkPseudonyms(cfg *config.Config) *turncred.Pseudonyms {
 func AllPseudonyms(cfg *config.Config) []*turncred.Pseudonyms {
 	all := []*turncred.Pseudonyms{LinkPseudonyms(cfg)}
 	seen := map[string]bool{}
-	add := func(key secret.Secret) {
-		if !seen[key.Reveal()] {
-			seen[key.Reveal()] = true
+	add := func(key []byte) {
+		if !seen[string(key)] {
+			seen[string(key)] = true
 			all = append(all, turncred.NewPseudonyms(key))
 		}
 	}
 	for _, s := range cfg.ICEServers {
 		switch {
 		case s.Provider != nil:
-			add(s.Provider.PseudonymKey())
+			add([]byte(s.Provider.PseudonymKey().Reveal()))
 		case !s.PseudonymKey.IsEmpty():
-			add(s.PseudonymKey)
+			add([]byte(s.PseudonymKey.Reveal()))
 		case !s.SharedSecret.IsEmpty():
-			add(turncred.DerivePseudonymKey(s.SharedSecret))
+			add(turncred.DerivePseudonymKey([]byte(s.SharedSecret.Reveal())))
 		}
 	}
 	return all

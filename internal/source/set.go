@@ -8,6 +8,7 @@ import (
 
 	"extdisco/internal/config"
 	"extdisco/internal/xmltext"
+	"extdisco/turncred"
 	"extdisco/turncred/provider"
 	"extdisco/xep0215"
 )
@@ -88,10 +89,8 @@ func (s *Set) isNearExpiry(now time.Time) bool {
 // not that there are none.
 type expiredCredential struct{}
 
-var errExpired = errors.New("the provider has given nothing new")
-
 // Issue implements [xep0215.Issuer].
-func (expiredCredential) Issue(*xep0215.Credential, []byte, time.Time) error { return errExpired }
+func (expiredCredential) Issue(*turncred.Credential, []byte, time.Time) {}
 
 // fetchedCredential issues what a provider gave.
 type fetchedCredential struct {
@@ -100,9 +99,8 @@ type fetchedCredential struct {
 }
 
 // Issue implements [xep0215.Issuer].
-func (f fetchedCredential) Issue(c *xep0215.Credential, _ []byte, _ time.Time) error {
+func (f fetchedCredential) Issue(c *turncred.Credential, _ []byte, _ time.Time) {
 	c.Username = append(c.Username[:0], f.server.Username...)
 	c.Password = append(c.Password[:0], f.server.Password...)
 	c.Expires = f.expires
-	return nil
 }

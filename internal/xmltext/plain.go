@@ -1,8 +1,8 @@
 package xmltext
 
-// plain has the bytes that stand for themselves between quotes, both where they
-// are read and where [AppendAttr] writes them: ASCII from the blank on, without
-// quotes, '&' and '<'.
+// plain has the bytes that need no escape between quotes, neither when they are read
+// nor when [AppendAttr] writes them: ASCII from the space on, without quotes, '&'
+// and '<'.
 var plain = func() (table [256]bool) {
 	for c := ' '; c < 0x80; c++ {
 		table[c] = c != '\'' && c != '"' && c != '&' && c != '<'
@@ -10,9 +10,10 @@ var plain = func() (table [256]bool) {
 	return table
 }()
 
-// PlainValue returns the length of the value, with its quotes, that b begins with,
-// if all of it stands for itself, and 0 otherwise. Such a value means what it says
-// to every XML parser, and can be written into an attribute as it is.
+// PlainValue returns the length of the quoted value that b begins with, quotes
+// included, if nothing in it is escaped or needs to be, and 0 otherwise. Every XML
+// parser reads such a value as it stands, and it can be written into an attribute
+// as it is.
 func PlainValue(b []byte) int {
 	if len(b) < len("''") || b[0] != '\'' && b[0] != '"' {
 		return 0

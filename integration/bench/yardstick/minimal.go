@@ -220,7 +220,7 @@ func (m *minimal) answerServices(now time.Time) {
 	m.mac.Write(m.username)
 	base64.StdEncoding.Encode(m.password[:], m.mac.Sum(m.sum[:0]))
 
-	c := append(m.credential[:0], " restricted='1' expires='"...)
+	c := append(m.credential[:0], " restricted='true' expires='"...)
 	c = expires.UTC().AppendFormat(c, "2006-01-02T15:04:05Z")
 	c = append(append(c, "' username='"...), m.username...)
 	c = append(append(c, "' password='"...), m.password[:]...)
