@@ -70,9 +70,11 @@ func runProbe(t *testing.T, table string, args ...string) (servers []probedServe
 	cmd := exec.CommandContext(stepContext(t), binary, append([]string{"probe", "--json", "--timeout", "5s", "--config", file}, args...)...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	_ = cmd.Run() // the status tells
-	if err := json.Unmarshal(stdout.Bytes(), &servers); err != nil {
+	var document struct{ Servers []probedServer }
+	if err := json.Unmarshal(stdout.Bytes(), &document); err != nil {
 		t.Fatalf("%v: %s%s", err, stdout.String(), stderr.String())
 	}
+	servers = document.Servers
 	for _, s := range []string{sharedSecret, handshakeSecret, mintedPassword.FindString(stdout.String() + stderr.String())} {
 		if s != "" && strings.Contains(stdout.String()+stderr.String(), s) {
 			t.Errorf("printed %s", s)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,28 +37,30 @@ type Program struct {
 // commandLine is the grammar of the command. A field of type …Command is a
 // subcommand, and its method Run runs it.
 type commandLine struct {
-	Config    string `help:"Configuration file. Default: config.toml, then /etc/extdisco/config.toml." placeholder:"FILE"`
-	LogLevel  string `help:"Log from this level on: debug, info, warn or error, instead of the configuration's." enum:",debug,info,warn,error" default:"" placeholder:"LEVEL"`
-	LogFormat string `help:"Log as text or json, instead of as the configuration says." enum:",text,json" default:"" placeholder:"FORMAT"`
+	Config    string `short:"c" help:"Configuration file. Default: config.toml, then /etc/extdisco/config.toml." placeholder:"FILE"`
+	LogLevel  string `help:"Lowest level to log: debug, info, warn or error, overriding log.level." enum:",debug,info,warn,error" default:"" placeholder:"LEVEL"`
+	LogFormat string `help:"Log as text or json, overriding log.format." enum:",text,json" default:"" placeholder:"FORMAT"`
 
-	Serve         serveCommand         `cmd:"" help:"Run the component. SIGTERM answers what was asked and leaves, SIGHUP reads the configuration again."`
-	Check         checkCommand         `cmd:"" help:"Read the configuration and report every fault. Touches no network."`
-	Credential    credentialCommand    `cmd:"" help:"Print a credential for each TURN server, and the line that tries it."`
-	Probe         probeCommand         `cmd:"" help:"Try every configured server for real, as a client would."`
-	Query         queryCommand         `cmd:"" help:"Ask as an XMPP client would, and print the services that the answer names."`
-	Whois         whoisCommand         `cmd:"" help:"Tell which address a pseudonym of the TURN server's log belongs to."`
-	Import        importCommand        `cmd:"" help:"Print the [[ice_server]] tables for a web page's iceServers or Prosody's external_services."`
-	ProsodyConfig prosodyConfigCommand `cmd:"" help:"Print the blocks of Prosody's configuration that fit this one."`
+	ShowVersion versionFlag `name:"version" help:"Print the version."`
+
+	Serve         serveCommand         `cmd:"" help:"Run the component. SIGTERM answers pending requests and exits; SIGHUP reloads the configuration."`
+	Check         checkCommand         `cmd:"" help:"Check the configuration and report every fault. Does not touch the network."`
+	Credential    credentialCommand    `cmd:"" help:"Print a credential for each TURN server, and a command to try it with."`
+	Probe         probeCommand         `cmd:"" help:"Test every configured STUN and TURN server, as a client would use it."`
+	Query         queryCommand         `cmd:"" help:"Log in as an XMPP client, ask for the services, and print them."`
+	Whois         whoisCommand         `cmd:"" help:"Find the user behind a pseudonym in the TURN server's log."`
+	Import        importCommand        `cmd:"" help:"Convert other programs' STUN and TURN settings to [[ice_server]] tables."`
+	ProsodyConfig prosodyConfigCommand `cmd:"" help:"Print the Prosody configuration that matches config.toml."`
 	Version       versionCommand       `cmd:"" help:"Print the version."`
 
-	Health     healthCommand     `cmd:"" help:"Ask an extdisco that runs whether it is well."`
-	Completion completionCommand `cmd:"" help:"Print the completion of commands and flags for a shell."`
+	Health     healthCommand     `cmd:"" help:"Check the health of a running instance."`
+	Completion completionCommand `cmd:"" help:"Print the completion script for a shell."`
 	Man        manCommand        `cmd:"" hidden:"" help:"Print a manual page."`
 }
 
-const description = `Gives the users of an XMPP server STUN and TURN addresses with credentials that expire (XEP-0215).
+const description = `Gives the users of an XMPP server STUN and TURN servers with credentials that expire (XEP-0215).
 
-A start: write config.toml, then run "extdisco check", "extdisco serve" and, from another terminal, "extdisco query DOMAIN".`
+To begin, write config.toml, then run "extdisco check", "extdisco serve" and, from another terminal, "extdisco query DOMAIN".`
 
 // environment is what a subcommand works with besides its own flags.
 type environment struct {
@@ -87,7 +90,10 @@ func (p Program) Run(args []string, stdin io.Reader, stdout, stderr io.Writer) (
 	var cli commandLine
 	parser := kong.Must(&cli, kong.Name("extdisco"), kong.Description(description),
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(parserExit(code)) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(printHelp), kong.Bind(p))
+	if len(args) > 0 && args[0] == "help" {
+		args = append(slices.Clone(args[1:]), "--help")
+	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
 		usage(stderr, err)
@@ -99,6 +105,21 @@ func (p Program) Run(args []string, stdin io.Reader, stdout, stderr io.Writer) (
 	}
 	return exitStatus(stderr, ctx.Run(env))
 }
+
+// printHelp prints the help of a command, without flags that mean nothing to it.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	if selected := ctx.Selected(); selected != nil && slices.Contains(configless, selected.Name) {
+		for _, f := range ctx.Model.Flags {
+			if f.Name != "help" && f.Name != "version" {
+				f.Hidden = true
+			}
+		}
+	}
+	return kong.DefaultHelpPrinter(options, ctx)
+}
+
+// configless are the commands that read no configuration and write no log.
+var configless = []string{"query", "import", "version", "health", "completion", "man"}
 
 // usageError is a call that the grammar allows and that still makes no sense.
 type usageError struct{ message string }

@@ -72,10 +72,12 @@ func TestHelp(t *testing.T) {
 		wants []string
 	}{
 		{"--help", []string{"Usage: extdisco <command>", "serve", "check", "credential", "query", "import", "version", "--config=FILE", "--log-level=LEVEL",
-			"debug, info, warn or error", "--log-format=FORMAT", "text or json", "/etc/extdisco/config.toml", "A start:"}},
+			"debug, info, warn or error", "--log-format=FORMAT", "text or json", "/etc/extdisco/config.toml", "To begin,"}},
 		{"-h", []string{"Usage: extdisco <command>"}},
+		{"help", []string{"Usage: extdisco <command>"}},
+		{"help credential", []string{"Usage: extdisco credential", "--config=FILE"}},
 		{"serve --help", []string{"Usage: extdisco serve", "SIGTERM", "SIGHUP"}},
-		{"check --help", []string{"Usage: extdisco check", "every fault", "no network"}},
+		{"check --help", []string{"Usage: extdisco check", "every fault", "Does not touch the network"}},
 		{"credential --help", []string{"Usage: extdisco credential", "--user=NAME", "Default: test", "--ttl=DURATION", "Default: 1h", "turnutils_uclient", "Example"}},
 		{"query --help", []string{"Usage: extdisco query <domain>", "--jid=USER@DOMAIN", "--password-file=FILE", "--to=ADDRESS", "--address=HOST:PORT",
 			"--tls=", "--insecure", "--ca-file=FILE", "--timeout=DURATION", "Default: 10s", "--json", "--rtc", "Examples", "do not publish"}},
@@ -94,6 +96,15 @@ func TestHelp(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Commands that read no configuration do not show its flags.
+func TestHelpLeavesOutWhatMeansNothing(t *testing.T) {
+	for _, command := range configless {
+		if r := runCommand(t, "", command, "--help"); r.status != statusOK || strings.Contains(r.stdout, "--config") || strings.Contains(r.stdout, "--log-level") {
+			t.Errorf("%s: %d\n%s", command, r.status, r.stdout)
+		}
 	}
 }
 
@@ -199,6 +210,9 @@ func TestVersion(t *testing.T) {
 	want := fmt.Sprintf("extdisco 1.2.3 (%s %s/%s)\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	if r := runCommand(t, "", "version"); r != (result{statusOK, want, ""}) {
 		t.Errorf("%+v, want %q", r, want)
+	}
+	if r := runCommand(t, "", "--version"); r != (result{statusOK, want, ""}) {
+		t.Errorf("--version: %+v, want %q", r, want)
 	}
 	program.Version = ""
 	if r := runCommand(t, "", "version"); !regexp.MustCompile(`^extdisco (devel|v?\d)\S* \(go\S+ \w+/\w+\)\n$`).MatchString(r.stdout) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"extdisco/internal/report"
 	"extdisco/internal/source"
 	"extdisco/turncred"
 	"extdisco/xep0215"
@@ -13,6 +14,7 @@ import (
 
 type credentialCommand struct {
 	User string        `help:"User part of the username, as it appears in the TURN server's log. Default: test." default:"test" placeholder:"NAME"`
+	JSON bool          `name:"json" help:"Print JSON."`
 	TTL  time.Duration `name:"ttl" help:"How long the credential lives. Default: 1h." default:"1h" placeholder:"DURATION"`
 }
 
@@ -36,7 +38,7 @@ func (c credentialCommand) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	printed := false
+	var issued []issuedCredential
 	for _, s := range cfg.ICEServers {
 		turn := xep0215.Select(s.Services, xep0215.Request{Credentials: []xep0215.Filter{{}}})
 		if len(turn) == 0 {
@@ -46,18 +48,57 @@ func (c credentialCommand) Run(env *environment) error {
 		if err != nil {
 			return err
 		}
-		if printed {
-			fmt.Fprintln(env.stdout)
+		issued = append(issued, issuedCredential{turn, credential})
+	}
+	if len(issued) == 0 {
+		return fmt.Errorf("%s names no TURN server with credentials of its own: there is nothing to make one for (extdisco check --fetch shows those of providers)", cfg.File)
+	}
+	if c.JSON {
+		return printCredentialsJSON(env.stdout, issued)
+	}
+	return printCredentials(env.stdout, issued)
+}
+
+// issuedCredential is a credential and the services that it is for.
+type issuedCredential struct {
+	services   []xep0215.Service
+	credential turncred.Credential
+}
+
+func printCredentials(w io.Writer, issued []issuedCredential) error {
+	for i, c := range issued {
+		if i > 0 {
+			fmt.Fprintln(w)
 		}
-		printed = true
-		if err := printCredential(env.stdout, turn, credential); err != nil {
+		if err := printCredential(w, c.services, c.credential); err != nil {
 			return err
 		}
 	}
-	if !printed {
-		return fmt.Errorf("%s names no TURN server with credentials of its own: there is nothing to make one for (extdisco check --fetch shows those of providers)", cfg.File)
-	}
 	return nil
+}
+
+func printCredentialsJSON(w io.Writer, issued []issuedCredential) error {
+	type credentialJSON struct {
+		URLs     []string   `json:"urls"`
+		Username string     `json:"username"`
+		Password string     `json:"password"`
+		Expires  *time.Time `json:"expires,omitempty"`
+	}
+	document := struct {
+		Version     int              `json:"version"`
+		Credentials []credentialJSON `json:"credentials"`
+	}{Version: report.Version}
+	for _, c := range issued {
+		out := credentialJSON{Username: string(c.credential.Username), Password: string(c.credential.Password)}
+		for _, s := range c.services {
+			out.URLs = append(out.URLs, s.URI())
+		}
+		if !c.credential.Expires.IsZero() {
+			out.Expires = &c.credential.Expires
+		}
+		document.Credentials = append(document.Credentials, out)
+	}
+	return report.JSON(w, document)
 }
 
 func printCredential(w io.Writer, services []xep0215.Service, c turncred.Credential) error {

@@ -1,12 +1,15 @@
 package command
 
 import (
+	"encoding/json"
+	"fmt"
 	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"extdisco/internal/report"
 	"extdisco/internal/testkit"
 	"extdisco/turncred"
 	"extdisco/xep0215"
@@ -62,6 +65,26 @@ func TestCredentialOfASharedSecret(t *testing.T) {
 			testkit.WantEqual(t, "services", r.stdout[strings.Index(r.stdout, "turn:"):],
 				"turn:turn.example.org:3478?transport=udp\n  try it: turnutils_uclient -y -n 5 -u '"+username+"' -w '"+password+"' -p 3478 turn.example.org\n")
 		})
+	}
+}
+
+func TestCredentialsAsJSON(t *testing.T) {
+	file := testkit.WriteConfig(t, testkit.MinimalConfig)
+	r := runCommand(t, "", "credential", "--json", "--user", "alice", "--config", file)
+	var document struct {
+		Version     int
+		Credentials []struct {
+			URLs               []string
+			Username, Password string
+			Expires            time.Time
+		}
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &document); err != nil || r.status != statusOK || document.Version != report.Version || len(document.Credentials) != 1 {
+		t.Fatalf("%v: %+v", err, r)
+	}
+	c := document.Credentials[0]
+	if len(c.URLs) != 1 || c.Password != testkit.PasswordFor(testkit.SharedSecret, c.Username) || c.Username != fmt.Sprintf("%d:alice", c.Expires.Unix()) {
+		t.Errorf("%+v", c)
 	}
 }
 

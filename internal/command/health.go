@@ -10,12 +10,12 @@ import (
 )
 
 type healthCommand struct {
-	URL string `arg:"" name:"url" optional:"" default:"http://127.0.0.1:9215/healthz" help:"What to ask. Default: http://127.0.0.1:9215/healthz."`
+	URL string `arg:"" name:"url" optional:"" default:"http://127.0.0.1:9215/healthz" help:"Address to ask. Default: http://127.0.0.1:9215/healthz."`
 }
 
 // Help is printed below the flags.
 func (healthCommand) Help() string {
-	return `For container images, which have no other program to ask with. [http] must be in the configuration of the extdisco that is asked. /healthz tells whether it is alive, /readyz whether it is connected and has something to offer.
+	return `Meant for container images, which have no other program to ask with. The instance needs [http] in its configuration. /healthz tells whether the process is alive, /readyz whether it is connected and has something to offer.
 
 Example: extdisco health http://127.0.0.1:9215/readyz`
 }
@@ -25,14 +25,14 @@ const (
 	maxHealth     = 4 << 10 // of the answer, in bytes
 )
 
-// Run asks an extdisco that runs how it is. It fails when that is not well.
+// Run asks a running instance for its health and fails unless it is healthy.
 func (c healthCommand) Run(env *environment) error {
 	// No proxy, whatever the environment says: what is asked is here.
 	client := &http.Client{Timeout: healthTimeout, Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	response, err := client.Get(c.URL)
 	if err != nil {
-		return fmt.Errorf("%w; is [http] in the configuration, and does extdisco serve run?", err)
+		return fmt.Errorf("%w; is extdisco running, with [http] in its configuration?", err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxHealth))

@@ -26,7 +26,7 @@ func TestHealth(t *testing.T) {
 	}
 	server.Close()
 	r := runCommand(t, "", "health", server.URL+"/healthz")
-	if r.status != statusFailed || r.stdout != "" || !strings.Contains(r.stderr, "connection refused; is [http] in the configuration") {
+	if r.status != statusFailed || r.stdout != "" || !strings.Contains(r.stderr, "connection refused; is extdisco running, with [http] in its configuration?") {
 		t.Errorf("nobody there: %+v", r)
 	}
 }

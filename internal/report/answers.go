@@ -135,10 +135,11 @@ type answerJSON struct {
 // AnswersJSON prints the same as JSON, and what became of trying the servers.
 func AnswersJSON(w io.Writer, to string, answers []query.Answer, probed []Tried) error {
 	document := struct {
+		Version int          `json:"version"`
 		Asked   string       `json:"asked"`
 		Answers []answerJSON `json:"answers"`
 		Probed  []probedJSON `json:"probed,omitempty"`
-	}{Asked: to, Probed: newProbedJSON(probed)}
+	}{Version: Version, Asked: to, Probed: newProbedJSON(probed)}
 	for _, a := range answers {
 		out := answerJSON{Namespace: a.Namespace, Milliseconds: float64(a.Took.Microseconds()) / 1000}
 		if a.Err == nil {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"errors"
+	"flag"
 	"io"
 	"os"
 	"strings"
@@ -74,7 +75,7 @@ func TestPrintAnswers(t *testing.T) {
 				if err := print(&b, tt.answers); err != nil {
 					t.Fatal(err)
 				}
-				testkit.WantEqual(t, "output", b.String(), readFile(t, "testdata/query/"+strings.ReplaceAll(tt.name, " ", "-")+"."+form))
+				wantGolden(t, b.String(), "testdata/query/"+strings.ReplaceAll(tt.name, " ", "-")+"."+form)
 				if err := print(brokenWriter{}, tt.answers[:1]); err == nil && len(tt.answers[0].Services) > 0 {
 					t.Error("services that cannot be written are no error")
 				}
@@ -126,6 +127,17 @@ func readFile(t testing.TB, file string) string {
 		t.Fatal(err)
 	}
 	return string(content)
+}
+
+var update = flag.Bool("update", false, "write the golden files of testdata")
+
+// wantGolden compares with a file, or writes it.
+func wantGolden(t *testing.T, got, file string) {
+	t.Helper()
+	if *update {
+		testkit.WriteFile(t, file, got)
+	}
+	testkit.WantEqual(t, file, got, readFile(t, file))
 }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -158,7 +158,12 @@ type failureJSON struct {
 }
 
 // ProbedJSON prints the same as JSON. Credentials are not in it.
-func ProbedJSON(w io.Writer, results []Tried) error { return JSON(w, newProbedJSON(results)) }
+func ProbedJSON(w io.Writer, results []Tried) error {
+	return JSON(w, struct {
+		Version int          `json:"version"`
+		Servers []probedJSON `json:"servers"`
+	}{Version, newProbedJSON(results)})
+}
 
 func newProbedJSON(results []Tried) []probedJSON {
 	out := make([]probedJSON, 0, len(results))

@@ -58,15 +58,11 @@ func TestPrintProbed(t *testing.T) {
 	if err := Probed(&table, probedTests(), testkit.Time); err != nil {
 		t.Fatal(err)
 	}
-	if err := JSON(&document, newProbedJSON(probedTests())); err != nil {
+	if err := ProbedJSON(&document, probedTests()); err != nil {
 		t.Fatal(err)
 	}
 	for name, got := range map[string]string{"probed.txt": table.String(), "probed.json": document.String()} {
-		want, err := os.ReadFile("testdata/probe/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		testkit.WantEqual(t, name, got, string(want))
+		wantGolden(t, got, "testdata/probe/"+name)
 		if strings.Contains(got, testkit.Password) || strings.Contains(got, "healthcheck") {
 			t.Errorf("%s has the credential", name)
 		}
