@@ -17,7 +17,7 @@ import (
 type webServer struct {
 	daemon *daemon
 	log    *slog.Logger
-	tell   io.Writer // gets the token that was made, once
+	tell   io.Writer // where a token that was made is shown, if it is a terminal
 
 	cfg    httpConfig
 	token  secret.Secret // that was made, since none is configured
@@ -60,7 +60,7 @@ func (w *webServer) start(cfg httpConfig, now time.Time) error {
 	if cfg.listen == "" {
 		return nil
 	}
-	server, err := web.Listen(cfg.listen, w.log)
+	server, err := web.Listen(cfg.listen, nil, w.log)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,9 @@ func (w *webServer) start(cfg httpConfig, now time.Time) error {
 	w.server, w.stop, w.done = server, stop, make(chan struct{})
 	go func() {
 		defer close(w.done)
-		server.Run(ctx)
+		if err := server.Run(ctx); err != nil {
+			w.log.Error("the HTTP server ended; health, metrics and the status page are gone until a restart", "err", err)
+		}
 	}()
 	w.log.Info("serving health, metrics and the status page", "url", "http://"+server.Addr()+"/")
 	return nil
@@ -96,13 +98,19 @@ func (w *webServer) site(cfg httpConfig, now time.Time) *web.Site {
 	}, now)
 }
 
-// ownToken returns the token of the process, and tells it when it is made. It is
-// no part of the log: that goes to places where no secret should be.
+// ownToken returns the token of the process, which is shown once, on a terminal.
+// Elsewhere standard error is kept, by the journal or a log collector, where no
+// secret should be. There the page has no token until one is configured.
 func (w *webServer) ownToken() secret.Secret {
-	if w.token.IsEmpty() {
+	switch {
+	case !w.token.IsEmpty():
+	case isTerminal(w.tell):
 		token := rand.Text()
 		w.token = secret.New(token)
-		fmt.Fprintf(w.tell, "extdisco: the token of the status page until extdisco is started again (http.token_file sets a lasting one): %s\n", token)
+		fmt.Fprintf(w.tell, "extdisco: the token of the status page until extdisco is restarted (http.token_file sets a lasting one): %s\n", token)
+	default:
+		w.log.Info("the status page has no token, so nobody can try the relays there",
+			"do", "set http.token_file and reload; openssl rand -hex 16 makes a token")
 	}
 	return w.token
 }

@@ -7,7 +7,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
+	"extdisco/internal/limit"
 	"extdisco/internal/secret"
 )
 
@@ -64,16 +68,25 @@ func (s *Site) isOwnName(hostPort string) bool {
 	return host == "localhost" || net.ParseIP(host) != nil || slices.Contains(s.cfg.Hosts, host) || slices.Contains(s.cfg.Hosts, strings.ToLower(hostPort))
 }
 
-// printable shortens what a stranger wrote, and takes out what does not belong
-// into a line of text.
+// maxShown is how many bytes of a text by a stranger are shown.
+const maxShown = 100
+
+// printable shortens what a stranger wrote, and takes out what is not text.
 func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
 			return -1
 		}
 		return r
 	}, s)
-	return s[:min(len(s), 100)]
+	if len(s) <= maxShown {
+		return s
+	}
+	end := maxShown
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
 }
 
 // sameSecret compares in a time that does not depend on where they differ.
@@ -82,12 +95,32 @@ func sameSecret(given string, want secret.Secret) bool {
 	return !want.IsEmpty() && subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// sender returns the address that a request comes from, without the port. All
-// who come through one proxy share one.
-func sender(r *http.Request) []byte {
+// sender returns the address that a request comes from, without the port. All who
+// come through a proxy share the proxy's.
+func sender(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		host = r.RemoteAddr
+		return r.RemoteAddr
 	}
-	return []byte(host)
+	return host
+}
+
+// wrongDelay is how long an answer waits to somebody who guesses.
+const wrongDelay = time.Second
+
+// brake counts a wrong key or token, and reports whether its sender has given too
+// many lately. The answer is then written late, and closes the connection, which
+// makes guessing slow. The right key is compared and served all the same: it may
+// come through the same proxy, and guessing what has 128 bits is hopeless anyway.
+func (s *Site) brake(w http.ResponseWriter, r *http.Request, now time.Time) bool {
+	network, err := networkOf(r.RemoteAddr).MarshalText()
+	if err != nil || s.wrong.Over(network, nil, now) == limit.None {
+		return false
+	}
+	w.Header().Set("Connection", "close")
+	w.Header().Set("Retry-After", "60")
+	if a, ok := w.(*answer); ok {
+		a.delay = wrongDelay
+	}
+	return true
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -100,16 +101,15 @@ func (s *Site) answerREST(w http.ResponseWriter, r *http.Request, e endpoint) (o
 	if err := r.ParseForm(); err != nil { // the query and, of a POST, the body
 		return refuse(w, http.StatusBadRequest, "bad-request", "the query or the body cannot be read")
 	}
-	client, ok := s.clientOf(r)
+	keys := givenKeys(r)
+	client, ok := s.clientOf(keys)
 	if !ok {
-		if s.told.Over([]byte("key"), nil, now) == limit.None {
-			s.cfg.Log.Warn("refused a request for credentials over HTTP, since its key is missing or wrong",
-				"do", "give the service the key of its [[rest_client]], as key=, api= or in Authorization: Bearer", "endpoint", e.name, "from", string(sender(r)))
-		}
-		return refuse(w, http.StatusForbidden, "forbidden", "the key is missing or wrong")
+		return s.refuseKey(w, r, e, len(keys) > 0, now)
 	}
 	user := r.Form.Get("username")
 	switch {
+	case r.Form.Get("service") != "turn" && hasForeignBody(r):
+		return refuseBody(w)
 	case r.Form.Get("service") != "turn":
 		return refuse(w, http.StatusBadRequest, "bad-request", "service must be turn: "+r.URL.Path+"?service=turn")
 	case len(user) > maxUser:
@@ -127,12 +127,55 @@ func (s *Site) answerREST(w http.ResponseWriter, r *http.Request, e endpoint) (o
 	return "given"
 }
 
-// clientOf returns the name of the client whose key the request has. Janus calls
-// the key api and key, and sends both. Every key is compared, so that the time
-// does not tell which one was nearly right.
-func (s *Site) clientOf(r *http.Request) (name string, ok bool) {
+// refuseKey refuses a request whose key is missing or, when one was given, wrong.
+func (s *Site) refuseKey(w http.ResponseWriter, r *http.Request, e endpoint, given bool, now time.Time) (outcome string) {
+	if !given && hasForeignBody(r) {
+		return refuseBody(w)
+	}
+	if s.told.Over([]byte("key"), nil, now) == limit.None {
+		s.cfg.Log.Warn("refused a request for credentials over HTTP, since its key is missing or wrong",
+			"do", "give the service the key of its [[rest_client]], as key=, api= or in Authorization: Bearer", "endpoint", e.name, "from", sender(r))
+	}
+	switch {
+	case !given:
+		return refuse(w, http.StatusForbidden, "forbidden", "the key is missing; send it as key=, api= or in Authorization: Bearer")
+	case s.brake(w, r, now):
+		refuse(w, http.StatusTooManyRequests, "too-many-requests", "the key is wrong, as were others before; the right one is served at any time")
+		return "limited"
+	}
+	return refuse(w, http.StatusForbidden, "forbidden", "the key is wrong")
+}
+
+const formType = "application/x-www-form-urlencoded"
+
+// hasForeignBody reports whether a request has a body of a kind that is not read,
+// such as JSON.
+func hasForeignBody(r *http.Request) bool {
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return r.ContentLength != 0 && mediaType != formType
+}
+
+func refuseBody(w http.ResponseWriter) (outcome string) {
+	return refuse(w, http.StatusUnsupportedMediaType, "unsupported-media-type",
+		"the body is not read, since its Content-Type is not "+formType+"; send key, service and username so, or in the query")
+}
+
+// givenKeys returns the keys of a request. Janus calls the key api and key, and
+// sends both.
+func givenKeys(r *http.Request) (keys []string) {
 	bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	for _, given := range []string{r.Form.Get("key"), r.Form.Get("api"), bearer} {
+		if given != "" {
+			keys = append(keys, given)
+		}
+	}
+	return keys
+}
+
+// clientOf returns the name of the client that has one of the keys. Every key is
+// compared, so that the time does not tell which one was nearly right.
+func (s *Site) clientOf(keys []string) (name string, ok bool) {
+	for _, given := range keys {
 		for _, c := range s.cfg.Clients {
 			if sameSecret(given, c.Key) {
 				name, ok = c.Name, true

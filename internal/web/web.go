@@ -74,16 +74,21 @@ type Site struct {
 	origins *http.CrossOriginProtection
 
 	trials *limit.Limiter // of the button
-	wrong  *limit.Limiter // tokens, by sender
+	wrong  *limit.Limiter // keys and tokens, by network
 	told   *limit.Limiter // lines in the log, by what they say
 }
 
 // Limits that are not configured.
 var (
 	trialRate = limit.Rates{Total: limit.Rate{Events: 10, Per: time.Minute}}
-	// Who has given so many wrong tokens is not listened to for a while.
 	wrongRate = limit.Rates{Key: limit.Rate{Events: 10, Per: time.Minute}}
 	toldRate  = limit.Rates{Key: limit.Rate{Events: 1, Per: time.Minute}}
+)
+
+// Paths of the health checks, which are answered however busy the server is.
+const (
+	healthPath = "/healthz"
+	readyPath  = "/readyz"
 )
 
 // New returns a site. Rates are counted from now.
@@ -92,9 +97,9 @@ func New(cfg Config, now time.Time) *Site {
 		cfg: cfg, mux: http.NewServeMux(), origins: newOrigins(cfg.Hosts),
 		trials: limit.New(trialRate, now), wrong: limit.New(wrongRate, now), told: limit.New(toldRate, now),
 	}
-	s.mux.HandleFunc("GET /healthz", s.healthz)
-	s.mux.HandleFunc("GET /readyz", s.readyz)
-	s.mux.Handle("GET /metrics", cfg.Metrics)
+	s.mux.HandleFunc("GET "+healthPath, s.healthz)
+	s.mux.HandleFunc("GET "+readyPath, s.ownName(s.readyz))
+	s.mux.HandleFunc("GET /metrics", s.ownName(cfg.Metrics.ServeHTTP))
 	s.mux.HandleFunc("GET /{$}", s.ownName(s.page))
 	s.mux.HandleFunc("GET /page.css", s.ownName(asset("page.css", "text/css; charset=utf-8")))
 	s.mux.HandleFunc("GET /page.js", s.ownName(asset("page.js", "text/javascript; charset=utf-8")))
@@ -108,14 +113,7 @@ func New(cfg Config, now time.Time) *Site {
 	return s
 }
 
-// ServeHTTP implements [http.Handler].
-func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	setHeaders(w.Header())
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	s.mux.ServeHTTP(w, r)
-}
-
-// healthz says that the process is alive.
+// healthz says that the process is alive. It tells nothing else, so everybody may ask.
 func (s *Site) healthz(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "ok")
 }
