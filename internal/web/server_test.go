@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +24,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start runs a server until the test ends.
 func start(t *testing.T, site *web.Site) (s *web.Server, stop func()) {
 	t.Helper()
-	s, err := web.Listen("127.0.0.1:0", nil, slog.New(slog.DiscardHandler))
+	return startWith(t, site, nil)
+}
+
+func startWith(t *testing.T, site *web.Site, certificate *web.Certificate) (s *web.Server, stop func()) {
+	t.Helper()
+	s, err := web.Listen("127.0.0.1:0", certificate, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +45,30 @@ func start(t *testing.T, site *web.Site) (s *web.Server, stop func()) {
 	stop = func() { cancel(); <-done }
 	t.Cleanup(stop)
 	return s, stop
+}
+
+// lockedBuffer is a log that several goroutines write.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *lockedBuffer) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
 }
 
 func fetch(t *testing.T, address string) (int, string) {
