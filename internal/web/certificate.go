@@ -14,23 +14,23 @@ import (
 // maxPEM is the size in bytes above which a file is not a certificate or a key.
 const maxPEM = 1 << 20
 
-// Certificate is a certificate with its key, in PEM files that are read again when
-// they change, as they do when the certificate is renewed.
+// Certificate is a certificate with its key, in PEM files that are read again for
+// each connection, so that a renewed one is used at once.
 type Certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
 
 	mu      sync.Mutex
-	stamps  [2]stamp // of the files when they were read last
-	digest  [sha256.Size]byte
 	current *tls.Certificate
+	content [sha256.Size]byte // of the files that were parsed last
+	failure string            // that was logged, so that it is logged once
 }
 
 // LoadCertificate reads a certificate, followed by its intermediates, and its key.
 // The error names the file.
 func LoadCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, error) {
 	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log}
-	if err := c.read(); err != nil {
+	if _, err := c.update(); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -51,49 +51,43 @@ func (c *Certificate) config() *tls.Config {
 func (c *Certificate) get() *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stampsNow() == c.stamps {
+	changed, err := c.update()
+	if err == nil {
+		c.failure = ""
+		if changed {
+			c.log.Info("using the renewed certificate of [http]", "not_after", c.current.Leaf.NotAfter)
+		}
 		return c.current
 	}
-	before := c.digest
-	if err := c.read(); err != nil {
+	if err.Error() != c.failure {
 		c.log.Warn("cannot use the renewed certificate of [http]; the one before stays in use",
 			"do", "put a certificate and its key, both in PEM, into http.cert_file and http.key_file", "err", err)
-	} else if c.digest != before {
-		c.log.Info("using the renewed certificate of [http]", "not_after", c.current.Leaf.NotAfter)
+		c.failure = err.Error()
 	}
 	return c.current
 }
 
-// read reads both files. That they were read is noted even if they are wrong, so
-// that this is logged once.
-func (c *Certificate) read() error {
-	c.stamps = c.stampsNow()
+// update reads both files, and parses them if they differ from those that were
+// parsed last.
+func (c *Certificate) update() (changed bool, err error) {
 	cert, err := readPEM(c.certFile)
 	if err != nil {
-		return err
+		return false, err
 	}
 	key, err := readPEM(c.keyFile)
 	if err != nil {
-		return err
+		return false, err
+	}
+	content := sha256.Sum256(append(cert, key...))
+	if content == c.content {
+		return false, nil
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return fmt.Errorf("%s and %s: %w", c.certFile, c.keyFile, err)
+		return false, fmt.Errorf("%s and %s: %w", c.certFile, c.keyFile, err)
 	}
-	c.current, c.digest = &pair, sha256.Sum256(append(cert, key...))
-	return nil
-}
-
-// stamp tells whether a file has changed. It is zero when there is none.
-type stamp struct{ modified, size int64 }
-
-func (c *Certificate) stampsNow() (stamps [2]stamp) {
-	for i, name := range []string{c.certFile, c.keyFile} {
-		if info, err := os.Stat(name); err == nil {
-			stamps[i] = stamp{modified: info.ModTime().UnixNano(), size: info.Size()}
-		}
-	}
-	return stamps
+	c.current, c.content = &pair, content
+	return true, nil
 }
 
 // readPEM reads a regular file of a sane size.

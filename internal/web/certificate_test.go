@@ -107,6 +107,20 @@ func TestServerSpeaksTLS(t *testing.T) {
 		files.write(t, "two.example.org")
 		wantName("again", "two.example.org")
 	}
+	content, err := os.ReadFile(files.cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Reset()
+	for range 2 { // the same fault, and each time the same content again
+		_ = os.Remove(files.cert)
+		wantName("gone", "two.example.org")
+		files.put(t, files.cert, content)
+		wantName("back", "two.example.org")
+	}
+	if n := strings.Count(log.String(), "cannot use"); n != 2 || strings.Contains(log.String(), "using the renewed") {
+		t.Errorf("two faults are logged %d times: %s", n, log)
+	}
 }
 
 func otherKey(t *testing.T) []byte {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"extdisco/internal/limit"
@@ -118,13 +119,21 @@ func (s *Site) healthz(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "ok")
 }
 
-// readyz says whether requests can be answered, and if not why.
+// readyz says whether requests can be answered, and if not why. What does not keep
+// them from being answered follows, a line each.
 func (s *Site) readyz(w http.ResponseWriter, _ *http.Request) {
-	if why := s.cfg.Backend.Unready(time.Now()); why != "" {
+	now := time.Now()
+	if why := s.cfg.Backend.Unready(now); why != "" {
 		plain(w, http.StatusServiceUnavailable, "not ready: "+why)
 		return
 	}
-	plain(w, http.StatusOK, "ready")
+	text := "ready"
+	if v := newVerdict(s.cfg.Backend.Status(now)); v.Class != "good" {
+		for _, f := range v.Findings {
+			text += "\n" + strings.TrimSpace(f.What+" "+f.More)
+		}
+	}
+	plain(w, http.StatusOK, text)
 }
 
 func plain(w http.ResponseWriter, status int, text string) {
