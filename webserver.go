@@ -94,7 +94,7 @@ func (w *webServer) site(cfg httpConfig, now time.Time) *web.Site {
 	}
 	return web.New(web.Config{
 		Hosts: cfg.hosts, Token: token, Clients: cfg.clients,
-		Metrics: w.daemon.watch.metrics.Handler(w.log), Backend: webBackend{w.daemon}, Log: w.log,
+		Metrics: w.daemon.watch.metrics.Handler(), Backend: webBackend{w.daemon}, Log: w.log,
 	}, now)
 }
 
