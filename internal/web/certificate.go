@@ -55,7 +55,7 @@ func (c *Certificate) get() *tls.Certificate {
 	if err == nil {
 		c.failure = ""
 		if changed {
-			c.log.Info("using the renewed certificate of [http]", "not_after", c.current.Leaf.NotAfter)
+			c.log.Info("using the renewed certificate of [http]", "expires", c.current.Leaf.NotAfter)
 		}
 		return c.current
 	}

@@ -18,7 +18,7 @@ import (
 const (
 	// maxBody is how much of a request's body is read.
 	maxBody = 8 << 10
-	// policy lets the page use what comes from here and nothing else.
+	// policy lets the page load what is served here and nothing else.
 	policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -33,22 +33,22 @@ func setHeaders(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// newOrigins returns the check that a request comes from a page of ours, which a
-// proxy may show under one of the hosts.
+// newOrigins returns the check that a request comes from our own page, which a proxy
+// may serve under one of the hosts.
 func newOrigins(hosts []string) *http.CrossOriginProtection {
 	p := http.NewCrossOriginProtection()
 	for _, h := range hosts {
 		for _, scheme := range []string{"https://", "http://"} {
-			// It fails for what is no host, which the configuration refuses.
+			// It fails for an invalid host, which the configuration refuses.
 			_ = p.AddTrustedOrigin(scheme + h)
 		}
 	}
 	return p
 }
 
-// ownName refuses requests that call us by a name that is not ours: a page of
-// somebody else whose name was made to lead here (DNS rebinding) could read the
-// answer otherwise. An address cannot be made to lead elsewhere.
+// ownName refuses requests for a name that is not ours. Otherwise a foreign page
+// whose name resolves to us (DNS rebinding) could read the answer. An IP address
+// cannot be rebound.
 func (s *Site) ownName(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !s.isOwnName(r.Host) {
@@ -89,7 +89,7 @@ func printable(s string) string {
 	return s[:end] + "…"
 }
 
-// sameSecret compares in a time that does not depend on where they differ.
+// sameSecret compares in constant time.
 func sameSecret(given string, want secret.Secret) bool {
 	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(want.Reveal()))
 	return !want.IsEmpty() && subtle.ConstantTimeCompare(a[:], b[:]) == 1

@@ -15,11 +15,10 @@ import (
 // maxUser is the longest name of a user that a client may ask for, in bytes.
 const maxUser = 256
 
-// endpoint is one form in which clients get credentials.
+// endpoint is one of the forms in which clients get credentials.
 type endpoint struct {
 	name string
-	// answer makes the document, or returns nil when there is nothing to put
-	// into it.
+	// answer returns the document, or nil when there is nothing to put into it.
 	answer func(servers []ICEServer, now time.Time) any
 }
 
@@ -38,7 +37,7 @@ type turnAnswer struct {
 }
 
 // turnDocument has the first server with a credential, since the form has room for
-// one credential. STUN is left out, which clients of this form do not expect.
+// one only. Clients do not expect STUN in it.
 func turnDocument(servers []ICEServer, now time.Time) any {
 	for _, s := range servers {
 		a := turnAnswer{Username: s.Username, Password: s.Credential, TTL: secondsLeft(s.Expires, now)}
@@ -54,8 +53,8 @@ func turnDocument(servers []ICEServer, now time.Time) any {
 	return nil
 }
 
-// iceAnswer is a list of RTCIceServer dictionaries (WebRTC §4.2.4), in an object
-// as most providers give it.
+// iceAnswer is a list of RTCIceServer dictionaries (WebRTC §4.2.4), in an object as
+// most providers use.
 type iceAnswer struct {
 	ICEServers []rtcICEServer `json:"iceServers"`
 	TTL        int64          `json:"ttl,omitempty"` // seconds until the first one expires
@@ -88,7 +87,7 @@ func secondsLeft(expires, now time.Time) int64 {
 	return max(int64(expires.Sub(now)/time.Second), 0)
 }
 
-// rest answers a client, which is known by its key.
+// rest answers a client, which its key identifies.
 func (s *Site) rest(e endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		outcome := s.answerREST(w, r, e)
@@ -185,7 +184,7 @@ func (s *Site) clientOf(keys []string) (name string, ok bool) {
 	return name, ok
 }
 
-// errorAnswer is every answer that is not what was asked for.
+// errorAnswer is the answer to whatever is refused.
 type errorAnswer struct {
 	Error   string `json:"error"`
 	Message string `json:"message"`

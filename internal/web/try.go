@@ -8,14 +8,14 @@ import (
 	"extdisco/internal/limit"
 )
 
-// tryServer is one server that the page tries. Each URL is a server of its own
-// there, so that the page can say of each whether it works.
+// tryServer is a server that the page tries. Each URL is one, so that the page can
+// say of each whether it works.
 type tryServer struct {
 	rtcICEServer
 	Expires *time.Time `json:"expires,omitempty"`
 }
 
-// try gives the page's script what it tries the relays with.
+// try gives the page's script the servers to try and a credential for each.
 func (s *Site) try(w http.ResponseWriter, r *http.Request) {
 	outcome := s.answerTry(w, r)
 	s.cfg.Backend.Gave("page", outcome)

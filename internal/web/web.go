@@ -1,12 +1,11 @@
-// Package web is what extdisco shows and gives over HTTP: whether it is alive and
-// ready, its metrics, a status page from which an administrator can try the relays
-// in the browser, and credentials for services that are not XMPP clients
-// (draft-uberti-behave-turn-rest-00).
+// Package web serves over HTTP: health, readiness, metrics, a status page from
+// which an administrator can try the relays in the browser, and credentials for
+// services that are not XMPP clients (draft-uberti-behave-turn-rest-00).
 //
-// It knows nothing of XMPP, of TURN or of how metrics are kept: a [Backend] is
-// asked. What a browser could be tricked into is refused: the page answers to
-// names that are its own only, gives credentials against its token only, and not
-// to pages of other origins.
+// It knows nothing of XMPP, of TURN or of how metrics are kept; it asks a
+// [Backend]. It refuses what a browser could be tricked into: the page answers to
+// its own names only, and gives credentials only to who has its token, never to
+// pages of other origins.
 package web
 
 import (
@@ -23,16 +22,16 @@ import (
 
 // Backend is what a [Site] shows and gives out.
 type Backend interface {
-	// Unready returns why requests cannot be answered at present, and what to
-	// do; or nothing when they can.
+	// Unready returns why requests cannot be answered now and what to do, or ""
+	// when they can.
 	Unready(now time.Time) (why string)
 	// Status returns what the page shows.
 	Status(now time.Time) Status
-	// Credentials returns what is on offer for a user of the client of that
-	// name. The user may be empty.
+	// Credentials returns what is on offer for a user of the named client. The
+	// user may be empty.
 	Credentials(ctx context.Context, client, user string, now time.Time) ([]ICEServer, error)
-	// Trial returns all that is configured, with credentials that live for
-	// minutes where that is possible.
+	// Trial returns everything that is configured, with credentials that live for
+	// minutes where possible.
 	Trial(ctx context.Context, now time.Time) ([]ICEServer, error)
 	// Gave counts a request for credentials, by endpoint and outcome.
 	Gave(endpoint, outcome string)
@@ -61,8 +60,8 @@ type Client struct {
 // Config says what a [Site] serves.
 type Config struct {
 	Hosts   []string      // names that the page is called by, besides localhost and IP addresses
-	Token   secret.Secret // of the page's button
-	Clients []Client      // none switches the endpoints for them off
+	Token   secret.Secret // of the page's form; without one the page has no form
+	Clients []Client      // without one there are no /turn and /ice
 	Metrics http.Handler
 	Backend Backend
 	Log     *slog.Logger
@@ -114,7 +113,7 @@ func New(cfg Config, now time.Time) *Site {
 	return s
 }
 
-// healthz says that the process is alive. It tells nothing else, so everybody may ask.
+// healthz says that the process is alive. It tells nothing else, so anybody may ask.
 func (s *Site) healthz(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "ok")
 }

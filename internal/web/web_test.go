@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"extdisco/internal/secret"
 	"extdisco/internal/web"
@@ -223,5 +224,53 @@ func TestTryIsLimited(t *testing.T) {
 	}
 	if count[200] != 10 || count[429] != 2 {
 		t.Errorf("the right token: %v", count)
+	}
+}
+
+// What the backend cannot give is told as such.
+func TestTryErrors(t *testing.T) {
+	for _, tt := range []struct {
+		err    error
+		status int
+		gave   string
+	}{
+		{web.ErrUnavailable, 503, "page unavailable"},
+		{web.ErrLimited, 429, "page limited"},
+	} {
+		b := &backend{err: tt.err, servers: someServers}
+		w := ask(t, newSite(b, new(bytes.Buffer)), "POST", "/try", "", "Authorization: Bearer "+token)
+		if w.Code != tt.status || w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "turn:") || b.gave[0] != tt.gave {
+			t.Errorf("%v: %d %s %v", tt.err, w.Code, w.Body, b.gave)
+		}
+	}
+}
+
+// Each URL is a server of its own in what the script gets, with its credential and
+// its end.
+func TestTryForm(t *testing.T) {
+	end := time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)
+	b := &backend{servers: []web.ICEServer{someServers[0], {URLs: []string{"turn:a", "turns:a"}, Username: "u", Credential: "p", Expires: end}}}
+	want := `{"servers":[{"urls":["stun:stun.example.net:3478"]},` +
+		`{"urls":["turn:a"],"username":"u","credential":"p","expires":"2026-11-21T04:00:00Z"},{"urls":["turns:a"],"username":"u","credential":"p","expires":"2026-11-21T04:00:00Z"}]}`
+	w := ask(t, newSite(b, new(bytes.Buffer)), "POST", "/try", "", "Authorization: Bearer "+token)
+	if got := strings.TrimSpace(w.Body.String()); got != want || b.gave[0] != "page given" {
+		t.Errorf("got  %s\nwant %s\n%v", got, want, b.gave)
+	}
+}
+
+// A stranger's name for us is shown short, whole characters only.
+func TestNamesAreShownShort(t *testing.T) {
+	for name, tt := range map[string]struct{ host, want string }{
+		"short":                  {"rebound.example", "not called rebound.example;"},
+		"as long as may be":      {strings.Repeat("a", 100), "not called " + strings.Repeat("a", 100) + ";"},
+		"long":                   {strings.Repeat("a", 101), "not called " + strings.Repeat("a", 100) + "…;"},
+		"a character at the end": {strings.Repeat("a", 99) + "é.example", "not called " + strings.Repeat("a", 99) + "…;"},
+		"three bytes":            {strings.Repeat("a", 98) + "€.example", "not called " + strings.Repeat("a", 98) + "…;"},
+		"not printable":          {"a\x1b[31m\u202eb\xffc", "not called a[31mbc;"},
+	} {
+		w := ask(t, newSite(&backend{}, new(bytes.Buffer)), "GET", "/", "", "Host: "+tt.host)
+		if w.Code != 421 || !strings.Contains(w.Body.String(), tt.want) || !utf8.ValidString(w.Body.String()) {
+			t.Errorf("%s: %d %q", name, w.Code, w.Body)
+		}
 	}
 }
