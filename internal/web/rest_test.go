@@ -47,6 +47,7 @@ func TestREST(t *testing.T) {
 		{"no service", "GET", "/turn?key=" + key, "", nil, 400, ""},
 		{"another service", "GET", "/turn?service=stun&key=" + key, "", nil, 400, ""},
 		{"broken query", "GET", "/turn?service=turn&key=%zz", "", nil, 400, ""},
+		{"username as long as may be", "GET", "/turn?service=turn&key=" + key + "&username=" + strings.Repeat("a", 256), "", nil, 200, "janus " + strings.Repeat("a", 256)},
 		{"username too long", "GET", "/turn?service=turn&key=" + key + "&username=" + strings.Repeat("a", 257), "", nil, 400, ""},
 		{"body too long", "POST", "/turn", "service=turn&key=" + key + "&x=" + strings.Repeat("a", 9<<10), []string{form}, 400, ""},
 	} {
