@@ -104,7 +104,8 @@ func TestIntegrationStatusPage(t *testing.T) {
 	if got := tryResults(t, page); len(got) != len(want) || !slices.EqualFunc(got, want, strings.HasPrefix) {
 		t.Errorf("the page says\n%s", strings.Join(got, "\n"))
 	}
-	wantOnPage(t, page, "Ready.", "10 answered, 0 refused, 0 failed in the last hour", "a server does not work", "refuses our credentials", "To do:")
+	wantOnPage(t, page, "3 of 5 servers work.", "10 answered, 0 refused, 0 failed in the last hour", "does not work", "refuses our credentials", "To do:")
+	checkOrder(t, page)
 	checkAccessible(t, page)
 	checkViews(t, page)
 	if err := page.Look(browserContext(t), lab.View{Width: 360, Height: 740, Phone: true}); err != nil {
@@ -156,6 +157,26 @@ func tryWithKeyboard(t *testing.T, page *lab.Page, token string) {
 	}
 }
 
+// checkOrder checks that what is wrong stands above the form, each server's fault
+// once.
+func checkOrder(t *testing.T, page *lab.Page) {
+	t.Helper()
+	var body string
+	if err := page.Eval(browserContext(t), `[...document.querySelectorAll("main > section, main > div")].map((e) => e.innerText).join("\n")`, &body); err != nil {
+		t.Fatal(err)
+	}
+	try, relays := strings.Index(body, "Your browser gets a credential"), strings.Index(body, "ICE servers")
+	if relays < 0 || try < relays {
+		t.Errorf("the form stands at %d and the servers at %d", try, relays)
+	}
+	above, _, _ := strings.Cut(body, "Your browser gets a credential")
+	for _, fault := range []string{"nothing listens at this port", "401"} {
+		if n := strings.Count(above, fault); n != 1 {
+			t.Errorf("%q stands there %d times", fault, n)
+		}
+	}
+}
+
 func tryResults(t *testing.T, page *lab.Page) (results []string) {
 	t.Helper()
 	err := page.Eval(browserContext(t), `[...document.querySelectorAll("#try-results td")].map((cell) => cell.textContent)`, &results)
@@ -194,7 +215,7 @@ func checkAccessible(t *testing.T, page *lab.Page) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"heading: extdisco", "heading: ICE servers", "heading: Recent problems", "textbox: Token of this page",
+		"heading: extdisco", "heading: ICE servers", "heading: Requests in the last hour", "textbox: Token of this page",
 		"button: Try the relays from this browser", "image: 10 answered, 0 refused, 0 failed in the last hour; at most",
 		"region: Requests in the last hour", "columnheader: Health", "rowheader: turn:127.0.0.1",
 	} {
@@ -263,11 +284,11 @@ func TestIntegrationStatusPageKeepsFresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantOnPage(t, page, "Ready.")
+	wantOnPage(t, page, "3 of 5 servers work.")
 	if err := p.xmpp.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	wantOnPage(t, page, "Not ready.", "down, lost", "To do: start the XMPP server", "nothing accepts connections at the address of the XMPP server")
+	wantOnPage(t, page, "Not connected to the XMPP server.", "down, lost", "To do: start the XMPP server", "nothing accepts connections at the address of the XMPP server")
 }
 
 // TestIntegrationStatusPageRefuses holds what a page of somebody else gets in the

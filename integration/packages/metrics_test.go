@@ -92,6 +92,7 @@ func exposed(t *testing.T) string {
 // label, that the rules and the dashboard name is one that extdisco shows.
 func TestIntegrationMetricsAreThere(t *testing.T) {
 	shown := exposed(t)
+	checkMetrics(t, shown)
 	expressions := map[string]string{}
 	for i, m := range regexp.MustCompile(`(?m)^ +expr: (?:>-\n)?((?:.+\n)(?:          .+\n)*)`).FindAllStringSubmatch(readFile(t, "contrib/prometheus/alerts.yml"), -1) {
 		expressions[fmt.Sprint("alert ", i+1)] = m[1]
@@ -118,5 +119,15 @@ func TestIntegrationMetricsAreThere(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// checkMetrics lets Prometheus's own tool read what is shown.
+func checkMetrics(t *testing.T, shown string) {
+	t.Helper()
+	check := exec.CommandContext(t.Context(), "promtool", "check", "metrics")
+	check.Stdin = strings.NewReader(shown)
+	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool finds fault with the metrics: %v\n%s", err, out)
 	}
 }

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -11,6 +12,7 @@ import (
 	"extdisco/internal/config"
 	"extdisco/internal/daemon"
 	"extdisco/internal/logqueue"
+	"extdisco/internal/report"
 )
 
 type serveCommand struct{}
@@ -39,7 +41,11 @@ func (e *environment) serve(signals <-chan os.Signal) error {
 	queue := logqueue.New(e.stderr, func(dropped int) []byte { return e.droppedLine(cfg.Log, dropped) })
 	defer queue.Close(logPatience)
 	log, level := e.logger(cfg.Log, queue)
-	return daemon.Run(daemon.Options{Config: cfg, Version: e.program.version(), Log: log, Level: level, Notice: e.stderr}, signals)
+	var terminal io.Writer
+	if report.IsTerminal(e.stderr) {
+		terminal = e.stderr
+	}
+	return daemon.Run(daemon.Options{Config: cfg, Version: e.program.version(), Log: log, Level: level, Terminal: terminal}, signals)
 }
 
 // logPatience is how long the end of the program waits for a log that nobody reads.

@@ -22,11 +22,11 @@ import (
 
 // Options is what a daemon is run with.
 type Options struct {
-	Config  *config.Config // what is in force first; its file is read again on SIGHUP
-	Version string         // of the program
-	Log     *slog.Logger
-	Level   *slog.LevelVar // follows log.level of the configuration; nil where the command line rules
-	Notice  io.Writer      // gets what must not be logged: the token that was made for the status page
+	Config   *config.Config // what is in force first; its file is read again on SIGHUP
+	Version  string         // of the program
+	Log      *slog.Logger
+	Level    *slog.LevelVar // follows log.level of the configuration; nil where the command line rules
+	Terminal io.Writer      // shows what must not be logged: a token made for the status page; nil for none
 }
 
 // daemon owns everything that runs.
@@ -100,8 +100,8 @@ func newDaemon(options Options, log *slog.Logger, problems *problemLog, now time
 	d.state = newState(options.Version, d.offers, problems, now)
 	d.handle = newHandlers(d.offers, d.state.metrics, log)
 	d.site = &webServer{
-		backend: webBackend{d.state, d.offers, d.handle.gate, d.handle.audits}, metrics: d.state.metrics.Handler(log),
-		log: log, notice: options.Notice,
+		backend: webBackend{d.state, d.offers, d.handle.gate, d.handle.audits}, metrics: d.state.metrics.Handler(),
+		log: log, notice: options.Terminal,
 	}
 	return d
 }

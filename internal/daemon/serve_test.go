@@ -43,7 +43,7 @@ func startServingWith(t *testing.T, content, format string) *serving {
 		log = slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	go func() {
-		s.ended <- Run(Options{Config: cfg, Version: "test", Log: log, Level: level, Notice: s.log}, s.signals)
+		s.ended <- Run(Options{Config: cfg, Version: "test", Log: log, Level: level}, s.signals)
 	}()
 	t.Cleanup(func() {
 		if t.Failed() {

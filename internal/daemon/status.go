@@ -89,20 +89,17 @@ func (s *state) forMetrics(now time.Time) metrics.State {
 
 func newRelay(s source.Service, h probe.Health) web.Relay {
 	r := web.Relay{URL: s.URI, Credentials: s.Credentials, Health: web.Unknown, Checked: h.Checked}
-	switch h.State {
-	case probe.Unknown:
-		if !h.Checked.IsZero() {
-			r.Health = web.Undecided
-		}
-	case probe.Up:
-		r.Health = web.Healthy
-		if h.Impaired {
-			r.Health = web.Impaired
-		}
-	case probe.Down:
+	switch {
+	case h.State == probe.Down:
 		r.Health = web.Sick
-	case probe.Misconfigured:
+	case h.State == probe.Misconfigured:
 		r.Health = web.Refusing
+	case h.State == probe.Up && h.Impaired:
+		r.Health = web.Impaired
+	case h.Failures > 0:
+		r.Health, r.Failures = web.Undecided, h.Failures
+	case h.State == probe.Up:
+		r.Health = web.Healthy
 	}
 	var details []string
 	if h.Failure != nil {

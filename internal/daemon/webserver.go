@@ -20,7 +20,7 @@ type webServer struct {
 	backend web.Backend
 	metrics http.Handler
 	log     *slog.Logger
-	notice  io.Writer // gets the token that was made, once
+	notice  io.Writer // a terminal, where the token that was made is shown; nil for none
 
 	cfg    config.HTTP
 	token  secret.Secret // that was made, since none is configured
@@ -63,7 +63,7 @@ func (w *webServer) start(cfg config.HTTP, now time.Time) error {
 	if cfg.Listen == "" {
 		return nil
 	}
-	server, err := web.Listen(cfg.Listen, w.log)
+	server, err := web.Listen(cfg.Listen, nil, w.log)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,9 @@ func (w *webServer) start(cfg config.HTTP, now time.Time) error {
 	w.server, w.stop, w.done = server, stop, make(chan struct{})
 	go func() {
 		defer close(w.done)
-		server.Run(ctx)
+		if err := server.Run(ctx); err != nil {
+			w.log.Error("the HTTP server ended; health, metrics and the status page are gone until a restart", "err", err)
+		}
 	}()
 	w.log.Info("serving health, metrics and the status page", "url", "http://"+server.Addr()+"/")
 	return nil
@@ -99,13 +101,19 @@ func (w *webServer) site(cfg config.HTTP, now time.Time) *web.Site {
 	}, now)
 }
 
-// ownToken returns the token of the process, and tells it when it is made. It is
-// no part of the log: that goes to places where no secret should be.
+// ownToken returns the token of the process, which is shown once, on a terminal.
+// Elsewhere standard error is kept, by the journal or a log collector, where no secret
+// should be. There the page has no token until one is configured.
 func (w *webServer) ownToken() secret.Secret {
-	if w.token.IsEmpty() {
+	switch {
+	case !w.token.IsEmpty():
+	case w.notice != nil:
 		token := rand.Text()
 		w.token = secret.New(token)
-		fmt.Fprintf(w.notice, "extdisco: the token of the status page until extdisco is started again (http.token_file sets a lasting one): %s\n", token)
+		fmt.Fprintf(w.notice, "extdisco: the token of the status page until extdisco is restarted (http.token_file sets a lasting one): %s\n", token)
+	default:
+		w.log.Info("the status page has no token, so nobody can try the relays there",
+			"do", "set http.token_file and reload; openssl rand -hex 16 makes a token")
 	}
 	return w.token
 }

@@ -162,19 +162,23 @@ func TestServeFailsWhenThePortIsTaken(t *testing.T) {
 	}
 }
 
-func TestServePrintsATokenOnce(t *testing.T) {
+// What is written to a log or the journal is no place for a token.
+func TestServeMakesNoTokenForALog(t *testing.T) {
 	server := testkit.StartServer(t)
 	content := server.Config(turnTable + "[http]\nlisten = \"127.0.0.1:0\"\n")
 	s := startServing(t, content)
-	s.site(1)
-	stream := s.connect(server, testkit.Handshake)
-	s.reload(content+"hosts = [\"status.example.org\"]\n", "reloaded the configuration")
-	printed := regexp.MustCompile(`the token of the status page until .*: ([A-Z2-7]{26})\n`).FindAllStringSubmatch(s.log.String(), -1)
-	if len(printed) != 1 || strings.Count(s.log.String(), printed[0][1]) != 1 {
-		t.Fatalf("the token is printed %d times", len(printed))
+	base := s.site(1)
+	wantLogged(t, s.log, "the status page has no token")
+	if strings.Contains(s.log.String(), "the token of the status page until") {
+		t.Error("a token is in the log")
 	}
-	if r := fetch(t, "POST", s.site(1)+"/try", "Authorization", "Bearer "+printed[0][1]); r.status != http.StatusOK {
-		t.Errorf("the token is answered %d %s", r.status, r.body)
+	stream := s.connect(server, testkit.Handshake)
+	if r := fetch(t, "POST", base+"/try", "Authorization", "Bearer "); r.status != http.StatusForbidden || !strings.Contains(r.body, "http.token_file") {
+		t.Errorf("without a token: %d %s", r.status, r.body)
+	}
+	s.reload(content+"token = \""+testkit.Token+"\"\n", "reloaded the configuration")
+	if r := fetch(t, "POST", base+"/try", "Authorization", "Bearer "+testkit.Token); r.status != http.StatusOK {
+		t.Errorf("with the token that was set later: %d %s", r.status, r.body)
 	}
 	s.stop(syscall.SIGTERM, stream)
 }
@@ -250,5 +254,18 @@ func TestProblemsAreKept(t *testing.T) {
 	}
 	if n := len(problems.latest()); n != maxProblems {
 		t.Errorf("%d are kept", n)
+	}
+}
+
+// On a terminal the token of the status page is shown, once.
+func TestTokenIsShownOnATerminal(t *testing.T) {
+	log, terminal := testkit.NewLogBuffer(), testkit.NewLogBuffer()
+	w := &webServer{log: testkit.NewLog(log), notice: terminal}
+	token := w.ownToken()
+	if again := w.ownToken(); token.IsEmpty() || !again.Equal(token) {
+		t.Error("there is no token, or another one each time")
+	}
+	if n := strings.Count(terminal.String(), token.Reveal()); n != 1 || log.String() != "" {
+		t.Errorf("shown %d times; logged: %s", n, log)
 	}
 }

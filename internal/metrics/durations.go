@@ -1,15 +1,14 @@
 package metrics
 
 import (
+	"strconv"
 	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
-// bounds are the upper bounds of the buckets that answers are counted in by their
-// duration, from what an answer takes that is made on the spot to the 15 s after
-// which a request waits no longer for a provider.
+// bounds are the upper bounds of the buckets in which answers are counted by their
+// duration: from an answer that is made on the spot to the 15 s after which a
+// request waits no longer for a provider.
 var bounds = [...]time.Duration{
 	10 * time.Microsecond, 25 * time.Microsecond, 50 * time.Microsecond, 100 * time.Microsecond,
 	250 * time.Microsecond, 500 * time.Microsecond, time.Millisecond, 5 * time.Millisecond,
@@ -17,20 +16,13 @@ var bounds = [...]time.Duration{
 	5 * time.Second, 15 * time.Second,
 }
 
-// durations is a histogram of the durations of answers, by route. Unlike
-// [prometheus.Histogram] it counts several answers of the same duration at once.
+// durations is a histogram of the durations of answers, by route.
 type durations struct {
-	desc *prometheus.Desc
-
 	mu     sync.Mutex
 	routes [len(routes)]struct {
-		buckets [len(bounds) + 1]uint64 // the last one for what is longer than all bounds
+		buckets [len(bounds) + 1]uint64 // the last one is above all bounds
 		sum     time.Duration
 	}
-}
-
-func newDurations(name, help string) *durations {
-	return &durations{desc: prometheus.NewDesc(name, help, []string{"route"}, nil)}
 }
 
 // add counts answers that each took this long.
@@ -45,21 +37,23 @@ func (d *durations) add(count, route int, took time.Duration) {
 	d.routes[route].sum += time.Duration(count) * took
 }
 
-// Describe implements [prometheus.Collector].
-func (d *durations) Describe(to chan<- *prometheus.Desc) { to <- d.desc }
-
-// Collect implements [prometheus.Collector].
-func (d *durations) Collect(to chan<- prometheus.Metric) {
+func (d *durations) write(t *text) {
+	const name = prefix + "answer_duration_seconds"
 	d.mu.Lock()
 	now := d.routes
 	d.mu.Unlock()
+	t.family(name, histogram, "Time from reading a request to its reply, including the wait for a provider.")
 	for i, r := range now {
-		total, below := uint64(0), make(map[float64]uint64, len(bounds))
-		for j, bound := range bounds {
-			total += r.buckets[j]
-			below[bound.Seconds()] = total
+		total := uint64(0)
+		for j, count := range r.buckets {
+			total += count
+			le := "+Inf"
+			if j < len(bounds) {
+				le = strconv.FormatFloat(bounds[j].Seconds(), 'g', -1, 64)
+			}
+			t.sample(name+"_bucket", float64(total), "route", routes[i], "le", le)
 		}
-		total += r.buckets[len(bounds)]
-		to <- prometheus.MustNewConstHistogram(d.desc, total, r.sum.Seconds(), below, routes[i])
+		t.sample(name+"_sum", r.sum.Seconds(), "route", routes[i])
+		t.sample(name+"_count", float64(total), "route", routes[i])
 	}
 }

@@ -1,22 +1,18 @@
 // Package metrics counts what extdisco does and shows it in the form that
-// Prometheus reads (text exposition format 0.0.4 and OpenMetrics 1.0).
+// Prometheus reads, the text exposition format 0.0.4.
 //
-// Everything that is counted on the way of a request has its counter made
-// beforehand, so that counting allocates nothing. What changes rarely is asked
-// for when somebody reads; see [State]. No label names a user: a requester's
-// address or pseudonym is neither wanted in a metric nor bounded in number.
+// Every counter exists from the start, so counting allocates nothing. What changes
+// rarely is asked for when somebody reads; see [State]. No label names a user: a
+// requester's address or pseudonym does not belong in a metric, and there is no
+// bound to their number.
 package metrics
 
 import (
-	"log/slog"
 	"net/http"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 const prefix = "extdisco_"
@@ -44,85 +40,37 @@ var Given = [...]string{"given", "refused", "limited", "unavailable"}
 // Metrics are the counters of one process. The methods that count may be called
 // from several goroutines at once.
 type Metrics struct {
-	registry   *prometheus.Registry
+	version    string
 	namespaces []string
-	answers    [][len(routes)][len(outcomes)]prometheus.Counter // by namespace
-	durations  *durations
+	state      func() State
 
-	limited [len(Limits)]prometheus.Counter
-	given   [len(Endpoints)][len(Given)]prometheus.Counter
+	answers   [][len(routes)][len(outcomes)]atomic.Uint64 // by namespace
+	durations durations
+	limited   [len(Limits)]atomic.Uint64
+	given     [len(Endpoints)][len(Given)]atomic.Uint64
 
-	linkUps, linkDowns, attemptsFailed prometheus.Counter
-	reloads                            [2]prometheus.Counter // failed, ok
-	reloadTime, reloadOK               prometheus.Gauge
+	linkUps, linkDowns, attemptsFailed atomic.Uint64
+	reloads                            [len(results)]atomic.Uint64
+	reloadTime                         atomic.Int64 // in seconds since 1970; 0 before the first
+	reloadOK                           atomic.Bool
 }
 
 // New returns the metrics of a program of this version that answers in the
 // namespaces. state is asked whenever somebody reads.
 func New(version string, namespaces []string, state func() State) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), namespaces: slices.Clone(namespaces)}
-	build := m.gauges("build_info", "Always 1; the labels say what runs.", "version", "goversion")
-	build.WithLabelValues(version, runtime.Version()).Set(1)
-	m.makeAnswers()
-	limited := m.counters("limited_total", "Requests that were refused since a limit was reached.", "limit")
-	for i, name := range Limits {
-		m.limited[i] = limited.WithLabelValues(name)
+	return &Metrics{
+		version: version, namespaces: slices.Clone(namespaces), state: state,
+		answers: make([][len(routes)][len(outcomes)]atomic.Uint64, len(namespaces)),
 	}
-	given := m.counters("http_credentials_total", "Requests for credentials over HTTP.", "endpoint", "outcome")
-	for i, endpoint := range Endpoints {
-		for j, outcome := range Given {
-			m.given[i][j] = given.WithLabelValues(endpoint, outcome)
-		}
-	}
-	m.linkUps = m.counters("link_connects_total", "Connections to the XMPP server that were accepted.").WithLabelValues()
-	m.linkDowns = m.counters("link_disconnects_total", "Connections to the XMPP server that ended, on whoever's wish.").WithLabelValues()
-	m.attemptsFailed = m.counters("link_failed_attempts_total", "Attempts to connect to the XMPP server that failed.").WithLabelValues()
-	reloads := m.counters("config_reloads_total", "Readings of the configuration since the start.", "result")
-	m.reloads = [2]prometheus.Counter{reloads.WithLabelValues("failed"), reloads.WithLabelValues("ok")}
-	m.reloadTime = m.gauges("config_last_reload_timestamp_seconds", "When the configuration was read last.").WithLabelValues()
-	m.reloadOK = m.gauges("config_last_reload_successful", "Whether the configuration could be put in force when it was read last.").WithLabelValues()
-	m.registry.MustRegister(stateCollector{state},
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return m
-}
-
-func (m *Metrics) makeAnswers() {
-	answers := m.counters("answers_total", "Requests for services or credentials that were answered, by the namespace they were in, "+
-		"the way they took and how they were answered.", "namespace", "route", "outcome")
-	m.durations = newDurations(prefix+"answer_duration_seconds", "Time from reading a request to its reply, with the wait for a provider.")
-	m.registry.MustRegister(m.durations)
-	m.answers = make([][len(routes)][len(outcomes)]prometheus.Counter, len(m.namespaces))
-	for r, route := range routes {
-		for n, ns := range m.namespaces {
-			for o, outcome := range outcomes {
-				m.answers[n][r][o] = answers.WithLabelValues(ns, route, outcome)
-			}
-		}
-	}
-}
-
-func (m *Metrics) counters(name, help string, labels ...string) *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, labels)
-	m.registry.MustRegister(c)
-	return c
-}
-
-func (m *Metrics) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
-	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + name, Help: help}, labels)
-	m.registry.MustRegister(g)
-	return g
 }
 
 // Answered counts requests that were answered alike. The outcome is "result" or
 // the condition of the stanza error.
 func (m *Metrics) Answered(count int, ns string, delegated bool, outcome string, took time.Duration) {
-	route := 0
-	if delegated {
-		route = 1
-	}
+	route := index(delegated)
 	m.durations.add(count, route, took)
 	if n := slices.Index(m.namespaces, ns); n >= 0 {
-		m.answers[n][route][indexOrLast(outcomes[:], outcome)].Add(float64(count))
+		m.answers[n][route][indexOrLast(outcomes[:], outcome)].Add(uint64(count))
 	}
 }
 
@@ -136,40 +84,98 @@ func indexOrLast(list []string, s string) int {
 }
 
 // Limited counts a request over one of [Limits], given by its index.
-func (m *Metrics) Limited(limit int) { m.limited[limit].Inc() }
+func (m *Metrics) Limited(limit int) { m.limited[limit].Add(1) }
 
 // Gave counts a request for credentials over HTTP: one of [Endpoints] and how it
 // ended, one of [Given].
 func (m *Metrics) Gave(endpoint, outcome string) {
-	m.given[indexOrLast(Endpoints[:], endpoint)][indexOrLast(Given[:], outcome)].Inc()
+	m.given[indexOrLast(Endpoints[:], endpoint)][indexOrLast(Given[:], outcome)].Add(1)
 }
 
 // LinkUp counts a connection that was accepted.
-func (m *Metrics) LinkUp() { m.linkUps.Inc() }
+func (m *Metrics) LinkUp() { m.linkUps.Add(1) }
 
 // LinkDown counts a connection that ended.
-func (m *Metrics) LinkDown() { m.linkDowns.Inc() }
+func (m *Metrics) LinkDown() { m.linkDowns.Add(1) }
 
 // AttemptFailed counts an attempt to connect.
-func (m *Metrics) AttemptFailed() { m.attemptsFailed.Inc() }
+func (m *Metrics) AttemptFailed() { m.attemptsFailed.Add(1) }
 
 // ConfigRead notes when the configuration was put in force, or could not be.
 // Reading it at the start is no reload.
 func (m *Metrics) ConfigRead(at time.Time, ok, reload bool) {
-	result := 0
-	if ok {
-		result = 1
-	}
 	if reload {
-		m.reloads[result].Inc()
+		m.reloads[index(ok)].Add(1)
 	}
-	m.reloadTime.Set(float64(at.Unix()))
-	m.reloadOK.Set(float64(result))
+	m.reloadTime.Store(at.Unix())
+	m.reloadOK.Store(ok)
+}
+
+// results are the values of the label result, by whether something went well.
+var results = [...]string{"failed", "ok"}
+
+// index returns where results and routes have what is true or false.
+func index(ok bool) int {
+	if ok {
+		return 1
+	}
+	return 0
 }
 
 // Handler shows the metrics.
-func (m *Metrics) Handler(log *slog.Logger) http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), MaxRequestsInFlight: 4, EnableOpenMetrics: true,
+func (m *Metrics) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		var t text
+		m.write(&t)
+		w.Header().Set("Content-Type", contentType)
+		_, _ = w.Write(t.Bytes()) // whoever asked has gone
 	})
 }
+
+func (m *Metrics) write(t *text) {
+	t.family(prefix+"build_info", gauge, "Always 1; the labels say what runs.")
+	t.sample(prefix+"build_info", 1, "goversion", runtime.Version(), "version", m.version)
+	m.writeAnswers(t)
+	m.durations.write(t)
+	m.writeHTTP(t)
+	t.single(prefix+"link_connects_total", counter, "Connections to the XMPP server that were accepted.", load(&m.linkUps))
+	t.single(prefix+"link_disconnects_total", counter, "Connections to the XMPP server that ended, closed by either side.", load(&m.linkDowns))
+	t.single(prefix+"link_failed_attempts_total", counter, "Attempts to connect to the XMPP server that failed.", load(&m.attemptsFailed))
+	t.family(prefix+"config_reloads_total", counter, "Times that the configuration was read again.")
+	for i, result := range results {
+		t.sample(prefix+"config_reloads_total", load(&m.reloads[i]), "result", result)
+	}
+	t.single(prefix+"config_last_reload_timestamp_seconds", gauge, "When the configuration was last read.", float64(m.reloadTime.Load()))
+	t.single(prefix+"config_last_reload_successful", gauge, "Whether the configuration was put in force when it was last read.", number(m.reloadOK.Load()))
+	m.state().write(t)
+	writeRuntime(t)
+	writeProcess(t)
+}
+
+func (m *Metrics) writeAnswers(t *text) {
+	const name = prefix + "answers_total"
+	t.family(name, counter, "Requests for services or credentials that were answered, by their namespace, route and outcome.")
+	for n, ns := range m.namespaces {
+		for r, route := range routes {
+			for o, outcome := range outcomes {
+				t.sample(name, load(&m.answers[n][r][o]), "namespace", ns, "outcome", outcome, "route", route)
+			}
+		}
+	}
+	t.family(prefix+"limited_total", counter, "Requests that were refused because they exceeded a limit.")
+	for i, limit := range Limits {
+		t.sample(prefix+"limited_total", load(&m.limited[i]), "limit", limit)
+	}
+}
+
+func (m *Metrics) writeHTTP(t *text) {
+	const name = prefix + "http_credentials_total"
+	t.family(name, counter, "Requests for credentials over HTTP.")
+	for i, endpoint := range Endpoints {
+		for j, outcome := range Given {
+			t.sample(name, load(&m.given[i][j]), "endpoint", endpoint, "outcome", outcome)
+		}
+	}
+}
+
+func load(n *atomic.Uint64) float64 { return float64(n.Load()) }

@@ -2,13 +2,13 @@ package metrics_test
 
 import (
 	"io"
-	"log/slog"
 	"net/http/httptest"
+	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"extdisco/internal/metrics"
 )
@@ -20,9 +20,9 @@ var at = time.Unix(1_800_000_000, 0)
 func read(t *testing.T, m *metrics.Metrics) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	m.Handler(slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	body, err := io.ReadAll(w.Body)
-	if err != nil || w.Code != 200 {
+	if err != nil || w.Code != 200 || w.Header().Get("Content-Type") != "text/plain; version=0.0.4; charset=utf-8" {
 		t.Fatal(w.Code, err, string(body))
 	}
 	return string(body)
@@ -140,22 +140,95 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// TestFormIsRight lets Prometheus's own linter read the metrics.
+var full = metrics.State{
+	LinkSince: at, Hosts: []metrics.Host{{Name: "example.org", Forwards: true}, {Name: "two.example.org"}}, LostTURN: true,
+	Providers: []metrics.Provider{{Name: "http", Config: "ice_server[0]", At: at, Expires: at}, {Name: "http", Config: "ice_server[1]"}},
+	Probes:    []metrics.Probe{{Server: "s", Config: "c", RoundTrip: 1, Checked: at, NotAfter: at}, {Server: "t", Config: "c", Checked: at}},
+}
+
+// TestFormIsRight holds what Prometheus needs of the text format: each metric is
+// described once, its samples follow, and none is there twice. Prometheus's own
+// tool reads the metrics in integration/packages.
 func TestFormIsRight(t *testing.T) {
-	m := newMetrics(metrics.State{LinkSince: at, Providers: []metrics.Provider{{Name: "http", Config: "ice_server[0]", At: at, Expires: at}},
-		Probes: []metrics.Probe{{Server: "s", Config: "c", RoundTrip: 1, Checked: at, NotAfter: at}}})
-	var ours []string
-	for line := range strings.Lines(read(t, m)) {
-		if strings.Contains(line, "extdisco_") {
-			ours = append(ours, line)
+	head := regexp.MustCompile(`^# HELP (\w+) (\S.*\.)\n# TYPE (\w+) (counter|gauge|histogram)$`)
+	sample := regexp.MustCompile(`^(\w+?)(_bucket|_sum|_count)?(\{\w+="[^"]*"(,\w+="[^"]*")*\})? (\d+(\.\d+)?(e[-+]\d\d)?)$`)
+	lines := strings.Split(strings.TrimSuffix(read(t, newMetrics(full)), "\n"), "\n")
+	families, series, family, kind := map[string]bool{}, map[string]bool{}, "", ""
+	for i := 0; i < len(lines); i++ {
+		if strings.HasPrefix(lines[i], "#") {
+			m := head.FindStringSubmatch(lines[i] + "\n" + lines[i+1])
+			if m == nil || m[1] != m[3] || families[m[1]] || (m[4] == "counter") != strings.HasSuffix(m[1], "_total") {
+				t.Fatalf("not how a metric is described, or twice: %q", lines[i:i+2])
+			}
+			family, kind = m[1], m[4]
+			families[family] = true
+			i++
+			continue
+		}
+		m := sample.FindStringSubmatch(lines[i])
+		if m == nil || m[1] != family || (m[2] != "") != (kind == "histogram") {
+			t.Errorf("%q is no sample of %s, a %s", lines[i], family, kind)
+			continue
+		}
+		name := strings.TrimSuffix(lines[i], m[5])
+		if series[name] {
+			t.Errorf("%s is there twice", name)
+		}
+		series[name] = true
+	}
+	if len(families) < 39 {
+		t.Errorf("there are %d metrics", len(families))
+	}
+}
+
+func TestHosts(t *testing.T) {
+	wantLines(t, read(t, newMetrics(full)), `extdisco_host_forwarding{host="example.org"} 1`, `extdisco_host_forwarding{host="two.example.org"} 0`, "extdisco_turn_lost 1")
+	text := read(t, newMetrics(metrics.State{}))
+	wantLines(t, text, "extdisco_turn_lost 0")
+	for _, absent := range []string{"host_forwarding", "provider_", "probe_"} {
+		if strings.Contains(text, "extdisco_"+absent) {
+			t.Errorf("%s is there with nothing to tell", absent)
 		}
 	}
-	problems, err := promlint.New(strings.NewReader(strings.Join(ours, ""))).Lint()
-	if err != nil {
-		t.Fatal(err)
+}
+
+// What comes from the configuration cannot break the form.
+func TestLabelsAreEscaped(t *testing.T) {
+	text := read(t, newMetrics(metrics.State{Hosts: []metrics.Host{{Name: "a\"b\\c\nd"}, {Name: "\xff"}}}))
+	wantLines(t, text, `extdisco_host_forwarding{host="a\"b\\c\nd"} 0`, `extdisco_host_forwarding{host="`+"\uFFFD"+`"} 0`)
+}
+
+// The numbers of the process are those of this one.
+func TestProcess(t *testing.T) {
+	text := read(t, newMetrics(metrics.State{}))
+	value := func(name string) float64 {
+		m := regexp.MustCompile(`(?m)^` + name + ` (.*)$`).FindStringSubmatch(text)
+		if m == nil {
+			t.Errorf("there is no %s", name)
+			return 0
+		}
+		n, err := strconv.ParseFloat(m[1], 64)
+		if err != nil {
+			t.Error(err)
+		}
+		return n
 	}
-	for _, p := range problems {
-		t.Errorf("%s: %s", p.Metric, p.Text)
+	for name, between := range map[string][2]float64{
+		"go_goroutines": {1, 1000}, "go_memstats_heap_alloc_bytes": {1 << 16, 1 << 32}, "go_memstats_heap_objects": {100, 1e8}, "go_memstats_sys_bytes": {1 << 20, 1 << 36}, "go_memstats_alloc_bytes_total": {1 << 16, 1 << 44},
+		"process_resident_memory_bytes": {1 << 20, 1 << 36}, "process_virtual_memory_bytes": {1 << 22, 1 << 48}, "process_open_fds": {3, 1e6}, "process_max_fds": {16, 1 << 62}, "process_cpu_seconds_total": {0, 1e5},
+	} {
+		if n := value(name); n < between[0] || n > between[1] {
+			t.Errorf("%s is %v", name, n)
+		}
+	}
+	now, started := float64(time.Now().Unix()), value("process_start_time_seconds")
+	if started > now+2 || started < now-3600 {
+		t.Errorf("the process was started at %v, and it is %v", started, now)
+	}
+	runtime.GC()
+	text = read(t, newMetrics(metrics.State{}))
+	if last := value("go_memstats_last_gc_time_seconds"); last < now-1 || last > now+3600 {
+		t.Errorf("the last collection was at %v, and it is %v", last, now)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // the alerts and the dashboard name none that does not exist.
 func TestNamesElsewhere(t *testing.T) {
 	m := newMetrics(metrics.State{
-		LinkSince: at, Providers: []metrics.Provider{{Name: "http", Config: "c", At: at, Expires: at}},
+		LinkSince: at, Hosts: []metrics.Host{{Name: "h"}}, Providers: []metrics.Provider{{Name: "http", Config: "c", At: at, Expires: at}},
 		Probes: []metrics.Probe{{Server: "s", Config: "c", RoundTrip: time.Second, Checked: at, NotAfter: at}},
 	})
 	exists := map[string]bool{}

@@ -1,18 +1,23 @@
 package metrics
 
-import (
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "time"
 
 // State is what is read at the moment when somebody asks for the metrics.
 type State struct {
 	LinkUp    bool
 	LinkSince time.Time // when that became so
 	Ready     bool      // the link is up and there is something to offer
+	LostTURN  bool      // no TURN server is on offer although the configuration has some
+	Hosts     []Host
 	Providers []Provider
 	Probes    []Probe
+}
+
+// Host is a host whose users' requests the XMPP server should forward. One of which
+// that is not known yet is not among them.
+type Host struct {
+	Name     string
+	Forwards bool
 }
 
 // Probe is what the continuous checks know of a server. One that was not tried yet
@@ -23,7 +28,7 @@ type Probe struct {
 
 	Up            bool
 	Misconfigured bool // it answers, and refuses our credentials
-	Impaired      bool // it is up and somebody should look at it
+	Impaired      bool // it is up but needs attention
 	Failures      int  // in a row
 	RoundTrip     time.Duration
 	Checked       time.Time
@@ -43,75 +48,65 @@ type Provider struct {
 	NearExpiry bool
 }
 
-// stateCollector asks for the state. It implements [prometheus.Collector].
-type stateCollector struct{ state func() State }
-
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc(prefix+name, help, labels, nil)
-}
-
-var (
-	linkUp    = desc("link_up", "Whether there is a connection to the XMPP server.")
-	linkSince = desc("link_changed_timestamp_seconds", "When the connection to the XMPP server was made or lost.")
-	ready     = desc("ready", "Whether there is a connection to the XMPP server and something to offer.")
-
-	providerFetches = desc("provider_fetches_total", "Requests to a provider, by how they ended.", "provider", "config", "result")
-	providerAt      = desc("provider_credential_fetched_timestamp_seconds", "When the credential was fetched that is given out.", "provider", "config")
-	providerExpires = desc("provider_credential_expiry_timestamp_seconds", "When the credential expires that is given out.", "provider", "config")
-	providerNear    = desc("provider_credential_near_expiry", "Whether the credential that is given out should have been renewed by now.", "provider", "config")
-
-	probeUp        = desc("probe_up", "Whether a server works, as the continuous checks see it.", "server", "config")
-	probeRefused   = desc("probe_credentials_refused", "Whether a server answers and refuses the credentials that are given out for it.", "server", "config")
-	probeImpaired  = desc("probe_impaired", "Whether a server works and somebody should see to it all the same; the log says why.", "server", "config")
-	probeFailures  = desc("probe_failures_in_a_row", "Checks of a server that have failed since the last one that did not.", "server", "config")
-	probeRoundTrip = desc("probe_round_trip_seconds", "How long a server took to answer when it last did.", "server", "config")
-	probeChecked   = desc("probe_last_timestamp_seconds", "When a server was checked last.", "server", "config")
-	probeNotAfter  = desc("probe_certificate_expiry_timestamp_seconds", "When the certificate of a server expires.", "server", "config")
-)
-
-var descs = []*prometheus.Desc{linkUp, linkSince, ready, providerFetches, providerAt, providerExpires, providerNear,
-	probeUp, probeRefused, probeImpaired, probeFailures, probeRoundTrip, probeChecked, probeNotAfter}
-
-// Describe implements [prometheus.Collector].
-func (c stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range descs {
-		ch <- d
-	}
-}
-
-// Collect implements [prometheus.Collector].
-func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
-	s := c.state()
-	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
-	}
-	gauge(linkUp, number(s.LinkUp))
-	gauge(ready, number(s.Ready))
+func (s State) write(t *text) {
+	t.single(prefix+"link_up", gauge, "Whether there is a connection to the XMPP server.", number(s.LinkUp))
+	t.single(prefix+"ready", gauge, "Whether there is a connection to the XMPP server and something to offer.", number(s.Ready))
+	t.single(prefix+"turn_lost", gauge, "Whether no TURN server is on offer although the configuration has some.", number(s.LostTURN))
 	if !s.LinkSince.IsZero() {
-		gauge(linkSince, unixSeconds(s.LinkSince))
+		t.single(prefix+"link_changed_timestamp_seconds", gauge, "When the connection to the XMPP server was made or lost.", unixSeconds(s.LinkSince))
+	}
+	each(t, s.Hosts, "host_forwarding", gauge, "Whether a host forwards the requests of its users.", func(h Host) (float64, bool) { return number(h.Forwards), true })
+	s.writeProviders(t)
+	s.writeProbes(t)
+}
+
+// labelled is what a metric has a sample for each of.
+type labelled interface{ labels() []string }
+
+// each writes a metric with a sample for each of the list that has a value.
+func each[T labelled](t *text, list []T, name, kind, help string, value func(T) (float64, bool)) {
+	begun := false
+	for _, item := range list {
+		v, ok := value(item)
+		if !ok {
+			continue
+		}
+		if !begun {
+			t.family(prefix+name, kind, help)
+			begun = true
+		}
+		t.sample(prefix+name, v, item.labels()...)
+	}
+}
+
+func (h Host) labels() []string     { return []string{"host", h.Name} }
+func (p Provider) labels() []string { return []string{"config", p.Config, "provider", p.Name} }
+func (p Probe) labels() []string    { return []string{"config", p.Config, "server", p.Server} }
+
+func (s State) writeProviders(t *text) {
+	if len(s.Providers) > 0 {
+		t.family(prefix+"provider_fetches_total", counter, "Requests to a provider, by their result.")
 	}
 	for _, p := range s.Providers {
-		ch <- prometheus.MustNewConstMetric(providerFetches, prometheus.CounterValue, float64(p.Fetched), p.Name, p.Config, "ok")
-		ch <- prometheus.MustNewConstMetric(providerFetches, prometheus.CounterValue, float64(p.Failed), p.Name, p.Config, "failed")
-		gauge(providerNear, number(p.NearExpiry), p.Name, p.Config)
-		if !p.At.IsZero() {
-			gauge(providerAt, unixSeconds(p.At), p.Name, p.Config)
-			gauge(providerExpires, unixSeconds(p.Expires), p.Name, p.Config)
-		}
+		t.sample(prefix+"provider_fetches_total", float64(p.Failed), append(p.labels(), "result", "failed")...)
+		t.sample(prefix+"provider_fetches_total", float64(p.Fetched), append(p.labels(), "result", "ok")...)
 	}
-	for _, p := range s.Probes {
-		gauge(probeUp, number(p.Up), p.Server, p.Config)
-		gauge(probeRefused, number(p.Misconfigured), p.Server, p.Config)
-		gauge(probeImpaired, number(p.Impaired), p.Server, p.Config)
-		gauge(probeFailures, float64(p.Failures), p.Server, p.Config)
-		gauge(probeChecked, unixSeconds(p.Checked), p.Server, p.Config)
-		if p.RoundTrip > 0 {
-			gauge(probeRoundTrip, p.RoundTrip.Seconds(), p.Server, p.Config)
-		}
-		if !p.NotAfter.IsZero() {
-			gauge(probeNotAfter, unixSeconds(p.NotAfter), p.Server, p.Config)
-		}
+	each(t, s.Providers, "provider_credential_fetched_timestamp_seconds", gauge, "When the credential that is given out was fetched.", func(p Provider) (float64, bool) { return unixSeconds(p.At), !p.At.IsZero() })
+	each(t, s.Providers, "provider_credential_expiry_timestamp_seconds", gauge, "When the credential that is given out expires.", func(p Provider) (float64, bool) { return unixSeconds(p.Expires), !p.At.IsZero() })
+	each(t, s.Providers, "provider_credential_near_expiry", gauge, "Whether the credential that is given out should have been renewed by now.", func(p Provider) (float64, bool) { return number(p.NearExpiry), true })
+}
+
+func (s State) writeProbes(t *text) {
+	write := func(name, help string, value func(Probe) (float64, bool)) {
+		each(t, s.Probes, "probe_"+name, gauge, help, value)
 	}
+	write("up", "Whether a server works, according to the continuous checks.", func(p Probe) (float64, bool) { return number(p.Up), true })
+	write("credentials_refused", "Whether a server answers but refuses the credentials that are given out for it.", func(p Probe) (float64, bool) { return number(p.Misconfigured), true })
+	write("impaired", "Whether a server works but needs attention; the log says why.", func(p Probe) (float64, bool) { return number(p.Impaired), true })
+	write("failures_in_a_row", "Checks of a server that failed since the last one that succeeded.", func(p Probe) (float64, bool) { return float64(p.Failures), true })
+	write("last_timestamp_seconds", "When a server was last checked.", func(p Probe) (float64, bool) { return unixSeconds(p.Checked), true })
+	write("round_trip_seconds", "How long a server took to answer when it last did.", func(p Probe) (float64, bool) { return p.RoundTrip.Seconds(), p.RoundTrip > 0 })
+	write("certificate_expiry_timestamp_seconds", "When the certificate of a server expires.", func(p Probe) (float64, bool) { return unixSeconds(p.NotAfter), !p.NotAfter.IsZero() })
 }
 
 func number(b bool) float64 {

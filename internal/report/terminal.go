@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// isTerminal reports whether somebody looks at what is written.
-func isTerminal(w io.Writer) bool {
+// IsTerminal reports whether somebody looks at what is written.
+func IsTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {
 		return false
@@ -21,7 +21,7 @@ func isTerminal(w io.Writer) bool {
 // (https://no-color.org).
 type style struct{ colour bool }
 
-func styleOf(w io.Writer) style { return style{isTerminal(w) && os.Getenv("NO_COLOR") == ""} }
+func styleOf(w io.Writer) style { return style{IsTerminal(w) && os.Getenv("NO_COLOR") == ""} }
 
 func (s style) good(text string) string { return s.in("32", text) }
 func (s style) bad(text string) string  { return s.in("31", text) }
@@ -43,7 +43,7 @@ type progress struct {
 
 func newProgress(w io.Writer, total int) *progress {
 	p := &progress{total: total}
-	if isTerminal(w) && total > 0 {
+	if IsTerminal(w) && total > 0 {
 		p.w = w
 	}
 	p.show()

@@ -7,14 +7,18 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
+	"extdisco/internal/limit"
 	"extdisco/internal/secret"
 )
 
 const (
 	// maxBody is how much of a request's body is read.
 	maxBody = 8 << 10
-	// policy lets the page use what comes from here and nothing else.
+	// policy lets the page load what is served here and nothing else.
 	policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -29,22 +33,22 @@ func setHeaders(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// newOrigins returns the check that a request comes from a page of ours, which a
-// proxy may show under one of the hosts.
+// newOrigins returns the check that a request comes from our own page, which a proxy
+// may serve under one of the hosts.
 func newOrigins(hosts []string) *http.CrossOriginProtection {
 	p := http.NewCrossOriginProtection()
 	for _, h := range hosts {
 		for _, scheme := range []string{"https://", "http://"} {
-			// It fails for what is no host, which the configuration refuses.
+			// It fails for an invalid host, which the configuration refuses.
 			_ = p.AddTrustedOrigin(scheme + h)
 		}
 	}
 	return p
 }
 
-// ownName refuses requests that call us by a name that is not ours: a page of
-// somebody else whose name was made to lead here (DNS rebinding) could read the
-// answer otherwise. An address cannot be made to lead elsewhere.
+// ownName refuses requests for a name that is not ours. Otherwise a foreign page
+// whose name resolves to us (DNS rebinding) could read the answer. An IP address
+// cannot be rebound.
 func (s *Site) ownName(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !s.isOwnName(r.Host) {
@@ -64,30 +68,59 @@ func (s *Site) isOwnName(hostPort string) bool {
 	return host == "localhost" || net.ParseIP(host) != nil || slices.Contains(s.cfg.Hosts, host) || slices.Contains(s.cfg.Hosts, strings.ToLower(hostPort))
 }
 
-// printable shortens what a stranger wrote, and takes out what does not belong
-// into a line of text.
+// maxShown is how many bytes of a text by a stranger are shown.
+const maxShown = 100
+
+// printable shortens what a stranger wrote, and takes out what is not text.
 func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
 			return -1
 		}
 		return r
 	}, s)
-	return s[:min(len(s), 100)]
+	if len(s) <= maxShown {
+		return s
+	}
+	end := maxShown
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
 }
 
-// sameSecret compares in a time that does not depend on where they differ.
+// sameSecret compares in constant time.
 func sameSecret(given string, want secret.Secret) bool {
 	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(want.Reveal()))
 	return !want.IsEmpty() && subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// sender returns the address that a request comes from, without the port. All
-// who come through one proxy share one.
-func sender(r *http.Request) []byte {
+// sender returns the address that a request comes from, without the port. All who
+// come through a proxy share the proxy's.
+func sender(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		host = r.RemoteAddr
+		return r.RemoteAddr
 	}
-	return []byte(host)
+	return host
+}
+
+// wrongDelay is how long an answer waits to somebody who guesses.
+const wrongDelay = time.Second
+
+// brake counts a wrong key or token, and reports whether its sender has given too
+// many lately. The answer is then written late, and closes the connection, which
+// makes guessing slow. The right key is compared and served all the same: it may
+// come through the same proxy, and guessing what has 128 bits is hopeless anyway.
+func (s *Site) brake(w http.ResponseWriter, r *http.Request, now time.Time) bool {
+	network, err := networkOf(r.RemoteAddr).MarshalText()
+	if err != nil || s.wrong.Over(network, nil, now) == limit.None {
+		return false
+	}
+	w.Header().Set("Connection", "close")
+	w.Header().Set("Retry-After", "60")
+	if a, ok := w.(*answer); ok {
+		a.delay = wrongDelay
+	}
+	return true
 }

@@ -14,26 +14,40 @@ import (
 //go:embed page.html.tmpl page.css page.js
 var assets embed.FS
 
-// pageTemplate is read when the page is looked at first, which keeps it out of the
-// start.
+// pageTemplate is parsed when somebody first looks at the page, which keeps it out
+// of the start.
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page.html.tmpl").Funcs(template.FuncMap{
 		"ago":         ago,
+		"at":          func(t, now time.Time) instant { return instant{t, now} },
 		"stamp":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"clock":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 		"plot":        newPlot,
+		"hostCures":   hostCures,
 		"healthClass": healthClass,
+		"healthLabel": healthLabel,
 	}).ParseFS(assets, "page.html.tmpl"))
 })
+
+// instant is an instant and when the page is made.
+type instant struct{ T, Now time.Time }
+
+// view is what the template is given.
+type view struct {
+	Status
+	Verdict  verdict
+	Problems []Problem // those that are not shown elsewhere
+	CanTry   bool      // there is a token
+}
 
 // healthClass returns the class of page.css for a health.
 func healthClass(h Health) string {
 	switch h {
 	case Healthy:
 		return "good"
-	case Impaired:
+	case Impaired, Undecided:
 		return "warn"
-	case Unknown, Undecided:
+	case Unknown:
 		return "quiet"
 	}
 	return "bad"
@@ -41,9 +55,10 @@ func healthClass(h Health) string {
 
 // page shows the status.
 func (s *Site) page(w http.ResponseWriter, _ *http.Request) {
+	status := s.cfg.Backend.Status(time.Now())
 	var b bytes.Buffer
-	if err := pageTemplate().Execute(&b, s.cfg.Backend.Status(time.Now())); err != nil {
-		s.cfg.Log.Error("the status page could not be made; please report this", "err", err)
+	if err := pageTemplate().Execute(&b, view{status, newVerdict(status), unsaidProblems(status), !s.cfg.Token.IsEmpty()}); err != nil {
+		s.cfg.Log.Error("cannot render the status page; please report this", "err", err)
 		plain(w, http.StatusInternalServerError, "the page could not be made; see the log")
 		return
 	}

@@ -9,12 +9,12 @@ const $ = (id) => document.getElementById(id);
 // The token may come behind the # of the address, which browsers do not send. It
 // is taken out of the address, so that it stays in no history.
 const fragment = new URLSearchParams(location.hash.slice(1));
-if (fragment.has("token")) {
+if (fragment.has("token") && $("token")) {
   $("token").value = fragment.get("token");
   history.replaceState(null, "", location.pathname);
 }
 
-$("try-form").addEventListener("submit", async (event) => {
+$("try-form")?.addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = $("try-button");
   if (button.disabled) return;
@@ -75,7 +75,7 @@ async function tryServer({ urls, username, credential }) {
   try {
     connection = new RTCPeerConnection({ iceServers: [{ urls, username, credential }], iceTransportPolicy: isTURN ? "relay" : "all" });
   } catch (err) {
-    return { works: false, text: `This browser does not take the address: ${err.message}` };
+    return { works: false, text: `this browser does not accept the address: ${err.message}` };
   }
   try {
     return await new Promise((resolve, reject) => {
@@ -106,21 +106,21 @@ function failure(url, errors) {
   const told = errors.find(({ code }) => code >= 300 && code < 700) ?? errors.at(-1);
   if (!told) {
     return url.startsWith("turn")
-      ? { works: false, text: "gave no relay address and no reason" }
+      ? { works: false, text: "gave no relay address, and no reason" }
       : { works: true, text: "answered; this browser has no other address there" };
   }
   const cures = {
-    401: "the shared secret here and on the TURN server differ, or one of the clocks is wrong",
-    403: "the TURN server forbids it: see its log",
+    401: "compare the shared secret here and on the TURN server, and the clocks of both",
+    403: "see the log of the TURN server, which forbids it",
     437: "try again in a minute",
     438: "try again in a minute",
-    441: "the credential belongs to another user: see the TURN server's log",
-    486: "the user's quota on the TURN server is used up: user-quota of coturn",
-    508: "the TURN server has no relay ports left: min-port and max-port of coturn, total-quota",
-    701: "is the server running, the port open in the firewall, and the name right?",
+    441: "see the log of the TURN server: the credential belongs to another user",
+    486: "raise the user's quota on the TURN server: user-quota of coturn",
+    508: "give the TURN server more relay ports: min-port, max-port and total-quota of coturn",
+    701: "make sure that the server is running, the port is open in the firewall, and the name is right.",
   };
   const text = told.code === 0 ? `no answer within ${TRY_MS / 1000} s` : told.code >= 700 ? "cannot be reached from this browser" : `refused with ${told.code} ${told.text}`.trim();
-  const certificate = told.code >= 700 && /^(turns|stuns):/.test(url) ? " Is the certificate for this name, and trusted by browsers?" : "";
+  const certificate = told.code >= 700 && /^(turns|stuns):/.test(url) ? " The certificate must be for this name, and trusted by browsers." : "";
   return { works: false, text, cure: (cures[told.code] ?? cures[701]) + certificate };
 }
 
@@ -163,12 +163,14 @@ async function refresh() {
   let text;
   try {
     const response = await fetch("./");
-    if (!response.ok) return;
+    if (!response.ok) throw new Error(response.status);
     text = await response.text();
   } catch {
     document.title = "No answer · extdisco";
+    $("offline").hidden = false;
     return;
   }
+  $("offline").hidden = true;
   const fresh = new DOMParser().parseFromString(text, "text/html");
   document.title = fresh.title;
   for (const old of document.querySelectorAll("[data-live]")) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -14,11 +15,10 @@ import (
 // maxUser is the longest name of a user that a client may ask for, in bytes.
 const maxUser = 256
 
-// endpoint is one form in which clients get credentials.
+// endpoint is one of the forms in which clients get credentials.
 type endpoint struct {
 	name string
-	// answer makes the document, or returns nil when there is nothing to put
-	// into it.
+	// answer returns the document, or nil when there is nothing to put into it.
 	answer func(servers []ICEServer, now time.Time) any
 }
 
@@ -37,7 +37,7 @@ type turnAnswer struct {
 }
 
 // turnDocument has the first server with a credential, since the form has room for
-// one credential. STUN is left out, which clients of this form do not expect.
+// one only. Clients do not expect STUN in it.
 func turnDocument(servers []ICEServer, now time.Time) any {
 	for _, s := range servers {
 		a := turnAnswer{Username: s.Username, Password: s.Credential, TTL: secondsLeft(s.Expires, now)}
@@ -53,8 +53,8 @@ func turnDocument(servers []ICEServer, now time.Time) any {
 	return nil
 }
 
-// iceAnswer is a list of RTCIceServer dictionaries (WebRTC §4.2.4), in an object
-// as most providers give it.
+// iceAnswer is a list of RTCIceServer dictionaries (WebRTC §4.2.4), in an object as
+// most providers use.
 type iceAnswer struct {
 	ICEServers []rtcICEServer `json:"iceServers"`
 	TTL        int64          `json:"ttl,omitempty"` // seconds until the first one expires
@@ -87,7 +87,7 @@ func secondsLeft(expires, now time.Time) int64 {
 	return max(int64(expires.Sub(now)/time.Second), 0)
 }
 
-// rest answers a client, which is known by its key.
+// rest answers a client, which its key identifies.
 func (s *Site) rest(e endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		outcome := s.answerREST(w, r, e)
@@ -100,16 +100,15 @@ func (s *Site) answerREST(w http.ResponseWriter, r *http.Request, e endpoint) (o
 	if err := r.ParseForm(); err != nil { // the query and, of a POST, the body
 		return refuse(w, http.StatusBadRequest, "bad-request", "the query or the body cannot be read")
 	}
-	client, ok := s.clientOf(r)
+	keys := givenKeys(r)
+	client, ok := s.clientOf(keys)
 	if !ok {
-		if s.told.Over([]byte("key"), nil, now) == limit.None {
-			s.cfg.Log.Warn("refused a request for credentials over HTTP, since its key is missing or wrong",
-				"do", "give the service the key of its [[rest_client]], as key=, api= or in Authorization: Bearer", "endpoint", e.name, "from", string(sender(r)))
-		}
-		return refuse(w, http.StatusForbidden, "forbidden", "the key is missing or wrong")
+		return s.refuseKey(w, r, e, len(keys) > 0, now)
 	}
 	user := r.Form.Get("username")
 	switch {
+	case r.Form.Get("service") != "turn" && hasForeignBody(r):
+		return refuseBody(w)
 	case r.Form.Get("service") != "turn":
 		return refuse(w, http.StatusBadRequest, "bad-request", "service must be turn: "+r.URL.Path+"?service=turn")
 	case len(user) > maxUser:
@@ -127,12 +126,55 @@ func (s *Site) answerREST(w http.ResponseWriter, r *http.Request, e endpoint) (o
 	return "given"
 }
 
-// clientOf returns the name of the client whose key the request has. Janus calls
-// the key api and key, and sends both. Every key is compared, so that the time
-// does not tell which one was nearly right.
-func (s *Site) clientOf(r *http.Request) (name string, ok bool) {
+// refuseKey refuses a request whose key is missing or, when one was given, wrong.
+func (s *Site) refuseKey(w http.ResponseWriter, r *http.Request, e endpoint, given bool, now time.Time) (outcome string) {
+	if !given && hasForeignBody(r) {
+		return refuseBody(w)
+	}
+	if s.told.Over([]byte("key"), nil, now) == limit.None {
+		s.cfg.Log.Warn("refused a request for credentials over HTTP, since its key is missing or wrong",
+			"do", "give the service the key of its [[rest_client]], as key=, api= or in Authorization: Bearer", "endpoint", e.name, "from", sender(r))
+	}
+	switch {
+	case !given:
+		return refuse(w, http.StatusForbidden, "forbidden", "the key is missing; send it as key=, api= or in Authorization: Bearer")
+	case s.brake(w, r, now):
+		refuse(w, http.StatusTooManyRequests, "too-many-requests", "the key is wrong, as were others before; the right one is served at any time")
+		return "limited"
+	}
+	return refuse(w, http.StatusForbidden, "forbidden", "the key is wrong")
+}
+
+const formType = "application/x-www-form-urlencoded"
+
+// hasForeignBody reports whether a request has a body of a kind that is not read,
+// such as JSON.
+func hasForeignBody(r *http.Request) bool {
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return r.ContentLength != 0 && mediaType != formType
+}
+
+func refuseBody(w http.ResponseWriter) (outcome string) {
+	return refuse(w, http.StatusUnsupportedMediaType, "unsupported-media-type",
+		"the body is not read, since its Content-Type is not "+formType+"; send key, service and username so, or in the query")
+}
+
+// givenKeys returns the keys of a request. Janus calls the key api and key, and
+// sends both.
+func givenKeys(r *http.Request) (keys []string) {
 	bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	for _, given := range []string{r.Form.Get("key"), r.Form.Get("api"), bearer} {
+		if given != "" {
+			keys = append(keys, given)
+		}
+	}
+	return keys
+}
+
+// clientOf returns the name of the client that has one of the keys. Every key is
+// compared, so that the time does not tell which one was nearly right.
+func (s *Site) clientOf(keys []string) (name string, ok bool) {
+	for _, given := range keys {
 		for _, c := range s.cfg.Clients {
 			if sameSecret(given, c.Key) {
 				name, ok = c.Name, true
@@ -142,7 +184,7 @@ func (s *Site) clientOf(r *http.Request) (name string, ok bool) {
 	return name, ok
 }
 
-// errorAnswer is every answer that is not what was asked for.
+// errorAnswer is the answer to whatever is refused.
 type errorAnswer struct {
 	Error   string `json:"error"`
 	Message string `json:"message"`

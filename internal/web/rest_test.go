@@ -39,9 +39,15 @@ func TestREST(t *testing.T) {
 		{"wrong key", "GET", "/turn?service=turn&key=wrong", "", nil, 403, ""},
 		{"beginning of the key", "GET", "/turn?service=turn&key=" + key[:len(key)-1], "", nil, 403, ""},
 		{"token of the page", "GET", "/turn?service=turn&key=" + token, "", nil, 403, ""},
+		{"JSON", "POST", "/turn", `{"service":"turn","key":"` + key + `"}`, []string{"Content-Type: application/json"}, 415, ""},
+		{"JSON with the key in a header", "POST", "/turn", `{"service":"turn"}`, []string{"Content-Type: application/json; charset=utf-8", "Authorization: Bearer " + key}, 415, ""},
+		{"JSON and all in the query", "POST", "/turn?service=turn&key=" + key, `{}`, []string{"Content-Type: application/json"}, 200, "janus "},
+		{"JSON and a wrong key", "POST", "/turn?service=turn&key=wrong", `{}`, []string{"Content-Type: application/json"}, 403, ""},
+		{"body of no kind", "POST", "/turn", "service=turn&key=" + key, nil, 415, ""},
 		{"no service", "GET", "/turn?key=" + key, "", nil, 400, ""},
 		{"another service", "GET", "/turn?service=stun&key=" + key, "", nil, 400, ""},
 		{"broken query", "GET", "/turn?service=turn&key=%zz", "", nil, 400, ""},
+		{"username as long as may be", "GET", "/turn?service=turn&key=" + key + "&username=" + strings.Repeat("a", 256), "", nil, 200, "janus " + strings.Repeat("a", 256)},
 		{"username too long", "GET", "/turn?service=turn&key=" + key + "&username=" + strings.Repeat("a", 257), "", nil, 400, ""},
 		{"body too long", "POST", "/turn", "service=turn&key=" + key + "&x=" + strings.Repeat("a", 9<<10), []string{form}, 400, ""},
 	} {
@@ -131,10 +137,13 @@ func TestRESTIsOffWithoutClients(t *testing.T) {
 func TestWrongKeysAreToldOnceAMinute(t *testing.T) {
 	log := new(bytes.Buffer)
 	s := newSite(&backend{}, log)
-	for i := range 50 {
-		ask(t, s, "GET", fmt.Sprintf("/turn?service=turn&key=%d", i), "")
+	for range 50 {
+		ask(t, s, "GET", "/turn?service=turn", "")
 	}
-	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "do=") {
+	for range 5 {
+		ask(t, s, "POST", "/try", "", "Authorization: Bearer wrong") // counted for itself
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 || !strings.Contains(log.String(), "do=") {
 		t.Errorf("%d lines: %s", n, log)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +24,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start runs a server until the test ends.
 func start(t *testing.T, site *web.Site) (s *web.Server, stop func()) {
 	t.Helper()
-	s, err := web.Listen("127.0.0.1:0", slog.New(slog.DiscardHandler))
+	return startWith(t, site, nil)
+}
+
+func startWith(t *testing.T, site *web.Site, certificate *web.Certificate) (s *web.Server, stop func()) {
+	t.Helper()
+	s, err := web.Listen("127.0.0.1:0", certificate, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,11 +38,37 @@ func start(t *testing.T, site *web.Site) (s *web.Server, stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.Run(ctx)
+		if err := s.Run(ctx); err != nil {
+			t.Errorf("the server ends: %v", err)
+		}
 	}()
 	stop = func() { cancel(); <-done }
 	t.Cleanup(stop)
 	return s, stop
+}
+
+// lockedBuffer is a log that several goroutines write.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *lockedBuffer) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
 }
 
 func fetch(t *testing.T, address string) (int, string) {
@@ -78,7 +110,7 @@ func TestListenSaysWhatToChange(t *testing.T) {
 		taken.Addr().String(): "another program listens on " + taken.Addr().String() + " already; stop it or choose another port",
 		"192.0.2.1:9215":      "this machine has no address 192.0.2.1:9215",
 	} {
-		if _, err := web.Listen(address, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := web.Listen(address, nil, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", address, err, want)
 		}
 	}

@@ -2,33 +2,47 @@ package web
 
 import "time"
 
-// Status is what the page shows. It holds no secret, and nobody's address.
+// Status is what the page shows. It holds no secret, and no user's address.
 type Status struct {
 	Version string
 	Started time.Time
 	Now     time.Time
 	Unready string // why requests cannot be answered; empty when they can
 
-	Link      Link
+	Link  Link
+	Hosts []Host
+	// LostTURN is since when no TURN server is on offer although the configuration
+	// has some; zero while there is one, or none is configured.
+	LostTURN  time.Time
 	Config    Reading
 	Relays    []Relay
 	Checks    bool // whether the relays are checked continuously
 	Providers []Provider
-	Hour      []Minute  // the last hour, the oldest first
-	Problems  []Problem // the latest first
+	Hour      []Minute  // the last hour, oldest first
+	Refused   []Refusal // requesters that were not served, latest first
+	Problems  []Problem // latest first
 }
 
 // Link is the connection to the XMPP server.
 type Link struct {
 	Up     bool
-	Since  time.Time // when that became so
+	Since  time.Time // of the present state; zero when there was no connection yet
 	JID    string
 	Server string
 	// Why there is none, and what to do.
 	Problem, Cure, Error string
 }
 
-// Reading is the last time that the configuration was read.
+// Host is a host whose users' requests the XMPP server should forward.
+type Host struct {
+	Name     string
+	Forwards bool
+	How      string    // how it forwards: "delegation", "bridge"; empty when it does not
+	Since    time.Time // of the present state; zero while that is not known yet
+	Cure     string    // what to do when it does not
+}
+
+// Reading is the last reading of the configuration.
 type Reading struct {
 	File string
 	At   time.Time
@@ -41,9 +55,9 @@ type Health string
 // The values of Health.
 const (
 	Unknown   Health = "not checked"
-	Undecided Health = "not known yet"
+	Undecided Health = "trying again" // the last checks failed, but too few to tell
 	Healthy   Health = "works"
-	Impaired  Health = "works, but see to it"
+	Impaired  Health = "works, needs attention"
 	Sick      Health = "does not work"
 	Refusing  Health = "refuses our credentials"
 )
@@ -53,12 +67,13 @@ type Relay struct {
 	URL         string
 	Credentials string // what kind it has, such as "shared secret, 24h"
 	Health      Health
+	Failures    int       // checks in a row that failed, when Undecided
 	Detail      string    // what was measured, or what is wrong
 	Cure        string    // what to do about that
 	Checked     time.Time // zero when never
 }
 
-// Provider is who gives relays and credentials over HTTP.
+// Provider is a service that gives relays and credentials over HTTP.
 type Provider struct {
 	Name    string
 	Config  string // where it stands in the configuration
@@ -70,8 +85,19 @@ type Provider struct {
 	Error            string    // of the last request, if that failed
 }
 
-// Minute is how many requests there were in one.
+// Minute is how many requests there were in a minute.
 type Minute struct{ Answered, Refused, Failed int }
+
+func (m Minute) total() int { return m.Answered + m.Refused + m.Failed }
+
+// Refusal is requesters of a domain that were not served. Users are not named.
+type Refusal struct {
+	Domain string
+	Reason string // such as "not in access.allow"
+	Cure   string
+	Times  int
+	Last   time.Time
+}
 
 // Problem is a warning or an error from the log.
 type Problem struct {

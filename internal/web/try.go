@@ -8,14 +8,14 @@ import (
 	"extdisco/internal/limit"
 )
 
-// tryServer is one server that the page tries. Each URL is a server of its own
-// there, so that the page can say of each whether it works.
+// tryServer is a server that the page tries. Each URL is one, so that the page can
+// say of each whether it works.
 type tryServer struct {
 	rtcICEServer
 	Expires *time.Time `json:"expires,omitempty"`
 }
 
-// try gives the page's script what it tries the relays with.
+// try gives the page's script the servers to try and a credential for each.
 func (s *Site) try(w http.ResponseWriter, r *http.Request) {
 	outcome := s.answerTry(w, r)
 	s.cfg.Backend.Gave("page", outcome)
@@ -26,22 +26,14 @@ func (s *Site) answerTry(w http.ResponseWriter, r *http.Request) (outcome string
 	if err := s.origins.Check(r); err != nil {
 		return refuse(w, http.StatusForbidden, "forbidden", "pages of other origins get no credentials; if this is your page behind a proxy, add its name to http.hosts")
 	}
-	if s.wrong.IsOver(sender(r), now) {
-		w.Header().Set("Retry-After", "60")
-		refuse(w, http.StatusTooManyRequests, "too-many-requests", "too many wrong tokens; try again in a minute")
-		return "limited"
-	}
 	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !found || token == "" {
+	switch {
+	case s.cfg.Token.IsEmpty():
+		return refuse(w, http.StatusForbidden, "forbidden", "this page has no token; set http.token_file and reload the configuration")
+	case !found || token == "":
 		return refuse(w, http.StatusUnauthorized, "unauthorized", "the token is missing")
-	}
-	if !sameSecret(token, s.cfg.Token) {
-		s.wrong.Over(sender(r), nil, now)
-		if s.told.Over([]byte("token"), nil, now) == limit.None {
-			s.cfg.Log.Warn("refused to try the relays from the status page, since the token is wrong",
-				"do", "use the token of http.token_file, or the one that was printed at the start", "from", string(sender(r)))
-		}
-		return refuse(w, http.StatusForbidden, "forbidden", "the token is wrong")
+	case !sameSecret(token, s.cfg.Token):
+		return s.refuseToken(w, r, now)
 	}
 	if s.trials.Over(nil, nil, now) != limit.None {
 		return refuseError(w, ErrLimited)
@@ -64,4 +56,17 @@ func (s *Site) answerTry(w http.ResponseWriter, r *http.Request) (outcome string
 	}
 	writeJSON(w, http.StatusOK, document)
 	return "given"
+}
+
+// refuseToken refuses a request with a wrong token.
+func (s *Site) refuseToken(w http.ResponseWriter, r *http.Request, now time.Time) (outcome string) {
+	if s.told.Over([]byte("token"), nil, now) == limit.None {
+		s.cfg.Log.Warn("refused to try the relays from the status page, since the token is wrong",
+			"do", "use the token of http.token_file, or the one that was shown on the terminal at the start", "from", sender(r))
+	}
+	if s.brake(w, r, now) {
+		refuse(w, http.StatusTooManyRequests, "too-many-requests", "the token is wrong, as were others before; wait a minute and check it")
+		return "limited"
+	}
+	return refuse(w, http.StatusForbidden, "forbidden", "the token is wrong")
 }

@@ -1,12 +1,11 @@
-// Package web is what extdisco shows and gives over HTTP: whether it is alive and
-// ready, its metrics, a status page from which an administrator can try the relays
-// in the browser, and credentials for services that are not XMPP clients
-// (draft-uberti-behave-turn-rest-00).
+// Package web serves over HTTP: health, readiness, metrics, a status page from
+// which an administrator can try the relays in the browser, and credentials for
+// services that are not XMPP clients (draft-uberti-behave-turn-rest-00).
 //
-// It knows nothing of XMPP, of TURN or of how metrics are kept: a [Backend] is
-// asked. What a browser could be tricked into is refused: the page answers to
-// names that are its own only, gives credentials against its token only, and not
-// to pages of other origins.
+// It knows nothing of XMPP, of TURN or of how metrics are kept; it asks a
+// [Backend]. It refuses what a browser could be tricked into: the page answers to
+// its own names only, and gives credentials only to who has its token, never to
+// pages of other origins.
 package web
 
 import (
@@ -14,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"extdisco/internal/limit"
@@ -22,16 +22,16 @@ import (
 
 // Backend is what a [Site] shows and gives out.
 type Backend interface {
-	// Unready returns why requests cannot be answered at present, and what to
-	// do; or nothing when they can.
+	// Unready returns why requests cannot be answered now and what to do, or ""
+	// when they can.
 	Unready(now time.Time) (why string)
 	// Status returns what the page shows.
 	Status(now time.Time) Status
-	// Credentials returns what is on offer for a user of the client of that
-	// name. The user may be empty.
+	// Credentials returns what is on offer for a user of the named client. The
+	// user may be empty.
 	Credentials(ctx context.Context, client, user string, now time.Time) ([]ICEServer, error)
-	// Trial returns all that is configured, with credentials that live for
-	// minutes where that is possible.
+	// Trial returns everything that is configured, with credentials that live for
+	// minutes where possible.
 	Trial(ctx context.Context, now time.Time) ([]ICEServer, error)
 	// Gave counts a request for credentials, by endpoint and outcome.
 	Gave(endpoint, outcome string)
@@ -60,8 +60,8 @@ type Client struct {
 // Config says what a [Site] serves.
 type Config struct {
 	Hosts   []string      // names that the page is called by, besides localhost and IP addresses
-	Token   secret.Secret // of the page's button
-	Clients []Client      // none switches the endpoints for them off
+	Token   secret.Secret // of the page's form; without one the page has no form
+	Clients []Client      // without one there are no /turn and /ice
 	Metrics http.Handler
 	Backend Backend
 	Log     *slog.Logger
@@ -74,16 +74,21 @@ type Site struct {
 	origins *http.CrossOriginProtection
 
 	trials *limit.Limiter // of the button
-	wrong  *limit.Limiter // tokens, by sender
+	wrong  *limit.Limiter // keys and tokens, by network
 	told   *limit.Limiter // lines in the log, by what they say
 }
 
 // Limits that are not configured.
 var (
 	trialRate = limit.Rates{Total: limit.Rate{Events: 10, Per: time.Minute}}
-	// Who has given so many wrong tokens is not listened to for a while.
 	wrongRate = limit.Rates{Key: limit.Rate{Events: 10, Per: time.Minute}}
 	toldRate  = limit.Rates{Key: limit.Rate{Events: 1, Per: time.Minute}}
+)
+
+// Paths of the health checks, which are answered however busy the server is.
+const (
+	healthPath = "/healthz"
+	readyPath  = "/readyz"
 )
 
 // New returns a site. Rates are counted from now.
@@ -92,9 +97,9 @@ func New(cfg Config, now time.Time) *Site {
 		cfg: cfg, mux: http.NewServeMux(), origins: newOrigins(cfg.Hosts),
 		trials: limit.New(trialRate, now), wrong: limit.New(wrongRate, now), told: limit.New(toldRate, now),
 	}
-	s.mux.HandleFunc("GET /healthz", s.healthz)
-	s.mux.HandleFunc("GET /readyz", s.readyz)
-	s.mux.Handle("GET /metrics", cfg.Metrics)
+	s.mux.HandleFunc("GET "+healthPath, s.healthz)
+	s.mux.HandleFunc("GET "+readyPath, s.ownName(s.readyz))
+	s.mux.HandleFunc("GET /metrics", s.ownName(cfg.Metrics.ServeHTTP))
 	s.mux.HandleFunc("GET /{$}", s.ownName(s.page))
 	s.mux.HandleFunc("GET /page.css", s.ownName(asset("page.css", "text/css; charset=utf-8")))
 	s.mux.HandleFunc("GET /page.js", s.ownName(asset("page.js", "text/javascript; charset=utf-8")))
@@ -108,25 +113,26 @@ func New(cfg Config, now time.Time) *Site {
 	return s
 }
 
-// ServeHTTP implements [http.Handler].
-func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	setHeaders(w.Header())
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	s.mux.ServeHTTP(w, r)
-}
-
-// healthz says that the process is alive.
+// healthz says that the process is alive. It tells nothing else, so anybody may ask.
 func (s *Site) healthz(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "ok")
 }
 
-// readyz says whether requests can be answered, and if not why.
+// readyz says whether requests can be answered, and if not why. What does not keep
+// them from being answered follows, a line each.
 func (s *Site) readyz(w http.ResponseWriter, _ *http.Request) {
-	if why := s.cfg.Backend.Unready(time.Now()); why != "" {
+	now := time.Now()
+	if why := s.cfg.Backend.Unready(now); why != "" {
 		plain(w, http.StatusServiceUnavailable, "not ready: "+why)
 		return
 	}
-	plain(w, http.StatusOK, "ready")
+	text := "ready"
+	if v := newVerdict(s.cfg.Backend.Status(now)); v.Class != "good" {
+		for _, f := range v.Findings {
+			text += "\n" + strings.TrimSpace(f.What+" "+f.More)
+		}
+	}
+	plain(w, http.StatusOK, text)
 }
 
 func plain(w http.ResponseWriter, status int, text string) {

@@ -1,0 +1,189 @@
+package web
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// finding is something that is not as it should be.
+type finding struct {
+	Bad  bool   // users notice
+	What string // a sentence
+	More string // another one, or nothing
+}
+
+// verdict is what the page begins with: everything that is not as it should be, the
+// worst first.
+type verdict struct {
+	Class    string // of page.css: "good", "warn" or "bad"
+	Title    string
+	Findings []finding
+}
+
+func newVerdict(s Status) verdict {
+	var all []finding
+	for _, f := range []*finding{linkFinding(s), forwardFinding(s), turnFinding(s), relayFinding(s.Relays), providerFinding(s.Providers), configFinding(s.Config)} {
+		if f != nil {
+			all = append(all, *f)
+		}
+	}
+	isBad := func(f finding) bool { return f.Bad }
+	if s.Unready != "" && !slices.ContainsFunc(all, isBad) {
+		all = append(all, finding{true, "Not ready.", sentence(s.Unready)})
+	}
+	slices.SortStableFunc(all, func(a, b finding) int {
+		switch {
+		case a.Bad == b.Bad:
+			return 0
+		case a.Bad:
+			return -1
+		}
+		return 1
+	})
+	switch {
+	case len(all) == 0:
+		return verdict{"good", "Ready", []finding{{What: "Ready.", More: "Requests are answered."}}}
+	case all[0].Bad:
+		return verdict{"bad", strings.TrimSuffix(all[0].What, "."), all}
+	}
+	return verdict{"warn", strings.TrimSuffix(all[0].What, "."), all}
+}
+
+func linkFinding(s Status) *finding {
+	if s.Link.Up {
+		return nil
+	}
+	return &finding{Bad: true, What: "Not connected to the XMPP server."}
+}
+
+// forwardFinding tells of hosts that do not forward, once it is known of all.
+func forwardFinding(s Status) *finding {
+	idle := 0
+	for _, h := range s.Hosts {
+		switch {
+		case h.Since.IsZero():
+			return nil
+		case !h.Forwards:
+			idle++
+		}
+	}
+	switch {
+	case idle == 0 || !s.Link.Up:
+		return nil
+	case idle == len(s.Hosts):
+		return &finding{true, "Connected, but nobody asks us.", "No host forwards the requests of its users."}
+	}
+	return &finding{What: fmt.Sprintf("%d of %d hosts %s requests.", idle, len(s.Hosts), plural(idle, "does not forward", "do not forward"))}
+}
+
+func turnFinding(s Status) *finding {
+	if s.LostTURN.IsZero() {
+		return nil
+	}
+	return &finding{true, "No TURN server is offered.", "The last one was lost " + ago(s.LostTURN, s.Now) + "; calls that need a relay fail."}
+}
+
+// relayFinding tells how many of the servers work, of those that were checked.
+func relayFinding(relays []Relay) *finding {
+	checked, broken, attention, trying := 0, 0, 0, 0
+	for _, r := range relays {
+		if r.Health != Unknown {
+			checked++
+		}
+		switch r.Health {
+		case Sick, Refusing:
+			broken++
+		case Impaired:
+			attention++
+		case Undecided:
+			trying++
+		}
+	}
+	switch {
+	case broken > 0 && broken+trying == checked:
+		return &finding{true, "No server works.", fmt.Sprintf("%d %s checked.", checked, plural(checked, "was", "were"))}
+	case broken > 0:
+		return &finding{What: fmt.Sprintf("%d of %d servers %s.", checked-broken-trying, checked, plural(checked-broken-trying, "works", "work"))}
+	case trying > 0 && trying == checked:
+		return &finding{What: "No server has answered yet.", More: "They are being tried again."}
+	case attention > 0:
+		return &finding{What: fmt.Sprintf("%d of %d servers %s attention.", attention, checked, plural(attention, "needs", "need"))}
+	}
+	return nil
+}
+
+func providerFinding(providers []Provider) *finding {
+	empty := 0
+	for _, p := range providers {
+		if !p.OK && !p.PerUser && p.Asked {
+			empty++
+		}
+	}
+	if empty == 0 {
+		return nil
+	}
+	return &finding{What: fmt.Sprintf("%d of %d providers %s no credential.", empty, len(providers), plural(empty, "has given", "have given"))}
+}
+
+func configFinding(c Reading) *finding {
+	if c.OK {
+		return nil
+	}
+	return &finding{What: "The configuration has faults.", More: "The one before stays in force."}
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// sentence makes a sentence of a clause.
+func sentence(clause string) string {
+	if clause == "" {
+		return ""
+	}
+	return strings.ToUpper(clause[:1]) + strings.TrimSuffix(clause[1:], ".") + "."
+}
+
+// unsaidProblems returns the problems that the page does not show as the present
+// state of the link, a server or a provider already.
+func unsaidProblems(s Status) []Problem {
+	return slices.DeleteFunc(slices.Clone(s.Problems), func(p Problem) bool {
+		if !s.Link.Up && p.Cure != "" && p.Cure == s.Link.Cure {
+			return true
+		}
+		return slices.ContainsFunc(s.Relays, func(r Relay) bool {
+			return r.Cure != "" && p.Cure == r.Cure && strings.Contains(p.Details, r.URL)
+		}) || slices.ContainsFunc(s.Providers, func(v Provider) bool {
+			return v.Error != "" && strings.Contains(p.Details, v.Error)
+		})
+	})
+}
+
+// hostCures returns what to do about the hosts that do not forward, each once.
+func hostCures(hosts []Host) (cures []string) {
+	for _, h := range hosts {
+		if !h.Forwards && h.Cure != "" && !slices.Contains(cures, h.Cure) {
+			cures = append(cures, h.Cure)
+		}
+	}
+	return cures
+}
+
+// healthLabel says how a relay is.
+func healthLabel(r Relay) string {
+	if r.Health != Undecided || r.Failures == 0 {
+		return string(r.Health)
+	}
+	times := fmt.Sprintf("%d times", r.Failures)
+	switch r.Failures {
+	case 1:
+		times = "once"
+	case 2:
+		times = "twice"
+	}
+	return "failed " + times + ", " + string(Undecided)
+}
