@@ -108,7 +108,7 @@ func (d *daemon) component(cfg componentConfig) (*component.Component, error) {
 		observer = linkStatus{observer, d.manager, cfg.server}
 	}
 	return component.New(component.Config{
-		JID: cfg.jid, Server: cfg.server, Secret: cfg.secret, Hosts: cfg.hosts,
+		JID: cfg.jid, Server: cfg.server, Secret: []byte(cfg.secret.Reveal()), Hosts: cfg.hosts,
 		Namespaces: []component.Namespace{
 			{NS: xep0215.NS, Handler: handler},
 			{NS: xep0215.NS1, Handler: handler},

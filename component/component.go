@@ -91,11 +91,11 @@ type Gate interface {
 
 // Config says what a component is and where it connects.
 type Config struct {
-	JID        string        // the component's address, a domain
-	Server     string        // host:port where the server accepts components
-	Secret     secret.Secret // handshake secret
-	Hosts      []string      // domains of the server that are trusted to forward requests
-	Namespaces []Namespace   // in the order in which they are advertised
+	JID        string      // the component's address, a domain
+	Server     string      // host:port where the server accepts components
+	Secret     []byte      // handshake secret
+	Hosts      []string    // domains of the server that are trusted to forward requests
+	Namespaces []Namespace // in the order in which they are advertised
 	Gate       Gate
 	Name       string // of the program, for service discovery and software version
 	Version    string
@@ -109,7 +109,8 @@ type Config struct {
 // Component is an XMPP component. Make one with [New] and run it with
 // [Component.Run].
 type Component struct {
-	cfg        Config
+	cfg        Config        // without its Secret
+	secret     secret.Secret // handshake secret
 	jid        jid.JID
 	hosts      map[string]string // those that are trusted, each by itself
 	namespaces []namespace
@@ -137,7 +138,9 @@ func New(cfg Config) (*Component, error) {
 		cfg.Observer = noObserver{}
 	}
 	cfg.JID = address.String() // as the server writes it: some end the stream for a from in capitals
-	c := &Component{cfg: cfg, jid: address, hosts: map[string]string{}, disco: newDisco(cfg), pulse: pulse{start: time.Now()}}
+	handshakeSecret := secret.New(string(cfg.Secret))
+	cfg.Secret = nil // fmt would show it: it asks no methods of unexported fields
+	c := &Component{cfg: cfg, secret: handshakeSecret, jid: address, hosts: map[string]string{}, disco: newDisco(cfg), pulse: pulse{start: time.Now()}}
 	for _, h := range cfg.Hosts {
 		c.hosts[h] = h
 	}

@@ -106,18 +106,6 @@ const (
 // readFast reads the stanza that b begins with, and reports whether it is one for
 // the fast path.
 func (r *responder) readFast(q *fastRequest, b []byte) bool {
-	if r.forms.read(q, b) {
-		return true
-	}
-	if !r.readWhole(q, b) {
-		return false
-	}
-	r.learn(q, b[:q.len])
-	return true
-}
-
-// readWhole is readFast for a stanza of any form.
-func (r *responder) readWhole(q *fastRequest, b []byte) bool {
 	rest, ok := q.outer.read(b)
 	if !ok || string(q.outer.to) != r.c.cfg.JID || len(q.outer.from) == 0 {
 		return false

@@ -27,7 +27,6 @@ type responder struct {
 
 	// What the fast path works on, kept so that nothing is allocated for it.
 	request fastRequest
-	forms   forms
 	asked   Request
 }
 

@@ -60,7 +60,7 @@ func (c *Component) runLink(ctx context.Context) (connected time.Duration, err e
 	}
 	defer conn.Close()
 	c.pulse.beat(time.Now())
-	unread, err := handshake(ctx, conn, c.jid, c.cfg.Secret)
+	unread, err := handshake(ctx, conn, c.jid, c.secret)
 	if err != nil {
 		return 0, err
 	}
