@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,7 +48,8 @@ const (
 type Handler interface {
 	// AppendReply appends the payload of the result to dst. An error is sent
 	// to the requester: a [mellium.im/xmpp/stanza.Error] as it is, any other
-	// as internal-server-error. It must not block: the link waits for it.
+	// as internal-server-error; the returned slice is then ignored. It must not
+	// block: the link waits for it.
 	AppendReply(dst []byte, r *Request) ([]byte, error)
 }
 
@@ -116,6 +118,7 @@ type Component struct {
 	namespaces []namespace
 	disco      disco
 	watch      watch
+	carried    [][]byte // requests that the last link could not answer
 	pulse      pulse
 }
 
@@ -148,6 +151,11 @@ func New(cfg Config) (*Component, error) {
 		c.namespaces = append(c.namespaces, newNamespace(n))
 	}
 	return c, nil
+}
+
+// answersIn reports whether a host may delegate the namespace to us.
+func (c *Component) answersIn(ns string) bool {
+	return slices.ContainsFunc(c.namespaces, func(n namespace) bool { return n.NS == ns && !n.HostsOnly })
 }
 
 // namespace is a Namespace and what else its Handler can do.

@@ -89,16 +89,19 @@ func (r *responder) readAdvert(doc document) {
 		r.events.untrustedDelegation(host)
 		return
 	}
-	var namespaces []string
+	var namespaces, ours []string
 	children, _ := doc.children(i)
 	for _, child := range children {
 		if ns := attr(doc.start(child), "namespace"); doc.start(child).Name.Local == "delegated" && ns != nil {
 			namespaces = append(namespaces, *ns)
+			if r.c.answersIn(*ns) {
+				ours = append(ours, *ns)
+			}
 		}
 	}
 	r.events.heardFrom(host)
 	r.events.delegates(host, strings.Join(namespaces, " "))
-	if doc.start(i).Name.Space == nsDelegation1 {
-		r.c.watch.announced(host, namespaces)
+	if doc.start(i).Name.Space == nsDelegation1 && len(ours) > 0 {
+		r.c.watch.announced(host, ours)
 	}
 }

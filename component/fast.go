@@ -31,8 +31,8 @@ type FastHandler interface {
 	// rest of the stanza too, or only a part of it.
 	FastLen(ns string, b []byte) int
 	// AppendFast does for an element that FastLen has measured what AppendReply
-	// does, with the same result. r.Payload is nil, and r and what it holds are
-	// good until AppendFast returns.
+	// does, with the same result. With an error, the returned slice is ignored.
+	// r.Payload is nil, and r and what it holds are valid until AppendFast returns.
 	AppendFast(dst, element []byte, r *Request) ([]byte, error)
 }
 
@@ -53,7 +53,8 @@ type fastRequest struct {
 
 // fast appends the answer to the stanza that b begins with, and returns how long
 // the stanza is: 0 means that it is not for the fast path, or not yet here as a
-// whole. A panic ends the fast path only; the slow one will say what it is.
+// whole. A panic before the request was admitted ends the fast path only: the slow
+// one will report it.
 func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 	mark := len(dst)
 	defer func() {
@@ -74,9 +75,8 @@ func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 	if err == errDeferred {
 		return dst, q.len
 	}
-	reply = q.appendOpen(dst, false)
 	if err == nil {
-		reply, err = q.namespace.fast.AppendFast(reply, q.payload, asked)
+		reply, err = r.appendFast(q, q.appendOpen(dst, false), asked)
 	}
 	r.answered(q.namespace, q.wrapping != nil, "", err, now)
 	if err == nil {
@@ -85,7 +85,15 @@ func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 		}
 		err = tooLarge()
 	}
-	return q.appendClose(appendError(q.appendOpen(reply[:mark], true), err)), q.len
+	return q.appendClose(appendError(q.appendOpen(dst, true), err)), q.len
+}
+
+// appendFast calls the Handler. What it returns with an error is not looked at,
+// and a panic is an error.
+func (r *responder) appendFast(q *fastRequest, dst []byte, asked *Request) (reply []byte, err error) {
+	defer r.recoverHandler(&err)
+	reply, err = q.namespace.fast.AppendFast(dst, q.payload, asked)
+	return reply, checkAppended(dst, reply, err)
 }
 
 // fastWrapping is what stands around the inner IQ of a request that a server

@@ -52,7 +52,7 @@ func (r *responder) slow(dst, frame []byte, truncated bool, now time.Time) (repl
 	root := doc.start(0)
 	defer func() {
 		if p := recover(); p != nil {
-			r.events.broken("a stanza made extdisco panic; please report this", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			r.panicked(p)
 			reply = r.refuse(dst[:mark], doc, stanzaError(stanza.Wait, stanza.InternalServerError, ""))
 		}
 	}()
@@ -145,7 +145,7 @@ func checkIQ(doc document, iq int, children []int, hasText bool) error {
 }
 
 // appendPayload answers the payload of the IQ at index iq.
-func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, from string, now time.Time) ([]byte, error) {
+func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, from string, now time.Time) (reply []byte, err error) {
 	start := doc.start(payload)
 	if text(attr(doc.start(iq), "type")) != "get" {
 		return dst, serviceUnavailable()
@@ -166,18 +166,51 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 			continue
 		}
 		request := &Request{NS: n.NS, Requester: []byte(bareJID(from)), Now: now, Route: routeOf(iq != 0)}
-		err := r.admit(n, from, request)
+		err = r.admit(n, from, request)
 		if err == errDeferred {
 			return dst, err
 		}
 		if err == nil {
 			request.Payload = doc.reader(payload)
-			dst, err = n.Handler.AppendReply(dst, request)
+			reply, err = r.appendReply(n.Handler, dst, request)
 		}
 		r.answered(n, iq != 0, from, err, now)
-		return dst, err
+		return reply, err
 	}
 	return dst, serviceUnavailable()
+}
+
+// appendReply calls the Handler. What it returns with an error is not looked at,
+// and a panic is an error.
+func (r *responder) appendReply(h Handler, dst []byte, request *Request) (reply []byte, err error) {
+	defer r.recoverHandler(&err)
+	reply, err = h.AppendReply(dst, request)
+	return reply, checkAppended(dst, reply, err)
+}
+
+// recoverHandler makes an error of a panic, so that the request is answered and
+// observed like any other. It is to be deferred.
+func (r *responder) recoverHandler(err *error) {
+	if p := recover(); p != nil {
+		r.panicked(p)
+		*err = stanzaError(stanza.Wait, stanza.InternalServerError, "")
+	}
+}
+
+// panicked logs a panic, which is a bug.
+func (r *responder) panicked(p any) {
+	r.events.broken("a stanza caused a panic; please report this", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+}
+
+var errNotAppended = errors.New("the Handler returned less than it was given to append to")
+
+// checkAppended catches a Handler that did not append to dst: the replies to other
+// requests, which are in it, would be lost.
+func checkAppended(dst, reply []byte, err error) error {
+	if err == nil && len(reply) < len(dst) {
+		return errNotAppended
+	}
+	return err
 }
 
 // answered tells of the reply to a request in the namespace n. The address from

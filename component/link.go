@@ -27,13 +27,6 @@ const (
 	// how long it then has to send anything.
 	silence      = 25 * time.Second
 	writeTimeout = 10 * time.Second
-
-	// On shutdown what arrives is answered until nothing came for drainQuiet,
-	// at most for drainMost; then our closing tag is sent and the server has
-	// closeWait to close too.
-	drainQuiet = 50 * time.Millisecond
-	drainMost  = 500 * time.Millisecond
-	closeWait  = 2 * time.Second
 )
 
 var (
@@ -84,6 +77,7 @@ func (l *link) serve(ctx context.Context) error {
 	now := time.Now()           // asked for once each time round
 	pinged, quiet := false, now // since when the server is silent, or was pinged
 	l.c.watch.start(now)
+	l.answerCarried(now)
 	for {
 		l.c.pulse.beat(now)
 		if err := l.answerDeferred(ctx, now); err != nil {
@@ -93,7 +87,7 @@ func (l *link) serve(ctx context.Context) error {
 			return err
 		}
 		if l.lost {
-			return errors.Join(errDelegationLost, l.closeStream(ctx, time.Now().Add(closeWait)))
+			return errors.Join(errDelegationLost, l.changeOver(ctx))
 		}
 		err := l.read(ctx, earlier(quiet.Add(silence), l.c.watch.next))
 		now = time.Now()
@@ -164,13 +158,10 @@ func (l *link) answerBuffered(ctx context.Context, now time.Time) error {
 			case frameIncomplete:
 				return l.flush(ctx)
 			case frameStreamEnd:
-				if err := l.flush(ctx); err != nil {
-					return err
-				}
-				return errServerClosed
+				return errors.Join(errServerClosed, l.closeInTurn(ctx))
 			}
 			if err := streamError(frame); err != nil {
-				return err
+				return errors.Join(err, l.closeInTurn(ctx))
 			}
 			l.respondOrDefer(frame, kind == frameOversize, now)
 		}
@@ -229,50 +220,6 @@ func (l *link) appendPing(dst []byte) []byte {
 	id := "ping-" + rand.Text()
 	dst = appendIQ(dst, "", "get", address{from: &l.events.pingTarget, to: &l.c.cfg.JID, id: &id})
 	return append(dst, "<ping xmlns='"+nsPing+"'/></iq>"...)
-}
-
-// shutDown answers what is still arriving, closes the stream and waits for the
-// server to do the same.
-func (l *link) shutDown(ctx context.Context) error {
-	l.deferred.end()
-	if err := l.answerDeferred(ctx, time.Now()); err != nil {
-		return ignoreClosed(err)
-	}
-	for end := l.leaveBy.Add(-closeWait); time.Now().Before(end); {
-		if err := l.answerBuffered(ctx, time.Now()); err != nil {
-			return ignoreClosed(err)
-		}
-		if err := l.read(context.Background(), time.Now().Add(drainQuiet)); err != nil {
-			if !errors.Is(err, os.ErrDeadlineExceeded) {
-				return ignoreClosed(err)
-			}
-			break
-		}
-	}
-	if err := l.answerBuffered(ctx, time.Now()); err != nil {
-		return ignoreClosed(err)
-	}
-	return l.closeStream(ctx, l.leaveBy)
-}
-
-// closeStream closes the stream and waits for the server to do the same.
-func (l *link) closeStream(ctx context.Context, until time.Time) error {
-	l.out = append(l.out, "</stream:stream>"...)
-	if err := l.flush(ctx); err != nil {
-		return err
-	}
-	if err := l.conn.SetReadDeadline(until); err != nil {
-		return err
-	}
-	_, _ = io.Copy(io.Discard, l.conn) // however it ends, it has ended
-	return nil
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, errServerClosed) {
-		return nil
-	}
-	return err
 }
 
 // streamError returns the error that the server sends before it ends the stream,

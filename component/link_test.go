@@ -68,10 +68,40 @@ func TestLinkAnswersWhatCameBeforeTheEnd(t *testing.T) {
 		s := r.next()
 		defer s.Close()
 		s.accept(request + streamEnd + request)
-		if rest := s.rest(); rest != reply {
+		if rest := s.rest(); rest != reply+streamEnd {
 			t.Errorf("sent %q", rest)
 		}
 	})
+}
+
+// Who closes the stream is answered in kind before the connection is closed
+// (RFC 6120 §4.4), and a server that is gone already holds nothing up.
+func TestLinkClosesTheStreamInTurn(t *testing.T) {
+	for name, end := range map[string]string{
+		"end of the stream":  streamEnd,
+		"stream error":       streamErrorOf("system-shutdown", ""),
+		"stream error alone": "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(r *running) {
+				s := r.next()
+				s.accept("")
+				go s.send(request + end)
+				if rest := s.rest(); rest != reply+streamEnd {
+					t.Errorf("sent %q", rest)
+				}
+				s = r.next()
+				s.accept("")
+				s.send(end) // and reads nothing
+				began := time.Now()
+				defer r.next().Close()
+				if took := time.Since(began); took > 2*time.Second {
+					t.Errorf("connected again after %v", took)
+				}
+				s.Close()
+			})
+		})
+	}
 }
 
 const pinged = "<ping xmlns='urn:xmpp:ping'/></iq>"
