@@ -211,13 +211,11 @@ func readAddress(t *configTable, name, s string) (string, bool) {
 	}
 	// An underscore, common in container networks, is refused by the library
 	// but not by servers.
-	if parsed, err := jid.Parse(strings.ReplaceAll(s, "_", "-")); err != nil {
+	if _, err := jid.Parse(strings.ReplaceAll(s, "_", "-")); err != nil {
 		t.fault(name, "%q is not an address (%v); write a domain or user@domain", s, err)
 		return "", false
-	} else if !strings.Contains(s, "_") {
-		s = parsed.String()
 	}
-	return strings.ToLower(s), true
+	return component.NormalAddress(s), true
 }
 
 func readAccess(t *configTable, hosts []string) []string {

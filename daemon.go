@@ -100,6 +100,9 @@ func (d *daemon) close() {
 	d.waits.Wait()
 }
 
+// defaultServiceName is what service browsers show for us.
+const defaultServiceName = "TURN/STUN credentials"
+
 // component returns the component that cfg describes.
 func (d *daemon) component(cfg componentConfig) (*component.Component, error) {
 	handler := newExtdiscoHandler(d)
@@ -114,7 +117,7 @@ func (d *daemon) component(cfg componentConfig) (*component.Component, error) {
 			{NS: xep0215.NS1, Handler: handler},
 			{NS: nsFeed, Handler: newFeedHandler(d), HostsOnly: true},
 		},
-		Gate: d, Observer: observer, Name: "extdisco", Version: programVersion(), Log: d.log,
+		Gate: d, Observer: observer, Name: "extdisco", ServiceName: defaultServiceName, Version: programVersion(), Log: d.log,
 	})
 }
 

@@ -80,7 +80,7 @@ func TestServeTellsTheServiceManager(t *testing.T) {
 	s.reload("nonsense", notChanged)
 	manager.want("RELOADING=1", "READY=1")
 	stream.conn.Close()
-	manager.want("STATUS=not connected: the XMPP server closed the connection; nothing, if it is being restarted")
+	manager.want("STATUS=not connected: the XMPP server closed the connection; nothing, if it is restarting")
 	stream = s.connect(server, testHandshake)
 	manager.want("STATUS=connected to the XMPP server at " + server.address())
 	s.stop(syscall.SIGTERM, stream)

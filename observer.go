@@ -72,6 +72,9 @@ func (o *observer) AttemptFailed(_ time.Time, why component.Fault) {
 	o.link.why = why
 }
 
+// HostsChanged implements [component.Observer].
+func (o *observer) HostsChanged([]component.HostState) {}
+
 func (o *observer) setLink(l linkState) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

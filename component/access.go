@@ -9,15 +9,18 @@ type Access struct {
 	bare    map[string]bool
 }
 
-// NewAccess returns the list of the entries, each a domain or a bare JID in the
-// form in which the server writes addresses.
+// NewAccess returns the list of the entries, each a domain or a bare JID in lower
+// case. A domain outside ASCII matches in either spelling, with A-labels or
+// U-labels.
 func NewAccess(entries []string) *Access {
 	a := &Access{domains: map[string]bool{}, bare: map[string]bool{}}
-	for _, e := range entries {
-		if strings.Contains(e, "@") {
-			a.bare[e] = true
-		} else {
-			a.domains[e] = true
+	for _, entry := range entries {
+		for _, e := range spellings(entry) {
+			if strings.Contains(e, "@") {
+				a.bare[e] = true
+			} else {
+				a.domains[e] = true
+			}
 		}
 	}
 	return a

@@ -21,11 +21,9 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"slices"
-	"strings"
 	"time"
 
 	"mellium.im/xmpp/jid"
@@ -36,12 +34,14 @@ import (
 const (
 	nsAccept  = "jabber:component:accept"
 	nsClient  = "jabber:client"
+	nsServer  = "jabber:server"
 	nsStream  = "http://etherx.jabber.org/streams"
 	nsStanzas = "urn:ietf:params:xml:ns:xmpp-stanzas"
 	nsForward = "urn:xmpp:forward:0"
 	nsPing    = "urn:xmpp:ping"
 	nsVersion = "jabber:iq:version"
 	nsInfo    = "http://jabber.org/protocol/disco#info"
+	nsItems   = "http://jabber.org/protocol/disco#items"
 )
 
 // Handler answers IQs of type get in one namespace.
@@ -99,10 +99,12 @@ type Config struct {
 	Hosts      []string    // domains of the server that are trusted to forward requests
 	Namespaces []Namespace // in the order in which they are advertised
 	Gate       Gate
-	Name       string // of the program, for service discovery and software version
+	Name       string // of the program, for software version (XEP-0092)
 	Version    string
-	Log        *slog.Logger
-	Observer   Observer // nil for none
+	// ServiceName is what service browsers show (XEP-0030); Name if it is empty.
+	ServiceName string
+	Log         *slog.Logger
+	Observer    Observer // nil for none
 
 	// Dial connects to the server. Nil means TCP to Server.
 	Dial func(context.Context) (net.Conn, error)
@@ -114,7 +116,9 @@ type Component struct {
 	cfg        Config        // without its Secret
 	secret     secret.Secret // handshake secret
 	jid        jid.JID
-	hosts      map[string]string // those that are trusted, each by itself
+	names      map[string]bool  // how servers write our address
+	hosts      map[string]*host // the trusted ones, by all that servers write for them
+	hostList   []*host          // the same, in the order of the configuration
 	namespaces []namespace
 	disco      disco
 	watch      watch
@@ -140,13 +144,14 @@ func New(cfg Config) (*Component, error) {
 	if cfg.Observer == nil {
 		cfg.Observer = noObserver{}
 	}
-	cfg.JID = address.String() // as the server writes it: some end the stream for a from in capitals
+	cfg.JID = address.String() // some servers end the stream for a from in capitals
 	handshakeSecret := secret.New(string(cfg.Secret))
 	cfg.Secret = nil // fmt would show it: it asks no methods of unexported fields
-	c := &Component{cfg: cfg, secret: handshakeSecret, jid: address, hosts: map[string]string{}, disco: newDisco(cfg), pulse: pulse{start: time.Now()}}
-	for _, h := range cfg.Hosts {
-		c.hosts[h] = h
+	c := &Component{cfg: cfg, secret: handshakeSecret, jid: address, names: map[string]bool{}, hosts: map[string]*host{}, disco: newDisco(cfg), pulse: pulse{start: time.Now()}}
+	for _, name := range spellings(cfg.JID) {
+		c.names[name] = true
 	}
+	c.trust(cfg.Hosts)
 	for _, n := range cfg.Namespaces {
 		c.namespaces = append(c.namespaces, newNamespace(n))
 	}
@@ -172,22 +177,6 @@ func newNamespace(n Namespace) namespace {
 		known.fast, _ = n.Handler.(FastHandler)
 	}
 	return known
-}
-
-// ParseJID reads the address of a component: a domain, without local part and
-// resource.
-func ParseJID(s string) (jid.JID, error) {
-	if strings.ContainsAny(s, "@/") {
-		return jid.JID{}, fmt.Errorf("%q is not the address of a component; it is a domain, without @ and /", s)
-	}
-	if strings.Contains(s, "_") {
-		return jid.JID{}, fmt.Errorf("%q has an underscore, which is not allowed in the domain of an address; choose a name without it, here and in the XMPP server's configuration", s)
-	}
-	address, err := jid.Parse(s)
-	if err != nil {
-		return jid.JID{}, fmt.Errorf("%q is not a domain: %w", s, err)
-	}
-	return address, nil
 }
 
 // dialer returns a function that connects over TCP and lets the system find out

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 )
 
 // Limits on the structure of one stanza. What clients and servers send in
@@ -174,16 +173,4 @@ func text(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-// bareJID returns the address without its resource. It is cut, not parsed: the
-// server vouches for its form, and an odd one must not cost the reply.
-func bareJID(jid string) string {
-	bare, _, _ := strings.Cut(jid, "/")
-	return bare
-}
-
-// domainOf returns the domain of a bare JID.
-func domainOf(bare []byte) []byte {
-	return bare[bytes.IndexByte(bare, '@')+1:]
 }

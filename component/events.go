@@ -2,6 +2,7 @@ package component
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 )
@@ -12,13 +13,12 @@ type linkEvents struct {
 	log   *slog.Logger
 	hosts []string
 
-	pingTarget      string // a host of the server that is known to be there
-	toldUntrusted   bool
-	toldDirect      bool
-	toldDelegated   bool
-	toldDelegations map[string]bool
-	toldFed         map[string]bool // by host
-	toldBroken      bool
+	pingTarget    string // a host of the server that is known to be there
+	toldUntrusted bool
+	toldDirect    bool
+	toldDelegated bool
+	toldUnknown   map[string]bool // by namespace
+	toldBroken    bool
 }
 
 // broken tells of a fault of ours. Requests can cause it, so that only the first
@@ -32,9 +32,6 @@ func (e *linkEvents) broken(message string, attrs ...any) {
 	e.log.Log(context.Background(), level, message, attrs...)
 }
 
-// heardFrom notes that a trusted host lives on this server.
-func (e *linkEvents) heardFrom(host string) { e.pingTarget = host }
-
 // answered tells the first answer on each route: the sign that it works.
 func (e *linkEvents) answered(delegated bool) {
 	switch {
@@ -47,28 +44,21 @@ func (e *linkEvents) answered(delegated bool) {
 	}
 }
 
-// fed tells of the first answer to a host that asks in its own name.
-func (e *linkEvents) fed(host string) {
-	if e.toldFed[host] {
-		return
-	}
-	if e.toldFed == nil {
-		e.toldFed = map[string]bool{}
-	}
-	e.toldFed[host] = true
-	e.log.Info("feeds the list of a host of the server", "host", host)
-}
+// maxUnknown bounds the namespaces that are warned of on one connection.
+const maxUnknown = 8
 
-func (e *linkEvents) delegates(host, namespaces string) {
-	line := host + " " + namespaces
-	if e.toldDelegations[line] || len(e.toldDelegations) > 2*len(e.hosts)+8 {
+// unknownNamespace warns, once for each, of a namespace that a host delegates to us
+// and that nobody answers in.
+func (e *linkEvents) unknownNamespace(host, ns string) {
+	if e.toldUnknown[ns] || len(e.toldUnknown) >= maxUnknown {
 		return
 	}
-	if e.toldDelegations == nil {
-		e.toldDelegations = map[string]bool{}
+	if e.toldUnknown == nil {
+		e.toldUnknown = map[string]bool{}
 	}
-	e.toldDelegations[line] = true
-	e.log.Info("the server forwards requests to us", "host", host, "namespaces", namespaces)
+	e.toldUnknown[ns] = true
+	e.log.Warn("a host delegates a namespace that is not answered here", "host", host, "namespace", fmt.Sprintf("%.200s", ns),
+		"do", "correct the namespace in the server's configuration if it is misspelt, or remove it")
 }
 
 // untrustedDelegation warns of a host that forwards without being trusted.

@@ -46,7 +46,7 @@ type fastRequest struct {
 	payload   []byte
 	outer     fastIQ
 	wrapping  *fastWrapping // nil if nobody has forwarded it
-	host      string        // the trusted host that has
+	host      *host         // the trusted host that has
 	inner     fastIQ
 	len       int // of the whole stanza
 }
@@ -66,8 +66,8 @@ func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 	if !r.readFast(q, b[:min(len(b), maxFast)]) {
 		return dst, 0
 	}
-	if q.wrapping != nil {
-		r.events.heardFrom(q.host)
+	if q.wrapping != nil && !q.host.seen {
+		r.heardFrom(string(q.outer.from), HostDelegates, now)
 	}
 	asked := &r.asked
 	*asked = Request{NS: q.namespace.NS, Requester: q.requester(), Now: now, Route: routeOf(q.wrapping != nil)}
@@ -78,7 +78,10 @@ func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 	if err == nil {
 		reply, err = r.appendFast(q, q.appendOpen(dst, false), asked)
 	}
-	r.answered(q.namespace, q.wrapping != nil, "", err, now)
+	r.answered(q.namespace, q.wrapping != nil, err, now)
+	if q.wrapping != nil {
+		r.refused(q.host, err, now)
+	}
 	if err == nil {
 		if reply = q.appendClose(reply); len(reply)-mark <= maxReply {
 			return reply, q.len
@@ -115,7 +118,7 @@ const (
 // the fast path.
 func (r *responder) readFast(q *fastRequest, b []byte) bool {
 	rest, ok := q.outer.read(b)
-	if !ok || string(q.outer.to) != r.c.cfg.JID || len(q.outer.from) == 0 {
+	if !ok || !r.c.names[string(q.outer.to)] || len(q.outer.from) == 0 {
 		return false
 	}
 	if ns := string(q.outer.ns); ns != "" && ns != nsAccept && ns != nsClient {
@@ -126,7 +129,7 @@ func (r *responder) readFast(q *fastRequest, b []byte) bool {
 	case "get":
 		q.wrapping = nil
 	case "set":
-		if q.host = r.c.hosts[string(q.outer.from)]; q.host == "" {
+		if q.host = r.c.hosts[string(q.outer.from)]; q.host == nil {
 			return false
 		}
 		if rest, ok = r.readFastDelegation(q, rest); !ok {
@@ -160,7 +163,7 @@ func (r *responder) readFastDelegation(q *fastRequest, b []byte) (rest []byte, o
 		q.wrapping = w
 		rest, ok = q.inner.read(b[len(w.open):])
 		return rest, ok && string(q.inner.ns) == nsClient && string(q.inner.kind) == "get" &&
-			(q.inner.to == nil || string(q.inner.to) == q.host || bytes.Equal(q.inner.to, q.requester()))
+			(q.inner.to == nil || r.c.hosts[string(q.inner.to)] == q.host || bytes.Equal(q.inner.to, q.requester()))
 	}
 	return nil, false
 }

@@ -29,6 +29,8 @@ const (
 	TestPayload = "<services xmlns='" + TestNS + "'><service type='stun' host='stun.test'/></services>"
 )
 
+var discardLog = slog.New(slog.DiscardHandler)
+
 var testTime = time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)
 
 // TestHandler answers with TestPayload, or what Reply does. It counts, and keeps

@@ -66,7 +66,7 @@ func (r *responder) slow(dst, frame []byte, truncated bool, now time.Time) (repl
 			return dst
 		}
 	case "message":
-		r.readAdvert(doc)
+		r.readAdvert(doc, now)
 		return dst
 	default:
 		return dst
@@ -89,18 +89,33 @@ func (r *responder) slow(dst, frame []byte, truncated bool, now time.Time) (repl
 // address that a reply goes to it is never guessed: it is what is trusted.
 func sender(doc document) string { return text(attr(doc.start(0), "from")) }
 
-// outer returns the addresses of the stanza's own start tag, with what is
-// missing filled in: from and to of a reply must never be missing, or the server
-// ends the stream.
+// outer returns the addresses that the reply to a stanza goes by. What is missing is
+// filled in: from and to of a reply must never be missing, or the server ends the
+// stream. Servers do that also for a reply in a name that is not ours, so a request
+// to somebody else is refused in our own.
 func (r *responder) outer(doc document) address {
 	a := addressOf(doc.start(0))
 	if text(a.from) == "" { // RFC 6120 §8.1.2.1: then it comes from the server itself
 		a.from = &r.c.cfg.Hosts[0]
 	}
-	if text(a.to) == "" {
+	if text(a.to) == "" || !r.c.mayAnswerAs(*a.to) {
 		a.to = &r.c.cfg.JID
 	}
 	return a
+}
+
+// mayAnswerAs reports whether a reply may come from the address: one at our domain
+// or, since some servers deliver what was sent to them, at a trusted host.
+func (c *Component) mayAnswerAs(address string) bool {
+	domain := lowerASCII(string(domainOf([]byte(bareJID(address)))))
+	return c.names[domain] || c.hosts[domain] != nil
+}
+
+// isForUs reports whether a request to the address is for the component: to its
+// domain, or to a trusted host, whose server passes on what it was asked itself.
+func (c *Component) isForUs(to string) bool {
+	to = lowerASCII(to)
+	return to == "" || c.names[to] || c.hosts[to] != nil
 }
 
 // refuse answers an IQ whose content was not looked at.
@@ -116,15 +131,19 @@ func (r *responder) refuse(dst []byte, doc document, err error) []byte {
 func (r *responder) answer(dst []byte, doc document, now time.Time) []byte {
 	env := envelope{outer: r.outer(doc)}
 	children, hasText := doc.children(0)
+	to := text(attr(doc.start(0), "to"))
+	if !r.c.isForUs(to) { // but for a user or resource of ours: there are none
+		return env.appendReply(dst, func(dst []byte) ([]byte, error) { return dst, serviceUnavailable() })
+	}
 	if text(attr(doc.start(0), "type")) == "set" && len(children) == 1 && isDelegation(doc.start(children[0]).Name) {
 		return r.answerDelegated(dst, doc, env, now)
 	}
 	return env.appendReply(dst, func(dst []byte) ([]byte, error) {
-		if to := *env.outer.to; !equalFold(to, r.c.cfg.JID) {
-			return dst, serviceUnavailable() // a user or resource of ours: there are none
-		}
 		if err := checkIQ(doc, 0, children, hasText); err != nil {
 			return dst, err
+		}
+		if r.c.hosts[to] != nil {
+			r.heardFrom(to, HostRoutes, now)
 		}
 		return r.appendPayload(dst, doc, 0, children[0], sender(doc), now)
 	})
@@ -153,7 +172,14 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 	if iq == 0 { // these are about the component; a server does not delegate them
 		switch start.Name {
 		case xml.Name{Space: nsInfo, Local: "query"}:
-			return r.c.disco.appendInfo(dst, start)
+			node := text(attr(start, "node"))
+			dst, err = r.c.disco.appendInfo(dst, node)
+			if node != "" {
+				r.readNesting(from, node, err == nil, now)
+			}
+			return dst, err
+		case xml.Name{Space: nsItems, Local: "query"}:
+			return appendItems(dst, text(attr(start, "node")))
 		case xml.Name{Space: nsPing, Local: "ping"}:
 			return dst, nil
 		case xml.Name{Space: nsVersion, Local: "query"}:
@@ -165,6 +191,9 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 		if n.NS != start.Name.Space || n.HostsOnly && iq != 0 {
 			continue
 		}
+		if n.HostsOnly && r.c.hosts[from] != nil {
+			r.heardFrom(from, HostBridges, now)
+		}
 		request := &Request{NS: n.NS, Requester: []byte(bareJID(from)), Now: now, Route: routeOf(iq != 0)}
 		err = r.admit(n, from, request)
 		if err == errDeferred {
@@ -174,7 +203,10 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 			request.Payload = doc.reader(payload)
 			reply, err = r.appendReply(n.Handler, dst, request)
 		}
-		r.answered(n, iq != 0, from, err, now)
+		r.answered(n, iq != 0, err, now)
+		if n.HostsOnly {
+			r.refused(r.c.hosts[from], err, now)
+		}
 		return reply, err
 	}
 	return dst, serviceUnavailable()
@@ -213,16 +245,13 @@ func checkAppended(dst, reply []byte, err error) error {
 	return err
 }
 
-// answered tells of the reply to a request in the namespace n. The address from
-// matters in a namespace for hosts only.
-func (r *responder) answered(n *namespace, delegated bool, from string, err error, now time.Time) {
+// answered tells of the reply to a request in the namespace n.
+func (r *responder) answered(n *namespace, delegated bool, err error, now time.Time) {
 	r.observe(n.NS, routeOf(delegated), err, now)
 	switch {
-	case err == nil && n.HostsOnly:
-		r.events.fed(from)
-	case err == nil:
+	case err == nil && !n.HostsOnly:
 		r.events.answered(delegated)
-	case !errors.As(err, new(stanza.Error)):
+	case err != nil && !errors.As(err, new(stanza.Error)):
 		r.events.broken("a request could not be answered", "namespace", n.NS, "err", err)
 	}
 }
@@ -234,7 +263,7 @@ func (r *responder) admit(n *namespace, from string, request *Request) error {
 	if r.last {
 		return nil
 	}
-	if n.HostsOnly && r.c.hosts[from] == "" {
+	if n.HostsOnly && r.c.hosts[from] == nil {
 		r.events.untrustedHost(from)
 		return stanzaError(stanza.Auth, stanza.Forbidden, "this address is not one of component.hosts")
 	}
@@ -249,24 +278,4 @@ func (r *responder) admit(n *namespace, from string, request *Request) error {
 		}
 	}
 	return nil
-}
-
-// equalFold compares domains as ASCII without regard to case.
-func equalFold(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		if lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
 }

@@ -31,6 +31,7 @@ const (
 
 var (
 	errServerClosed = errors.New("the server closed the stream")
+	errNotRead      = fmt.Errorf("the server took nothing for %v", writeTimeout)
 	errSilent       = fmt.Errorf("the server sent nothing for %v, not even an answer to a ping", 2*silence)
 )
 
@@ -45,6 +46,8 @@ type link struct {
 	responder
 	out      []byte
 	deferred deferred
+
+	silentAt time.Time // when hosts that have sent nothing are warned of; zero once done
 
 	leaving chan struct{} // closed once ctx has ended and leaveBy is set
 	leaveBy time.Time
@@ -77,6 +80,7 @@ func (l *link) serve(ctx context.Context) error {
 	now := time.Now()           // asked for once each time round
 	pinged, quiet := false, now // since when the server is silent, or was pinged
 	l.c.watch.start(now)
+	l.silentAt = now.Add(silentAfter)
 	l.answerCarried(now)
 	for {
 		l.c.pulse.beat(now)
@@ -89,7 +93,7 @@ func (l *link) serve(ctx context.Context) error {
 		if l.lost {
 			return errors.Join(errDelegationLost, l.changeOver(ctx))
 		}
-		err := l.read(ctx, earlier(quiet.Add(silence), l.c.watch.next))
+		err := l.read(ctx, l.wakeAt(quiet.Add(silence)))
 		now = time.Now()
 		switch {
 		case ctx.Err() != nil:
@@ -107,7 +111,22 @@ func (l *link) serve(ctx context.Context) error {
 			l.out = l.appendPing(l.out)
 		}
 		l.out = l.c.watch.appendQuestions(l.out, l.c.cfg.JID, now)
+		if !l.silentAt.IsZero() && !now.Before(l.silentAt) {
+			l.silentAt = time.Time{}
+			l.warnOfSilentHosts()
+		}
 	}
+}
+
+// wakeAt returns when to stop reading: at the instant, or when something else is to
+// be done before.
+func (l *link) wakeAt(at time.Time) time.Time {
+	for _, other := range []time.Time{l.c.watch.next, l.silentAt} {
+		if !other.IsZero() && other.Before(at) {
+			at = other
+		}
+	}
+	return at
 }
 
 // leave wakes the reader and sets when all is over, also for a write that
@@ -117,13 +136,6 @@ func (l *link) leave() {
 	_ = l.conn.SetReadDeadline(time.Unix(1, 0))
 	_ = l.conn.SetWriteDeadline(l.leaveBy)
 	close(l.leaving)
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }
 
 // read waits for bytes, at most until the instant or until ctx ends.

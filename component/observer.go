@@ -20,6 +20,10 @@ type Observer interface {
 	LinkDown(at time.Time, why Fault)
 	// AttemptFailed is called when there was no link to begin with.
 	AttemptFailed(at time.Time, why Fault)
+	// HostsChanged is called with the state of all hosts when one begins to bring
+	// us requests, and ten seconds after connecting if some have not; see
+	// [Component.Hosts]. A link that goes up or down makes all of them silent.
+	HostsChanged(hosts []HostState)
 }
 
 // Answers are requests that were read together and answered alike, and their
@@ -71,6 +75,7 @@ func (noObserver) Answered(Answers)               {}
 func (noObserver) LinkUp(time.Time)               {}
 func (noObserver) LinkDown(time.Time, Fault)      {}
 func (noObserver) AttemptFailed(time.Time, Fault) {}
+func (noObserver) HostsChanged([]HostState)       {}
 
 // answerRun is answers in a row that are alike. Telling the observer of each by
 // itself would cost as much as reading a request does.

@@ -35,6 +35,7 @@ func (o *observed) Answered(a component.Answers) {
 }
 func (o *observed) LinkUp(time.Time)                             { o.add("up") }
 func (o *observed) LinkDown(_ time.Time, f component.Fault)      { o.add("down: %s", f.Problem) }
+func (o *observed) HostsChanged([]component.HostState)           {}
 func (o *observed) AttemptFailed(_ time.Time, f component.Fault) { o.add("failed: %s", f.Problem) }
 
 // want compares what was told, oldest first, and forgets it.

@@ -65,6 +65,8 @@ func (c *Component) runLink(ctx context.Context) (connected time.Duration, err e
 		return 0, err
 	}
 	start := time.Now()
+	c.forgetHosts()
+	defer c.forgetHosts()
 	c.cfg.Log.Info("connected to the XMPP server", "server", c.cfg.Server, "jid", c.cfg.JID)
 	c.cfg.Observer.LinkUp(start)
 	err = newLink(c, conn, unread).serve(ctx)
