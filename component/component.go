@@ -186,5 +186,11 @@ func dialer(server string) func(context.Context) (net.Conn, error) {
 		Timeout:         handshakeTimeout,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
 	}
-	return func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", server) }
+	return func(ctx context.Context) (net.Conn, error) {
+		conn, err := d.DialContext(ctx, "tcp", server)
+		if err == nil {
+			boundUnread(conn)
+		}
+		return conn, err
+	}
 }

@@ -53,14 +53,21 @@ func (c *Component) diagnose(err error) fault {
 		return fault{problem: "the XMPP server closed the connection", cure: "nothing, if it is restarting; otherwise see its log"}
 	case errors.Is(err, errSilent):
 		return fault{problem: "the XMPP server fell silent", cure: "check that it is alive, and the network between"}
-	case errors.Is(err, errNotRead):
-		return fault{problem: "the XMPP server does not read what it is sent", cure: "check that it is alive, and its load"}
+	case errors.Is(err, errNotRead), isUnread(err):
+		return fault{problem: "the XMPP server does not read what it is sent", cure: "check that it is alive, its load, and the network between"}
 	case errors.Is(err, errDTD), errors.Is(err, errEndless):
 		return fault{problem: "the XMPP server sent something that is not XMPP", cure: "see its log"}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return fault{problem: "the XMPP server does not respond", cure: "check that it is alive, and any firewall between; " + cureAddress}
 	}
 	return fault{problem: "there is no connection to the XMPP server", cure: cureAddress}
+}
+
+// isUnread recognises how the system ends a connection whose other side takes
+// nothing; see boundUnread.
+func isUnread(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, syscall.ETIMEDOUT) && errors.As(err, &op) && op.Op != "dial"
 }
 
 // diagnoseHandshake is for a handshake that failed without a stream error.

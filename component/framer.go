@@ -51,6 +51,7 @@ type framer struct {
 	depth    int // of elements that are open below the stream
 	skipping bool
 	skipped  int // bytes of the element that is skipped
+	whole    int // elements, and pieces of what may stand between them, that came whole
 }
 
 type scanState int
@@ -141,6 +142,7 @@ func (f *framer) take(n int) []byte {
 	frame := f.buf[f.pos : f.pos+n]
 	f.pos += n
 	f.begin, f.skipping = f.pos, false
+	f.whole++
 	return frame
 }
 
@@ -166,13 +168,20 @@ func (f *framer) step() (frameKind, []byte, error) {
 			return f.closed()
 		}
 	case inComment:
-		f.scanTo("-->", inText)
+		f.scanBetween("-->")
 	case inCDATA:
-		f.scanTo("]]>", inText)
+		f.scanBetween("]]>")
 	case inProcInst:
-		f.scanTo("?>", inText)
+		f.scanBetween("?>")
 	}
 	return frameIncomplete, nil, nil
+}
+
+// scanBetween scans for the end of what may also stand between elements.
+func (f *framer) scanBetween(end string) {
+	if f.scanTo(end, inText) && f.depth == 0 {
+		f.whole++
+	}
 }
 
 func (f *framer) scanText() {
@@ -184,6 +193,9 @@ func (f *framer) scanText() {
 		f.markup, f.state = f.pos, inLead
 	}
 	if f.depth == 0 {
+		if i != 0 {
+			f.whole++
+		}
 		f.begin, f.skipping = f.pos, false
 	}
 }
@@ -241,6 +253,7 @@ func (f *framer) closed() (frameKind, []byte, error) {
 	if f.depth > 0 {
 		return frameIncomplete, nil, nil
 	}
+	f.whole++
 	frame := f.buf[f.begin:f.pos]
 	f.begin = f.pos
 	if f.skipping {

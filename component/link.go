@@ -23,8 +23,9 @@ const (
 	// although more requests wait. What is read at once brings mostly less: a
 	// write, and waking who reads, cost as much as several answers.
 	flushAt = 256 << 10
-	// silence is how long the server may send nothing before it is pinged, and
-	// how long it then has to send anything.
+	// silence is how long the server may send nothing whole before it is pinged, and
+	// how long it then has to send something. Part of a stanza does not count: an
+	// element that is never closed would make us deaf.
 	silence      = 25 * time.Second
 	writeTimeout = 10 * time.Second
 )
@@ -32,7 +33,7 @@ const (
 var (
 	errServerClosed = errors.New("the server closed the stream")
 	errNotRead      = fmt.Errorf("the server took nothing for %v", writeTimeout)
-	errSilent       = fmt.Errorf("the server sent nothing for %v, not even an answer to a ping", 2*silence)
+	errSilent       = fmt.Errorf("the server sent nothing whole for %v, not even an answer to a ping", 2*silence)
 )
 
 // link is one connection to the server, after the handshake. One goroutine
@@ -78,7 +79,7 @@ func (l *link) serve(ctx context.Context) error {
 	defer l.deferred.end()
 	defer l.tellRun()
 	now := time.Now()           // asked for once each time round
-	pinged, quiet := false, now // since when the server is silent, or was pinged
+	pinged, quiet := false, now // since when nothing whole has come, or since the ping
 	l.c.watch.start(now)
 	l.silentAt = now.Add(silentAfter)
 	l.answerCarried(now)
@@ -87,11 +88,25 @@ func (l *link) serve(ctx context.Context) error {
 		if err := l.answerDeferred(ctx, now); err != nil {
 			return err
 		}
+		whole := l.framer.whole
 		if err := l.answerBuffered(ctx, now); err != nil {
 			return err
 		}
 		if l.lost {
 			return errors.Join(errDelegationLost, l.changeOver(ctx))
+		}
+		switch {
+		case l.framer.whole > whole:
+			pinged, quiet = false, now
+		case now.Sub(quiet) < silence: // woken for something else
+		case pinged:
+			return errSilent
+		default:
+			pinged, quiet = true, now
+			l.out = l.appendPing(l.out)
+		}
+		if err := l.doWhatIsDue(ctx, now); err != nil {
+			return err
 		}
 		err := l.read(ctx, l.wakeAt(quiet.Add(silence)))
 		now = time.Now()
@@ -99,23 +114,32 @@ func (l *link) serve(ctx context.Context) error {
 		case ctx.Err() != nil:
 			<-l.leaving // or it would cut a deadline of the shutdown short
 			return l.shutDown(ctx)
-		case err == nil:
-			pinged, quiet = false, now
-		case !errors.Is(err, os.ErrDeadlineExceeded):
+		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
-		case now.Sub(quiet) < silence: // woken for a deferred reply or the watch
-		case pinged:
-			return errSilent
-		default:
-			pinged, quiet = true, now
-			l.out = l.appendPing(l.out)
-		}
-		l.out = l.c.watch.appendQuestions(l.out, l.c.cfg.JID, now)
-		if !l.silentAt.IsZero() && !now.Before(l.silentAt) {
-			l.silentAt = time.Time{}
-			l.warnOfSilentHosts()
 		}
 	}
+}
+
+// doWhatIsDue does what a link does by itself, and sends what was gathered for it.
+func (l *link) doWhatIsDue(ctx context.Context, now time.Time) error {
+	if !l.silentAt.IsZero() && !now.Before(l.silentAt) {
+		l.silentAt = time.Time{}
+		l.warnOfSilentHosts()
+	}
+	l.out = l.c.watch.appendQuestions(l.out, l.c.cfg.JID, now)
+	if len(l.out) == 0 {
+		return nil
+	}
+	return l.flush(ctx)
+}
+
+// leave wakes the reader and sets when all is over, also for a write that
+// blocks. It runs beside serve as soon as ctx has ended.
+func (l *link) leave() {
+	l.leaveBy = time.Now().Add(drainMost + closeWait)
+	_ = l.conn.SetReadDeadline(time.Unix(1, 0))
+	_ = l.conn.SetWriteDeadline(l.leaveBy)
+	close(l.leaving)
 }
 
 // wakeAt returns when to stop reading: at the instant, or when something else is to
@@ -127,15 +151,6 @@ func (l *link) wakeAt(at time.Time) time.Time {
 		}
 	}
 	return at
-}
-
-// leave wakes the reader and sets when all is over, also for a write that
-// blocks. It runs beside serve as soon as ctx has ended.
-func (l *link) leave() {
-	l.leaveBy = time.Now().Add(drainMost + closeWait)
-	_ = l.conn.SetReadDeadline(time.Unix(1, 0))
-	_ = l.conn.SetWriteDeadline(l.leaveBy)
-	close(l.leaving)
 }
 
 // read waits for bytes, at most until the instant or until ctx ends.
@@ -219,6 +234,9 @@ func (l *link) flush(ctx context.Context) error {
 		}
 	}
 	_, err := l.conn.Write(l.out)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errNotRead
+	}
 	l.c.pulse.beat(time.Now())
 	if cap(l.out) > 4*flushAt {
 		l.out = nil // grown for one odd reply

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -145,7 +146,7 @@ func TestLinkGivesUpSilentServerWithinAMinute(t *testing.T) {
 }
 
 func TestLinkTakesAnyBytesForLife(t *testing.T) {
-	for _, life := range []string{" ", "<!-- -->", "x", "<message><body/></message>", "<iq type='error'/>"} {
+	for _, life := range []string{" ", "<!-- -->", "<?x y?>", "<![CDATA[x]]>", "x", "<message><body/></message>", "<iq type='error'/>"} {
 		t.Run(life, func(t *testing.T) {
 			inBubble(t, func(r *running) {
 				s := r.next()
@@ -199,11 +200,10 @@ func TestLinkBackoff(t *testing.T) {
 			r.next().Close()
 			return time.Since(closed)
 		}
-		if pause := connectAndClose(time.Second); pause < 15*time.Second || pause > 30*time.Second {
-			t.Errorf("a pause of %v after a link that did not hold", pause)
-		}
-		if pause := connectAndClose(31 * time.Second); pause < 100*time.Millisecond || pause > 200*time.Millisecond {
-			t.Errorf("a pause of %v after a link that held", pause)
+		for _, held := range []time.Duration{0, time.Second, 31 * time.Second} {
+			if pause := connectAndClose(held); pause < 100*time.Millisecond || pause > 200*time.Millisecond {
+				t.Errorf("a pause of %v after a link that held for %v", pause, held)
+			}
 		}
 		times := r.dialTimes()
 		longest := 200 * time.Millisecond
@@ -292,8 +292,39 @@ func TestLinkLeavesServerThatDoesNotRead(t *testing.T) {
 		defer next.Close()
 		next.accept("")
 		next.ask()
-		r.wantLogged(1, "level=WARN", "does not respond")
+		r.wantLogged(1, "level=WARN", "does not read")
 	})
+}
+
+// An element that is never closed makes us deaf for everything behind it, so that
+// the bytes of it are no sign of life.
+func TestLinkGivesUpAnElementThatIsNeverClosed(t *testing.T) {
+	for name, inside := range map[string]string{
+		"elements": "<a>b</a>", "white space": " ", "comments": "<!-- -->", "text": "x", "requests": request, "instructions": "<?x y?>", "CDATA": "<![CDATA[ ]]>",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(r *running) {
+				s := r.next()
+				s.accept("<message>")
+				began := time.Now()
+				go func() {
+					for _, err := io.WriteString(s, inside); err == nil; _, err = io.WriteString(s, inside) {
+						time.Sleep(5 * time.Second)
+					}
+				}()
+				s.expect(pinged)
+				s.closed()
+				if took := time.Since(began); took < 49*time.Second || took > time.Minute {
+					t.Errorf("given up after %v", took)
+				}
+				s = r.next()
+				defer s.Close()
+				s.accept("")
+				s.ask()
+				r.wantLogged(1, "level=WARN", "fell silent")
+			})
+		})
+	}
 }
 
 // A server that sends one request at a time gets its answer at once; many
