@@ -23,6 +23,7 @@ type responder struct {
 	wait <-chan struct{}
 	// lost is set when the server has stopped to forward; see [watch].
 	lost bool
+	life life
 	run  answerRun
 
 	// What the fast path works on, kept so that nothing is allocated for it.
@@ -62,7 +63,11 @@ func (r *responder) slow(dst, frame []byte, truncated bool, now time.Time) (repl
 	switch root.Name.Local {
 	case "iq":
 		if iqType := text(attr(root, "type")); iqType == "result" || iqType == "error" {
-			r.lost = r.c.watch.answered(doc) || r.lost
+			asked, lost := r.c.watch.answered(doc)
+			r.lost = lost || r.lost
+			if asked || r.life.isAnswer(doc) {
+				r.life.confirmed()
+			}
 			return dst
 		}
 	case "message":

@@ -3,10 +3,8 @@ package component
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -22,19 +20,11 @@ const (
 	// flushAt is how many bytes of replies are gathered before they are sent
 	// although more requests wait. What is read at once brings mostly less: a
 	// write, and waking who reads, cost as much as several answers.
-	flushAt = 256 << 10
-	// silence is how long the server may send nothing whole before it is pinged, and
-	// how long it then has to send something. Part of a stanza does not count: an
-	// element that is never closed would make us deaf.
-	silence      = 25 * time.Second
+	flushAt      = 256 << 10
 	writeTimeout = 10 * time.Second
 )
 
-var (
-	errServerClosed = errors.New("the server closed the stream")
-	errNotRead      = fmt.Errorf("the server took nothing for %v", writeTimeout)
-	errSilent       = fmt.Errorf("the server sent nothing whole for %v, not even an answer to a ping", 2*silence)
-)
+var errServerClosed = errors.New("the server closed the stream")
 
 // link is one connection to the server, after the handshake. One goroutine
 // reads, answers and writes: while a write blocks nothing is read, so that a slow
@@ -78,8 +68,8 @@ func (l *link) serve(ctx context.Context) error {
 	defer stop()
 	defer l.deferred.end()
 	defer l.tellRun()
-	now := time.Now()           // asked for once each time round
-	pinged, quiet := false, now // since when nothing whole has come, or since the ping
+	now := time.Now() // asked for once each time round
+	l.life.quiet = now
 	l.c.watch.start(now)
 	l.silentAt = now.Add(silentAfter)
 	l.answerCarried(now)
@@ -95,20 +85,13 @@ func (l *link) serve(ctx context.Context) error {
 		if l.lost {
 			return errors.Join(errDelegationLost, l.changeOver(ctx))
 		}
-		switch {
-		case l.framer.whole > whole:
-			pinged, quiet = false, now
-		case now.Sub(quiet) < silence: // woken for something else
-		case pinged:
-			return errSilent
-		default:
-			pinged, quiet = true, now
-			l.out = l.appendPing(l.out)
+		if err := l.checkLife(l.framer.whole > whole, now); err != nil {
+			return err
 		}
 		if err := l.doWhatIsDue(ctx, now); err != nil {
 			return err
 		}
-		err := l.read(ctx, l.wakeAt(quiet.Add(silence)))
+		err := l.read(ctx, earliest(l.lookAt(), l.c.watch.next, l.silentAt))
 		now = time.Now()
 		switch {
 		case ctx.Err() != nil:
@@ -140,17 +123,6 @@ func (l *link) leave() {
 	_ = l.conn.SetReadDeadline(time.Unix(1, 0))
 	_ = l.conn.SetWriteDeadline(l.leaveBy)
 	close(l.leaving)
-}
-
-// wakeAt returns when to stop reading: at the instant, or when something else is to
-// be done before.
-func (l *link) wakeAt(at time.Time) time.Time {
-	for _, other := range []time.Time{l.c.watch.next, l.silentAt} {
-		if !other.IsZero() && other.Before(at) {
-			at = other
-		}
-	}
-	return at
 }
 
 // read waits for bytes, at most until the instant or until ctx ends.
@@ -237,19 +209,15 @@ func (l *link) flush(ctx context.Context) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errNotRead
 	}
+	if l.life.sent.IsZero() {
+		l.life.sent = time.Now()
+	}
 	l.c.pulse.beat(time.Now())
 	if cap(l.out) > 4*flushAt {
 		l.out = nil // grown for one odd reply
 	}
 	l.out = l.out[:0]
 	return err
-}
-
-// appendPing asks a host of the server for a sign of life. XEP-0199 §4.3.
-func (l *link) appendPing(dst []byte) []byte {
-	id := "ping-" + rand.Text()
-	dst = appendIQ(dst, "", "get", address{from: &l.events.pingTarget, to: &l.c.cfg.JID, id: &id})
-	return append(dst, "<ping xmlns='"+nsPing+"'/></iq>"...)
 }
 
 // streamError returns the error that the server sends before it ends the stream,

@@ -296,6 +296,72 @@ func TestLinkLeavesServerThatDoesNotRead(t *testing.T) {
 	})
 }
 
+// A server that asks and does not read is found out by pings, also when the system
+// takes all that is sent to it. Only a host that is on this server must answer.
+func TestLinkLeavesServerThatOnlyAsks(t *testing.T) {
+	tests := []struct {
+		name    string
+		request string
+		answers bool // the pings
+		left    bool
+	}{
+		{"a host that forwards", forwardedRequest, false, true},
+		{"a host that forwards and answers pings", forwardedRequest, true, false},
+		{"no host that is known", request, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(r *running) {
+				s := r.next()
+				defer s.Close()
+				s.accept("")
+				began := time.Now()
+				var left atomic.Int64 // after so long
+				var pings atomic.Int64
+				read := make(chan struct{})
+				go func() {
+					defer close(read)
+					buf := make([]byte, 64<<10)
+					for {
+						n, err := s.Read(buf)
+						if err != nil {
+							left.Store(int64(time.Since(began)))
+							return
+						}
+						_, after, isPing := strings.Cut(string(buf[:n]), "id='ping-")
+						if isPing {
+							pings.Add(1)
+						}
+						if id, _, _ := strings.Cut(after, "'"); isPing && tt.answers {
+							go func() {
+								_, _ = io.WriteString(s, "<iq type='error' id='ping-"+id+"' from='meet.test' to='turn.meet.test'/>")
+							}()
+						}
+					}
+				}()
+				for time.Since(began) < 5*time.Minute && left.Load() == 0 {
+					_, _ = io.WriteString(s, tt.request)
+					time.Sleep(time.Second)
+				}
+				took := time.Duration(left.Load())
+				if tt.left != (took > 0) || tt.left && (took < 34*time.Second || took > 37*time.Second) {
+					t.Errorf("left after %v", took)
+				}
+				if want := map[bool]int64{true: 25}[tt.answers]; pings.Load() < want || pings.Load() > want+5 {
+					t.Errorf("%d pings", pings.Load())
+				}
+				n := 0
+				if tt.left {
+					n = 1
+				}
+				r.wantLogged(n, "level=WARN", "does not read what it is sent")
+				s.Close()
+				<-read
+			})
+		})
+	}
+}
+
 // An element that is never closed makes us deaf for everything behind it, so that
 // the bytes of it are no sign of life.
 func TestLinkGivesUpAnElementThatIsNeverClosed(t *testing.T) {

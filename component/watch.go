@@ -78,22 +78,22 @@ func (w *watch) appendQuestions(dst []byte, from string, now time.Time) []byte {
 	return dst
 }
 
-// answered reads an answer to a question and reports whether the host has stopped
-// delegating and reconnecting is worth a try. It is tried once: a host that does
+// answered reports whether doc answers a question, and whether the host has stopped
+// delegating so that reconnecting is worth a try. It is tried once: a host that does
 // not delegate after that is left alone until it announces again, and there is no
 // second try until it was seen to delegate. The id is secret until it is asked, so
 // that nobody else can answer.
-func (w *watch) answered(doc document) (lost bool) {
+func (w *watch) answered(doc document) (asked, lost bool) {
 	root := doc.start(0)
 	id := text(attr(root, "id"))
-	host, asked := w.pending[id]
-	if !asked || sender(doc) != host {
-		return false
+	host, known := w.pending[id]
+	if !known || sender(doc) != host {
+		return false, false
 	}
 	delete(w.pending, id)
 	query, ok := doc.onlyChild(0, "query", nsInfo)
 	if !ok || doc.err != nil || text(attr(root, "type")) != "result" {
-		return false // it does not say
+		return true, false // it does not say
 	}
 	features := map[string]bool{}
 	children, _ := doc.children(query)
@@ -109,11 +109,11 @@ func (w *watch) answered(doc document) (lost bool) {
 		}
 		if h.retried {
 			h.asked = false
-			return false
+			return true, false
 		}
 		h.retried = true
-		return true
+		return true, true
 	}
 	h.retried = false
-	return false
+	return true, false
 }
