@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -86,7 +87,10 @@ func TestIntegrationKillsInARow(t *testing.T) {
 
 // TestIntegrationWrongPort connects to ports that are for somebody else.
 func TestIntegrationWrongPort(t *testing.T) {
-	const prosodyS2S = "modules_disabled = { }\ns2s_ports = { %d }\n"
+	template, err := os.ReadFile("lab/prosody.cfg.lua.tmpl")
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct{ name, kind, problem string }{
 		{"clients", "prosody", "a port for clients"},
 		{"clients", "ejabberd", "a port for clients"},
@@ -97,7 +101,8 @@ func TestIntegrationWrongPort(t *testing.T) {
 			s2s := freePort(t)
 			s := newScene(t, tt.kind, sceneConfig{noExtdisco: true, xmpp: func(cfg *lab.XMPPConfig) {
 				if tt.kind == "prosody" {
-					cfg.Extra = fmt.Sprintf(prosodyS2S, s2s)
+					cfg.Template = strings.NewReplacer("s2s_ports = { }", fmt.Sprintf("s2s_ports = { %d }", s2s),
+						`modules_disabled = { "s2s" }`, "modules_disabled = { }").Replace(string(template))
 				}
 			}})
 			port := s.xmpp.C2SAddr
