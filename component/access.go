@@ -2,8 +2,8 @@ package component
 
 import "strings"
 
-// Access is a list of who is served: domains, with everybody at them, and bare
-// JIDs. It does not change once made.
+// Access lists who is served: domains, for all of their users, and bare JIDs. It is
+// immutable.
 type Access struct {
 	domains map[string]bool
 	bare    map[string]bool

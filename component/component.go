@@ -4,17 +4,16 @@
 // requests that they send to their server, which the server forwards (XEP-0355:
 // Namespace Delegation).
 //
-// A [Component] keeps the link to the server up: it connects, proves that it
-// knows the handshake secret, answers, notices when the server falls silent, and
-// connects again with growing pauses. What it answers is given by a [Handler]
-// for each namespace; service discovery (XEP-0030), ping (XEP-0199) and software
-// version (XEP-0092) it answers by itself.
+// A [Component] maintains the link to the server: it connects, authenticates with
+// the handshake secret, answers requests, notices when the server falls silent, and
+// reconnects with growing pauses. A [Handler] for each namespace provides the
+// answers; the component itself answers service discovery (XEP-0030), ping
+// (XEP-0199) and software version (XEP-0092).
 //
-// Whatever one stanza holds, it costs at most that stanza: the stream is cut
-// into stanzas within limits, each is answered on its own, and addresses are
-// echoed without being parsed. Only the handshake is left to
-// mellium.im/xmpp/component, whose stream and mux give up the whole stream for
-// one odd stanza.
+// No stanza can harm anything but itself: the stream is cut into stanzas within
+// limits, each is answered on its own, and addresses are echoed without being
+// parsed. Only the handshake is left to mellium.im/xmpp/component, whose stream and
+// mux end the whole stream because of one odd stanza.
 package component
 
 import (
@@ -54,36 +53,35 @@ type Handler interface {
 }
 
 // Preparer is a Handler that may need time before it can answer, for instance to
-// ask somebody else.
+// query another service.
 type Preparer interface {
-	// Prepare returns nil when AppendReply can answer the request now, and
-	// otherwise a channel that is closed when it can. It must not block, and
-	// not read the Payload.
-	// AppendReply is called in any case: also when the channel stays open for
-	// too long, or too many requests wait already.
+	// Prepare returns nil if AppendReply can answer the request now, and otherwise
+	// a channel that is closed when it can. It must not block or read the Payload.
+	// AppendReply is called in any case, even if the channel stays open for too
+	// long or too many requests are waiting already.
 	Prepare(r *Request) <-chan struct{}
 }
 
 // Request is one IQ of type get.
 type Request struct {
 	NS        string          // of the Handler
-	Requester []byte          // bare JID of who asks; good until the Handler returns
+	Requester []byte          // bare JID of the requester; valid until the Handler returns
 	Payload   xml.TokenReader // the element in the Handler's namespace
 	Now       time.Time       // when it was read
-	Route     Route           // that it took
+	Route     Route           // by which it came
 }
 
 // Namespace is a namespace that a component answers in.
 type Namespace struct {
 	NS      string
 	Handler Handler
-	// HostsOnly is for what the trusted hosts themselves ask the component, in
-	// their own name. It is refused to everybody else, not forwarded, not
-	// advertised, and not asked about at the Gate: the Requester is the host.
+	// HostsOnly is for requests that the trusted hosts themselves make, in their own
+	// name. Everybody else is refused. It is neither advertised nor answered when
+	// forwarded, and the Gate is not asked: the Requester is the host.
 	HostsOnly bool
 }
 
-// Gate decides who is answered. It is asked for requests to Handlers, not for
+// Gate decides who is answered. It is asked about requests to Handlers, not about
 // discovery, ping and version.
 type Gate interface {
 	// Admit returns nil, or the error to send to the requester, which is named
@@ -126,7 +124,8 @@ type Component struct {
 	pulse      pulse
 }
 
-// New returns a component that is not connected yet.
+// New returns a component that is not connected. It reports a Config that is
+// incomplete, and a JID that is not the domain of a component.
 func New(cfg Config) (*Component, error) {
 	address, err := ParseJID(cfg.JID)
 	if err != nil {
@@ -163,11 +162,11 @@ func (c *Component) answersIn(ns string) bool {
 	return slices.ContainsFunc(c.namespaces, func(n namespace) bool { return n.NS == ns && !n.HostsOnly })
 }
 
-// namespace is a Namespace and what else its Handler can do.
+// namespace is a Namespace and the optional interfaces of its Handler.
 type namespace struct {
 	Namespace
 	preparer Preparer
-	fast     FastHandler // for what is answered to everybody only
+	fast     FastHandler // nil for HostsOnly
 }
 
 func newNamespace(n Namespace) namespace {
@@ -179,8 +178,8 @@ func newNamespace(n Namespace) namespace {
 	return known
 }
 
-// dialer returns a function that connects over TCP and lets the system find out
-// within half a minute that the other machine is gone.
+// dialer returns a function that connects over TCP, so that the system notices
+// within half a minute if the other machine is gone.
 func dialer(server string) func(context.Context) (net.Conn, error) {
 	d := net.Dialer{
 		Timeout:         handshakeTimeout,

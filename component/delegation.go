@@ -9,8 +9,8 @@ import (
 	"mellium.im/xmpp/stanza"
 )
 
-// Both versions of XEP-0355 are in use and have the same form: Prosody speaks
-// version 2, ejabberd version 1. A reply in the other namespace is lost.
+// Both versions of XEP-0355 are in use and have the same syntax: Prosody speaks
+// version 2, ejabberd version 1. A reply in the other version's namespace is lost.
 const (
 	nsDelegation2 = "urn:xmpp:delegation:2"
 	nsDelegation1 = "urn:xmpp:delegation:1"

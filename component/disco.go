@@ -9,7 +9,7 @@ import (
 	"extdisco/internal/xmltext"
 )
 
-// disco holds the answers of service discovery (XEP-0030), which never change.
+// disco holds the answers to service discovery (XEP-0030), which never change.
 type disco struct {
 	info    string            // for the component itself
 	nested  map[string]string // by node, for the server that delegates (XEP-0355 §4.6)
@@ -30,7 +30,7 @@ func newDisco(cfg Config) disco {
 		info.WriteString(feature)
 		for _, delegation := range delegationNamespaces {
 			// The server merges what it gets into its own discovery: the
-			// feature belongs there, an identity of ours does not.
+			// feature belongs there, our identity does not.
 			addNested(nested, delegation+"::"+n.NS, feature)
 			addNested(nested, delegation+":bare:"+n.NS, "")
 		}

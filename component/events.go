@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// linkEvents is what one link has seen and told. What strangers can cause is
-// told at most once a link, so that nobody can fill the log.
+// linkEvents logs the events of one link. Events that strangers can cause are logged
+// at most once per link, so that nobody can fill the log.
 type linkEvents struct {
 	log   *slog.Logger
 	hosts []string
@@ -21,8 +21,8 @@ type linkEvents struct {
 	toldBroken    bool
 }
 
-// broken tells of a fault of ours. Requests can cause it, so that only the first
-// is told at level error.
+// broken logs a bug of ours. Requests may be able to trigger it, so only the first
+// one is logged at level error.
 func (e *linkEvents) broken(message string, attrs ...any) {
 	level := slog.LevelError
 	if e.toldBroken {
@@ -32,7 +32,7 @@ func (e *linkEvents) broken(message string, attrs ...any) {
 	e.log.Log(context.Background(), level, message, attrs...)
 }
 
-// answered tells the first answer on each route: the sign that it works.
+// answered logs the first answer on each route, as a sign that the route works.
 func (e *linkEvents) answered(delegated bool) {
 	switch {
 	case delegated && !e.toldDelegated:
@@ -66,13 +66,13 @@ func (e *linkEvents) untrustedDelegation(from string) {
 	e.untrusted(from, "refused a forwarded request, since its host is not trusted; if it is a host of your server, add it to component.hosts")
 }
 
-// untrustedHost warns of a host that asks for what trusted hosts only get.
+// untrustedHost warns of a host that makes requests only for trusted hosts.
 func (e *linkEvents) untrustedHost(from string) {
 	e.untrusted(from, "refused to feed a list, since its host is not trusted; if it is a host of your server, add it to component.hosts")
 }
 
-// untrusted warns once, and of an address that can be a server only: an
-// administrator forgets a host more often than somebody forges a request.
+// untrusted warns once, and only of addresses that can be servers: forgotten hosts
+// are more common than forged requests.
 func (e *linkEvents) untrusted(from, message string) {
 	if e.toldUntrusted || strings.ContainsAny(from, "@/") {
 		e.log.Debug("refused a request from an address that is not trusted", "from", from)

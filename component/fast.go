@@ -7,37 +7,36 @@ import (
 	"extdisco/internal/xmltext"
 )
 
-// The fast path answers the requests that come all the time, in the form in which
-// servers write them, from their bytes. Everything else is left to [responder.slow],
-// which takes stanzas apart properly; it alone decides what is right. FuzzFast
-// holds that both append the same bytes for whatever the fast path takes.
+// The fast path answers the most common requests, in the form in which servers write
+// them, directly from their bytes. Everything else is left to [responder.slow], which
+// parses stanzas properly and alone defines what is right. FuzzFast checks that both
+// append the same bytes for whatever the fast path accepts.
 //
-// What is taken: an IQ of type get to the component's own address, and the same
-// inside a delegation from a trusted host, with one payload that a [FastHandler]
-// knows. Each start tag has known attributes only, each at most once, with values
-// of printable ASCII that need no escaping; nothing stands between the elements.
-// So no value must be decoded, escaped or normalised, no name has a prefix but
-// xml:lang, and every namespace is written where it counts.
+// It accepts an IQ of type get to the component's own address, and the same inside a
+// delegation from a trusted host, with one payload that a [FastHandler] knows. Each
+// start tag has known attributes only, each at most once, with values of printable
+// ASCII that need no escaping; nothing stands between the elements. So no value has
+// to be decoded, escaped or normalised, no name has a prefix except xml:lang, and
+// every namespace is written where it matters.
 //
-// Nothing is charged or told before the whole stanza has been read: when the fast
-// path gives a stanza up, it has not happened.
+// Nothing is counted or logged before the whole stanza has been read: a stanza that
+// the fast path gives up has left no trace.
 
 // FastHandler is a [Handler] that can also answer usual requests from their bytes.
 type FastHandler interface {
 	Handler
-	// FastLen returns the length of the element that b begins with, if it is a
-	// request in the namespace ns that AppendFast can answer, and 0 for anything
-	// else. It must know by then that the element is well-formed. b holds the
-	// rest of the stanza too, or only a part of it.
+	// FastLen returns the length of the element at the beginning of b if it is a
+	// well-formed request in the namespace ns that AppendFast can answer, and 0
+	// otherwise. More of the stanza may follow in b, and b may end early.
 	FastLen(ns string, b []byte) int
-	// AppendFast does for an element that FastLen has measured what AppendReply
-	// does, with the same result. With an error, the returned slice is ignored.
+	// AppendFast is AppendReply for an element that FastLen has measured. Its result
+	// must be the same. If it returns an error, the returned slice is ignored.
 	// r.Payload is nil, and r and what it holds are valid until AppendFast returns.
 	AppendFast(dst, element []byte, r *Request) ([]byte, error)
 }
 
-// maxFast is the largest stanza that the fast path looks at. It bounds what a
-// stanza costs that is given up at its end.
+// maxFast is the largest stanza that the fast path reads. It bounds the cost of a
+// stanza that is given up at its end.
 const maxFast = 4 << 10
 
 // fastRequest is a request in the bytes that it was read from.
@@ -51,10 +50,10 @@ type fastRequest struct {
 	len       int // of the whole stanza
 }
 
-// fast appends the answer to the stanza that b begins with, and returns how long
-// the stanza is: 0 means that it is not for the fast path, or not yet here as a
-// whole. A panic before the request was admitted ends the fast path only: the slow
-// one will report it.
+// fast appends the answer to the stanza at the beginning of b, and returns the
+// length of the stanza, which is 0 if it is not for the fast path or is incomplete.
+// A panic before the request was admitted ends only the fast path; the slow path
+// will report it.
 func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 	mark := len(dst)
 	defer func() {
@@ -91,8 +90,7 @@ func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 	return q.appendClose(appendError(q.appendOpen(dst, true), err)), q.len
 }
 
-// appendFast calls the Handler. What it returns with an error is not looked at,
-// and a panic is an error.
+// appendFast calls the Handler. A panic counts as an error.
 func (r *responder) appendFast(q *fastRequest, dst []byte, asked *Request) (reply []byte, err error) {
 	defer r.recoverHandler(&err)
 	reply, err = q.namespace.fast.AppendFast(dst, q.payload, asked)
@@ -114,8 +112,8 @@ const (
 	fastDelegatedEnd = "</iq></forwarded></delegation></iq>"
 )
 
-// readFast reads the stanza that b begins with, and reports whether it is one for
-// the fast path.
+// readFast reads the stanza at the beginning of b, and reports whether it is one
+// for the fast path.
 func (r *responder) readFast(q *fastRequest, b []byte) bool {
 	rest, ok := q.outer.read(b)
 	if !ok || !r.c.names[string(q.outer.to)] || len(q.outer.from) == 0 {
@@ -168,7 +166,7 @@ func (r *responder) readFastDelegation(q *fastRequest, b []byte) (rest []byte, o
 	return nil, false
 }
 
-// requester returns the bare JID of who asks.
+// requester returns the requester's bare JID.
 func (q *fastRequest) requester() []byte {
 	from := q.outer.from
 	if q.wrapping != nil {
@@ -209,11 +207,11 @@ func (q *fastRequest) appendClose(dst []byte) []byte {
 	return append(dst, fastDelegatedEnd...)
 }
 
-// fastIQ is the attributes of an IQ, as they are written. A nil slice was not
-// there.
+// fastIQ is the attributes of an IQ as they are written. A nil slice is an attribute
+// that is missing.
 type fastIQ struct{ kind, ns, id, from, to []byte }
 
-// read reads the start tag that b begins with. It must have type, id and from.
+// read reads the start tag at the beginning of b. It must have type, id and from.
 func (iq *fastIQ) read(b []byte) (rest []byte, ok bool) {
 	const open = "<iq"
 	if !hasPrefix(b, open) {
@@ -265,7 +263,7 @@ func (iq *fastIQ) appendReply(dst []byte, open string) []byte {
 	return append(dst, "'>"...)
 }
 
-// hasPrefix is small enough to be compiled in place.
+// hasPrefix is small enough to be inlined.
 func hasPrefix(b []byte, prefix string) bool {
 	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
 }

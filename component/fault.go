@@ -76,7 +76,7 @@ func (c *Component) diagnoseHandshake(err *handshakeError) fault {
 	closed := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || isSyntaxEOF(err)
 	switch {
 	case timedOut && !err.received:
-		return fault{problem: "the XMPP server took the connection and said nothing", cure: "check that it is alive; if it is, " + curePort}
+		return fault{problem: "the XMPP server accepted the connection and said nothing", cure: "check that it is alive; if it is, " + curePort}
 	case err.contentNS == nsClient || err.contentNS == nsServer:
 		return wrongPort(err.contentNS)
 	case timedOut:

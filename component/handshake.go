@@ -23,15 +23,15 @@ const (
 	maxHandshake = 64 << 10
 )
 
-// handshake proves to the server that we know the handshake secret. XEP-0114 §3.
-// It returns what was read behind the server's answer: servers send their first
-// stanzas in the same segment.
+// handshake authenticates us with the handshake secret. XEP-0114 §3. It returns what
+// was read after the server's answer: servers send their first stanzas in the same
+// segment.
 func handshake(ctx context.Context, conn net.Conn, address jid.JID, handshakeSecret secret.Secret) ([]byte, error) {
 	if err := conn.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
 		return nil, err
 	}
-	// mellium is not given our context: it does not heed it while it reads, and
-	// clears the deadline that is set here.
+	// Mellium does not get our context: it ignores it while reading, and would clear
+	// the deadline that is set here.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	r := newHandshakeConn(conn)
 	_, err := xmppcomponent.NewSession(context.Background(), address, []byte(handshakeSecret.Reveal()), r)
@@ -57,7 +57,7 @@ func (e *handshakeError) Unwrap() error { return e.err }
 // handshakeConn is the connection as mellium sees it. Mellium refuses some of what
 // XML allows around the stream header and the handshake, and servers send: white
 // space, comments, instructions, a byte order mark. So it is given the elements
-// only. It gets no byte that comes behind the handshake, which can be taken over.
+// only. It reads nothing after the handshake, where the link takes over.
 type handshakeConn struct {
 	net.Conn
 	buf   [4096]byte
@@ -170,8 +170,8 @@ func (r tokenReader) ReadByte() (byte, error) {
 	return b, nil
 }
 
-// Write implements [io.Writer]. It never fails: a server that refuses us says why
-// and closes, and the reason is there to read although nothing can be written.
+// Write implements [io.Writer]. It never fails: a server that refuses us gives a
+// reason and closes, and the reason can still be read when nothing can be written.
 func (c *handshakeConn) Write(p []byte) (int, error) {
 	_, _ = c.Conn.Write(p)
 	return len(p), nil

@@ -164,8 +164,8 @@ func TestHandshakeTimesOut(t *testing.T) {
 		begin func(s *server)
 		want  string
 	}{
-		{"nothing", func(*server) {}, "took the connection and said nothing"},
-		{"nothing behind our header", func(s *server) { s.expect(">") }, "took the connection and said nothing"},
+		{"nothing", func(*server) {}, "accepted the connection and said nothing"},
+		{"nothing behind our header", func(s *server) { s.expect(">") }, "accepted the connection and said nothing"},
 		{"half a header", func(s *server) { s.expect(">"); s.send(header[:60]) }, "did not finish the handshake in time"},
 		{"no answer to the handshake", func(s *server) { s.open() }, "did not finish the handshake in time"},
 		{"half an answer", func(s *server) { s.open(); s.send("<handshake>") }, "did not finish the handshake in time"},

@@ -14,19 +14,19 @@ import (
 type responder struct {
 	c      *Component
 	events linkEvents
-	// last is set while a stanza is answered that was deferred before: it was
-	// admitted then, and is answered now with what there is.
+	// last is set while a deferred stanza is answered, which has been admitted
+	// already and cannot wait any longer.
 	last  bool
 	since time.Time // when it was read, if last is set
-	// wait is set when a stanza was not answered, since its Handler is not
-	// ready; see [Preparer].
+	// wait is set when a stanza was not answered because its Handler is not ready;
+	// see [Preparer].
 	wait <-chan struct{}
-	// lost is set when the server has stopped to forward; see [watch].
+	// lost is set when the server has stopped forwarding; see [watch].
 	lost bool
 	life life
 	run  answerRun
 
-	// What the fast path works on, kept so that nothing is allocated for it.
+	// Scratch space of the fast path, so that it allocates nothing.
 	request fastRequest
 	asked   Request
 }
@@ -34,9 +34,9 @@ type responder struct {
 // errDeferred is the reason why no reply was made yet.
 var errDeferred = errors.New("the reply is deferred")
 
-// respond appends the answer to one frame to dst, if it is one to answer: every
-// IQ of type get or set gets exactly one reply, everything else gets none. When
-// the frame was too large, truncated is true and frame is its beginning.
+// respond appends the reply to one frame to dst: every IQ of type get or set gets
+// exactly one, everything else gets none. If the frame was too large, truncated is
+// true and frame is its beginning.
 func (r *responder) respond(dst, frame []byte, truncated bool, now time.Time) []byte {
 	if !truncated {
 		if reply, n := r.fast(dst, frame, now); n == len(frame) {
@@ -90,8 +90,8 @@ func (r *responder) slow(dst, frame []byte, truncated bool, now time.Time) (repl
 	return r.answer(dst, doc, now)
 }
 
-// sender returns who sent a stanza, as far as the server says so. Unlike the
-// address that a reply goes to it is never guessed: it is what is trusted.
+// sender returns the sender of a stanza as the server states it. Unlike the address
+// that a reply goes to, it is never guessed, because trust depends on it.
 func sender(doc document) string { return text(attr(doc.start(0), "from")) }
 
 // outer returns the addresses that the reply to a stanza goes by. What is missing is
@@ -217,16 +217,15 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 	return dst, serviceUnavailable()
 }
 
-// appendReply calls the Handler. What it returns with an error is not looked at,
-// and a panic is an error.
+// appendReply calls the Handler. A panic counts as an error.
 func (r *responder) appendReply(h Handler, dst []byte, request *Request) (reply []byte, err error) {
 	defer r.recoverHandler(&err)
 	reply, err = h.AppendReply(dst, request)
 	return reply, checkAppended(dst, reply, err)
 }
 
-// recoverHandler makes an error of a panic, so that the request is answered and
-// observed like any other. It is to be deferred.
+// recoverHandler turns a panic into an error, so that the request is answered and
+// observed like any other. It must be deferred.
 func (r *responder) recoverHandler(err *error) {
 	if p := recover(); p != nil {
 		r.panicked(p)
@@ -250,7 +249,7 @@ func checkAppended(dst, reply []byte, err error) error {
 	return err
 }
 
-// answered tells of the reply to a request in the namespace n.
+// answered observes and logs the reply to a request in the namespace n.
 func (r *responder) answered(n *namespace, delegated bool, err error, now time.Time) {
 	r.observe(n.NS, routeOf(delegated), err, now)
 	switch {
@@ -261,9 +260,8 @@ func (r *responder) answered(n *namespace, delegated bool, err error, now time.T
 	}
 }
 
-// admit asks the gate, and the Handler whether it is ready. What is for hosts only
-// is for a host itself, not for an address with a resource at it; the address from
-// matters in such a namespace only.
+// admit asks the Gate, and asks the Handler whether it is ready. Requests for hosts
+// only must come from the host itself, without a resource; from matters only there.
 func (r *responder) admit(n *namespace, from string, request *Request) error {
 	if r.last {
 		return nil

@@ -18,7 +18,7 @@ const (
 
 var (
 	errNotRead = fmt.Errorf("the server took nothing for %v", writeTimeout)
-	errSilent  = fmt.Errorf("the server sent nothing whole for %v, not even an answer to a ping", 2*silence)
+	errSilent  = fmt.Errorf("no complete stanza came from the server for %v, not even an answer to a ping", 2*silence)
 )
 
 // life is what a link knows about whether the server is alive: that it sends, and

@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	// maxStanza is the largest stanza that is taken in, above the 512 KiB that
+	// maxStanza is the largest stanza that is accepted, above the 512 KiB that
 	// Prosody lets a component send and receive.
 	maxStanza = 1 << 20
-	// flushAt is how many bytes of replies are gathered before they are sent
-	// although more requests wait. What is read at once brings mostly less: a
-	// write, and waking who reads, cost as much as several answers.
+	// flushAt is how many bytes of replies are gathered before they are sent even
+	// though more requests are waiting. One read rarely brings that many; a write,
+	// and waking the reader, costs as much as several answers.
 	flushAt      = 256 << 10
 	writeTimeout = 10 * time.Second
 )
 
 var errServerClosed = errors.New("the server closed the stream")
 
-// link is one connection to the server, after the handshake. One goroutine
-// reads, answers and writes: while a write blocks nothing is read, so that a slow
-// server holds us back instead of making us grow.
+// link is one connection to the server, after the handshake. A single goroutine
+// reads, answers and writes. While a write blocks nothing is read, so a slow server
+// slows us down instead of filling our memory.
 type link struct {
 	c      *Component
 	conn   net.Conn
@@ -103,7 +103,8 @@ func (l *link) serve(ctx context.Context) error {
 	}
 }
 
-// doWhatIsDue does what a link does by itself, and sends what was gathered for it.
+// doWhatIsDue does what a link does on its own initiative, and sends what that
+// takes.
 func (l *link) doWhatIsDue(ctx context.Context, now time.Time) error {
 	if !l.silentAt.IsZero() && !now.Before(l.silentAt) {
 		l.silentAt = time.Time{}
@@ -116,8 +117,8 @@ func (l *link) doWhatIsDue(ctx context.Context, now time.Time) error {
 	return l.flush(ctx)
 }
 
-// leave wakes the reader and sets when all is over, also for a write that
-// blocks. It runs beside serve as soon as ctx has ended.
+// leave wakes the reader and sets the deadline for everything that is left, including
+// a write that blocks. It runs concurrently with serve as soon as ctx has ended.
 func (l *link) leave() {
 	l.leaveBy = time.Now().Add(drainMost + closeWait)
 	_ = l.conn.SetReadDeadline(time.Unix(1, 0))
@@ -172,8 +173,8 @@ func (l *link) answerBuffered(ctx context.Context, now time.Time) error {
 	}
 }
 
-// answerFast answers the next stanza if that is one for the fast path, which then
-// cuts it from the stream as well.
+// answerFast answers the next stanza if it is one for the fast path, which then also
+// finds its end in the stream.
 func (l *link) answerFast(now time.Time) bool {
 	reply, n := l.fast(l.out, l.framer.ahead(), now)
 	if n == 0 {
@@ -184,11 +185,11 @@ func (l *link) answerFast(now time.Time) bool {
 	return true
 }
 
-// flush sends what was gathered. When that is nothing, what was read is
-// acknowledged: an answer would carry the acknowledgement, and a server that has
-// Nagle's algorithm on, as Prosody has, holds back its next small stanza until it
-// comes. A system that waits to send it along with something costs the first
-// requests on a new connection 40 ms.
+// flush sends what was gathered. If there is nothing, it acknowledges what was read
+// immediately. A reply would carry the acknowledgement. Without one, the system
+// delays it, and a server that uses Nagle's algorithm, as Prosody does, holds back
+// its next small stanza until it arrives: 40 ms for the first requests on a new
+// connection.
 func (l *link) flush(ctx context.Context) error {
 	l.tellRun()
 	if len(l.out) == 0 {

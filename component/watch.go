@@ -14,7 +14,7 @@ const (
 )
 
 // errDelegationLost ends a link over which the server forwards nothing any more.
-var errDelegationLost = errors.New("the server no longer announces what it had delegated")
+var errDelegationLost = errors.New("the server no longer lists the namespaces that it had delegated")
 
 // watch asks the hosts that delegate to us whether they still do. ejabberd withdraws
 // a delegation when any connection of the component ends, including an old one that
