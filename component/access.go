@@ -2,22 +2,25 @@ package component
 
 import "strings"
 
-// Access is a list of who is served: domains, with everybody at them, and bare
-// JIDs. It does not change once made.
+// Access lists who is served: domains, for all of their users, and bare JIDs. It is
+// immutable.
 type Access struct {
 	domains map[string]bool
 	bare    map[string]bool
 }
 
-// NewAccess returns the list of the entries, each a domain or a bare JID in the
-// form in which the server writes addresses.
+// NewAccess returns the list of the entries, each a domain or a bare JID in lower
+// case. A domain outside ASCII matches in either spelling, with A-labels or
+// U-labels.
 func NewAccess(entries []string) *Access {
 	a := &Access{domains: map[string]bool{}, bare: map[string]bool{}}
-	for _, e := range entries {
-		if strings.Contains(e, "@") {
-			a.bare[e] = true
-		} else {
-			a.domains[e] = true
+	for _, entry := range entries {
+		for _, e := range spellings(entry) {
+			if strings.Contains(e, "@") {
+				a.bare[e] = true
+			} else {
+				a.domains[e] = true
+			}
 		}
 	}
 	return a

@@ -4,27 +4,25 @@
 // requests that they send to their server, which the server forwards (XEP-0355:
 // Namespace Delegation).
 //
-// A [Component] keeps the link to the server up: it connects, proves that it
-// knows the handshake secret, answers, notices when the server falls silent, and
-// connects again with growing pauses. What it answers is given by a [Handler]
-// for each namespace; service discovery (XEP-0030), ping (XEP-0199) and software
-// version (XEP-0092) it answers by itself.
+// A [Component] maintains the link to the server: it connects, authenticates with
+// the handshake secret, answers requests, notices when the server falls silent, and
+// reconnects with growing pauses. A [Handler] for each namespace provides the
+// answers; the component itself answers service discovery (XEP-0030), ping
+// (XEP-0199) and software version (XEP-0092).
 //
-// Whatever one stanza holds, it costs at most that stanza: the stream is cut
-// into stanzas within limits, each is answered on its own, and addresses are
-// echoed without being parsed. Only the handshake is left to
-// mellium.im/xmpp/component, whose stream and mux give up the whole stream for
-// one odd stanza.
+// No stanza can harm anything but itself: the stream is cut into stanzas within
+// limits, each is answered on its own, and addresses are echoed without being
+// parsed. Only the handshake is left to mellium.im/xmpp/component, whose stream and
+// mux end the whole stream because of one odd stanza.
 package component
 
 import (
 	"context"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"strings"
+	"slices"
 	"time"
 
 	"mellium.im/xmpp/jid"
@@ -35,53 +33,55 @@ import (
 const (
 	nsAccept  = "jabber:component:accept"
 	nsClient  = "jabber:client"
+	nsServer  = "jabber:server"
 	nsStream  = "http://etherx.jabber.org/streams"
 	nsStanzas = "urn:ietf:params:xml:ns:xmpp-stanzas"
 	nsForward = "urn:xmpp:forward:0"
 	nsPing    = "urn:xmpp:ping"
 	nsVersion = "jabber:iq:version"
 	nsInfo    = "http://jabber.org/protocol/disco#info"
+	nsItems   = "http://jabber.org/protocol/disco#items"
 )
 
 // Handler answers IQs of type get in one namespace.
 type Handler interface {
 	// AppendReply appends the payload of the result to dst. An error is sent
 	// to the requester: a [mellium.im/xmpp/stanza.Error] as it is, any other
-	// as internal-server-error. It must not block: the link waits for it.
+	// as internal-server-error; the returned slice is then ignored. It must not
+	// block: the link waits for it.
 	AppendReply(dst []byte, r *Request) ([]byte, error)
 }
 
 // Preparer is a Handler that may need time before it can answer, for instance to
-// ask somebody else.
+// query another service.
 type Preparer interface {
-	// Prepare returns nil when AppendReply can answer the request now, and
-	// otherwise a channel that is closed when it can. It must not block, and
-	// not read the Payload.
-	// AppendReply is called in any case: also when the channel stays open for
-	// too long, or too many requests wait already.
+	// Prepare returns nil if AppendReply can answer the request now, and otherwise
+	// a channel that is closed when it can. It must not block or read the Payload.
+	// AppendReply is called in any case, even if the channel stays open for too
+	// long or too many requests are waiting already.
 	Prepare(r *Request) <-chan struct{}
 }
 
 // Request is one IQ of type get.
 type Request struct {
 	NS        string          // of the Handler
-	Requester []byte          // bare JID of who asks; good until the Handler returns
+	Requester []byte          // bare JID of the requester; valid until the Handler returns
 	Payload   xml.TokenReader // the element in the Handler's namespace
 	Now       time.Time       // when it was read
-	Route     Route           // that it took
+	Route     Route           // by which it came
 }
 
 // Namespace is a namespace that a component answers in.
 type Namespace struct {
 	NS      string
 	Handler Handler
-	// HostsOnly is for what the trusted hosts themselves ask the component, in
-	// their own name. It is refused to everybody else, not forwarded, not
-	// advertised, and not asked about at the Gate: the Requester is the host.
+	// HostsOnly is for requests that the trusted hosts themselves make, in their own
+	// name. Everybody else is refused. It is neither advertised nor answered when
+	// forwarded, and the Gate is not asked: the Requester is the host.
 	HostsOnly bool
 }
 
-// Gate decides who is answered. It is asked for requests to Handlers, not for
+// Gate decides who is answered. It is asked about requests to Handlers, not about
 // discovery, ping and version.
 type Gate interface {
 	// Admit returns nil, or the error to send to the requester, which is named
@@ -91,16 +91,18 @@ type Gate interface {
 
 // Config says what a component is and where it connects.
 type Config struct {
-	JID        string        // the component's address, a domain
-	Server     string        // host:port where the server accepts components
-	Secret     secret.Secret // handshake secret
-	Hosts      []string      // domains of the server that are trusted to forward requests
-	Namespaces []Namespace   // in the order in which they are advertised
+	JID        string      // the component's address, a domain
+	Server     string      // host:port where the server accepts components
+	Secret     []byte      // handshake secret
+	Hosts      []string    // domains of the server that are trusted to forward requests
+	Namespaces []Namespace // in the order in which they are advertised
 	Gate       Gate
-	Name       string // of the program, for service discovery and software version
+	Name       string // of the program, for software version (XEP-0092)
 	Version    string
-	Log        *slog.Logger
-	Observer   Observer // nil for none
+	// ServiceName is what service browsers show (XEP-0030); Name if it is empty.
+	ServiceName string
+	Log         *slog.Logger
+	Observer    Observer // nil for none
 
 	// Dial connects to the server. Nil means TCP to Server.
 	Dial func(context.Context) (net.Conn, error)
@@ -109,16 +111,21 @@ type Config struct {
 // Component is an XMPP component. Make one with [New] and run it with
 // [Component.Run].
 type Component struct {
-	cfg        Config
+	cfg        Config        // without its Secret
+	secret     secret.Secret // handshake secret
 	jid        jid.JID
-	hosts      map[string]string // those that are trusted, each by itself
+	names      map[string]bool  // how servers write our address
+	hosts      map[string]*host // the trusted ones, by all that servers write for them
+	hostList   []*host          // the same, in the order of the configuration
 	namespaces []namespace
 	disco      disco
 	watch      watch
+	carried    [][]byte // requests that the last link could not answer
 	pulse      pulse
 }
 
-// New returns a component that is not connected yet.
+// New returns a component that is not connected. It reports a Config that is
+// incomplete, and a JID that is not the domain of a component.
 func New(cfg Config) (*Component, error) {
 	address, err := ParseJID(cfg.JID)
 	if err != nil {
@@ -136,22 +143,30 @@ func New(cfg Config) (*Component, error) {
 	if cfg.Observer == nil {
 		cfg.Observer = noObserver{}
 	}
-	cfg.JID = address.String() // as the server writes it: some end the stream for a from in capitals
-	c := &Component{cfg: cfg, jid: address, hosts: map[string]string{}, disco: newDisco(cfg), pulse: pulse{start: time.Now()}}
-	for _, h := range cfg.Hosts {
-		c.hosts[h] = h
+	cfg.JID = address.String() // some servers end the stream for a from in capitals
+	handshakeSecret := secret.New(string(cfg.Secret))
+	cfg.Secret = nil // fmt would show it: it asks no methods of unexported fields
+	c := &Component{cfg: cfg, secret: handshakeSecret, jid: address, names: map[string]bool{}, hosts: map[string]*host{}, disco: newDisco(cfg), pulse: pulse{start: time.Now()}}
+	for _, name := range spellings(cfg.JID) {
+		c.names[name] = true
 	}
+	c.trust(cfg.Hosts)
 	for _, n := range cfg.Namespaces {
 		c.namespaces = append(c.namespaces, newNamespace(n))
 	}
 	return c, nil
 }
 
-// namespace is a Namespace and what else its Handler can do.
+// answersIn reports whether a host may delegate the namespace to us.
+func (c *Component) answersIn(ns string) bool {
+	return slices.ContainsFunc(c.namespaces, func(n namespace) bool { return n.NS == ns && !n.HostsOnly })
+}
+
+// namespace is a Namespace and the optional interfaces of its Handler.
 type namespace struct {
 	Namespace
 	preparer Preparer
-	fast     FastHandler // for what is answered to everybody only
+	fast     FastHandler // nil for HostsOnly
 }
 
 func newNamespace(n Namespace) namespace {
@@ -163,28 +178,18 @@ func newNamespace(n Namespace) namespace {
 	return known
 }
 
-// ParseJID reads the address of a component: a domain, without local part and
-// resource.
-func ParseJID(s string) (jid.JID, error) {
-	if strings.ContainsAny(s, "@/") {
-		return jid.JID{}, fmt.Errorf("%q is not the address of a component; it is a domain, without @ and /", s)
-	}
-	if strings.Contains(s, "_") {
-		return jid.JID{}, fmt.Errorf("%q has an underscore, which is not allowed in the domain of an address; choose a name without it, here and in the XMPP server's configuration", s)
-	}
-	address, err := jid.Parse(s)
-	if err != nil {
-		return jid.JID{}, fmt.Errorf("%q is not a domain: %w", s, err)
-	}
-	return address, nil
-}
-
-// dialer returns a function that connects over TCP and lets the system find out
-// within half a minute that the other machine is gone.
+// dialer returns a function that connects over TCP, so that the system notices
+// within half a minute if the other machine is gone.
 func dialer(server string) func(context.Context) (net.Conn, error) {
 	d := net.Dialer{
 		Timeout:         handshakeTimeout,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
 	}
-	return func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", server) }
+	return func(ctx context.Context) (net.Conn, error) {
+		conn, err := d.DialContext(ctx, "tcp", server)
+		if err == nil {
+			boundUnread(conn)
+		}
+		return conn, err
+	}
 }

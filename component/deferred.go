@@ -8,23 +8,23 @@ import (
 )
 
 const (
-	// maxDeferred is how many requests may wait for their Handler at once; the
-	// next one is answered with what there is.
+	// maxDeferred is how many requests may wait for their Handler at once; further
+	// ones are answered immediately.
 	maxDeferred = 256
-	// maxDeferredStanza is how large a stanza may be to be kept until then: a
-	// real request has some hundred bytes.
+	// maxDeferredStanza is the largest stanza that is kept until then. A real
+	// request has some hundred bytes.
 	maxDeferredStanza = 16 << 10
-	// deferredFor is how long a request waits at most, well below the half
-	// minute after which servers give up.
+	// deferredFor is the longest wait of a request, well below the half minute after
+	// which servers give up.
 	deferredFor = 15 * time.Second
 )
 
-// deferred keeps the stanzas whose Handler was not ready. Each waits in a
-// goroutine of its own, and comes back to the link's goroutine, which alone
-// answers and writes.
+// deferred keeps the stanzas whose Handler was not ready. Each waits in a goroutine
+// of its own and then returns to the link's goroutine, the only one that answers
+// and writes.
 type deferred struct {
 	wake    func()        // interrupts the link's reading
-	ended   chan struct{} // closed when nothing waits any longer
+	ended   chan struct{} // closed to end all waiting
 	endOnce sync.Once
 	waiters sync.WaitGroup
 
@@ -39,8 +39,8 @@ type deferredFrame struct {
 	since time.Time
 }
 
-// add takes a stanza that waits for the channel, unless it is too large, too
-// many wait or nothing waits any longer.
+// add lets a stanza wait for the channel. It reports false if the stanza is too
+// large, too many are waiting, or waiting has ended.
 func (d *deferred) add(frame []byte, wait <-chan struct{}, since time.Time) bool {
 	select {
 	case <-d.ended:
@@ -86,7 +86,7 @@ func (d *deferred) take() []deferredFrame {
 	return frames
 }
 
-// end lets no stanza wait any longer.
+// end ends all waiting and returns when every waiter is done.
 func (d *deferred) end() {
 	d.endOnce.Do(func() { close(d.ended) })
 	d.waiters.Wait()
@@ -98,8 +98,7 @@ func (l *link) respondOrDefer(frame []byte, truncated bool, now time.Time) {
 	l.deferIfNotReady(frame, now)
 }
 
-// deferIfNotReady keeps the stanza that was looked at last, if its Handler was
-// not ready to answer.
+// deferIfNotReady keeps the last stanza if its Handler was not ready to answer.
 func (l *link) deferIfNotReady(frame []byte, now time.Time) {
 	wait := l.wait
 	l.wait = nil
@@ -121,7 +120,8 @@ func (l *link) answerDeferred(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// respondLast answers a stanza that was deferred with what there is.
+// respondLast answers a stanza whose wait is over, whether or not its Handler is
+// ready.
 func (l *link) respondLast(f deferredFrame, now time.Time) {
 	l.last, l.since = true, f.since
 	l.out = l.respond(l.out, f.frame, false, now)

@@ -1,7 +1,7 @@
 package component
 
 import (
-	"encoding/xml"
+	"cmp"
 	"strings"
 
 	"mellium.im/xmpp/stanza"
@@ -9,7 +9,7 @@ import (
 	"extdisco/internal/xmltext"
 )
 
-// disco holds the answers of service discovery (XEP-0030), which never change.
+// disco holds the answers to service discovery (XEP-0030), which never change.
 type disco struct {
 	info    string            // for the component itself
 	nested  map[string]string // by node, for the server that delegates (XEP-0355 §4.6)
@@ -19,7 +19,7 @@ type disco struct {
 func newDisco(cfg Config) disco {
 	var info strings.Builder
 	info.WriteString("<query xmlns='" + nsInfo + "'><identity category='component' type='generic' name='")
-	info.Write(xmltext.AppendAttr(nil, cfg.Name))
+	info.Write(xmltext.AppendAttr(nil, cmp.Or(cfg.ServiceName, cfg.Name)))
 	info.WriteString("'/>")
 	nested := map[string]string{}
 	for _, n := range cfg.Namespaces {
@@ -30,7 +30,7 @@ func newDisco(cfg Config) disco {
 		info.WriteString(feature)
 		for _, delegation := range delegationNamespaces {
 			// The server merges what it gets into its own discovery: the
-			// feature belongs there, an identity of ours does not.
+			// feature belongs there, our identity does not.
 			addNested(nested, delegation+"::"+n.NS, feature)
 			addNested(nested, delegation+":bare:"+n.NS, "")
 		}
@@ -50,15 +50,24 @@ func addNested(nested map[string]string, node, features string) {
 	nested[node] = "<query xmlns='" + nsInfo + "' node='" + escaped + "'>" + features + "</query>"
 }
 
-// appendInfo answers a query of disco#info.
-func (d disco) appendInfo(dst []byte, query xml.StartElement) ([]byte, error) {
-	node := attr(query, "node")
-	if text(node) == "" {
+// appendInfo answers a query of disco#info about a node, or about the component
+// itself if that is empty.
+func (d disco) appendInfo(dst []byte, node string) ([]byte, error) {
+	if node == "" {
 		return append(dst, d.info...), nil
 	}
-	answer, known := d.nested[*node]
+	answer, known := d.nested[node]
 	if !known {
-		return dst, stanza.Error{Type: stanza.Cancel, Condition: stanza.ItemNotFound}
+		return dst, stanzaError(stanza.Cancel, stanza.ItemNotFound, "")
 	}
 	return append(dst, answer...), nil
+}
+
+// appendItems answers a query of disco#items: a component has no items, which
+// XEP-0030 §4.1 says with an empty element.
+func appendItems(dst []byte, node string) ([]byte, error) {
+	if node != "" {
+		return dst, stanzaError(stanza.Cancel, stanza.ItemNotFound, "")
+	}
+	return append(dst, "<query xmlns='"+nsItems+"'/>"...), nil
 }

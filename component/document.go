@@ -6,26 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 )
 
-// Limits on the structure of one stanza. What clients and servers send in
-// earnest stays far below; what is above is refused before it costs memory.
+// Limits on the structure of one stanza. Real clients and servers stay far below
+// them; anything above is refused before it costs memory.
 const (
 	maxDepth      = 64
 	maxAttributes = 64
 	maxElements   = 1024
 )
 
-// document is a stanza that has been taken apart: its tokens, with namespaces
-// resolved. When err is set the tokens end where the fault was found, so that the
-// sender can still be told.
+// document is a parsed stanza: its tokens, with namespaces resolved. If err is set,
+// the tokens end where the fault was found, so that the sender can still be told.
 type document struct {
 	tokens []xml.Token
 	err    error
 }
 
-// parse takes a frame apart. Text of blanks only is dropped.
+// parse parses a frame. Text that is only white space is dropped.
 func parse(frame []byte) document {
 	d := xml.NewDecoder(bytes.NewReader(frame))
 	d.DefaultSpace = nsAccept
@@ -60,7 +58,7 @@ func parse(frame []byte) document {
 			if len(bytes.TrimSpace(t)) > 0 {
 				doc.tokens = append(doc.tokens, t.Copy())
 			}
-		case xml.ProcInst, xml.Directive: // RFC 6120 §11.1; comments are let pass
+		case xml.ProcInst, xml.Directive: // RFC 6120 §11.1; comments are tolerated
 			doc.err = errors.New("the stanza holds XML that XMPP does not allow")
 		}
 		if doc.err != nil || depth == 0 {
@@ -80,7 +78,7 @@ func (doc document) start(i int) xml.StartElement {
 	return xml.StartElement{}
 }
 
-// end returns the index behind the element that starts at i.
+// end returns the index after the element that starts at i.
 func (doc document) end(i int) int {
 	depth := 0
 	for ; i < len(doc.tokens); i++ {
@@ -149,8 +147,8 @@ func (t *tokenSlice) Token() (xml.Token, error) {
 	return token, nil
 }
 
-// address is what of a stanza's start tag a reply echoes. A nil string was not
-// there.
+// address is what a reply echoes of a stanza's start tag. A nil string is an
+// attribute that is missing.
 type address struct {
 	from, to, id *string
 }
@@ -174,16 +172,4 @@ func text(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-// bareJID returns the address without its resource. It is cut, not parsed: the
-// server vouches for its form, and an odd one must not cost the reply.
-func bareJID(jid string) string {
-	bare, _, _ := strings.Cut(jid, "/")
-	return bare
-}
-
-// domainOf returns the domain of a bare JID.
-func domainOf(bare []byte) []byte {
-	return bare[bytes.IndexByte(bare, '@')+1:]
 }

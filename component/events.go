@@ -2,27 +2,27 @@ package component
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 )
 
-// linkEvents is what one link has seen and told. What strangers can cause is
-// told at most once a link, so that nobody can fill the log.
+// linkEvents logs the events of one link. Events that strangers can cause are logged
+// at most once per link, so that nobody can fill the log.
 type linkEvents struct {
 	log   *slog.Logger
 	hosts []string
 
-	pingTarget      string // a host of the server that is known to be there
-	toldUntrusted   bool
-	toldDirect      bool
-	toldDelegated   bool
-	toldDelegations map[string]bool
-	toldFed         map[string]bool // by host
-	toldBroken      bool
+	pingTarget    string // a host of the server that is known to be there
+	toldUntrusted bool
+	toldDirect    bool
+	toldDelegated bool
+	toldUnknown   map[string]bool // by namespace
+	toldBroken    bool
 }
 
-// broken tells of a fault of ours. Requests can cause it, so that only the first
-// is told at level error.
+// broken logs a bug of ours. Requests may be able to trigger it, so only the first
+// one is logged at level error.
 func (e *linkEvents) broken(message string, attrs ...any) {
 	level := slog.LevelError
 	if e.toldBroken {
@@ -32,10 +32,7 @@ func (e *linkEvents) broken(message string, attrs ...any) {
 	e.log.Log(context.Background(), level, message, attrs...)
 }
 
-// heardFrom notes that a trusted host lives on this server.
-func (e *linkEvents) heardFrom(host string) { e.pingTarget = host }
-
-// answered tells the first answer on each route: the sign that it works.
+// answered logs the first answer on each route, as a sign that the route works.
 func (e *linkEvents) answered(delegated bool) {
 	switch {
 	case delegated && !e.toldDelegated:
@@ -47,28 +44,21 @@ func (e *linkEvents) answered(delegated bool) {
 	}
 }
 
-// fed tells of the first answer to a host that asks in its own name.
-func (e *linkEvents) fed(host string) {
-	if e.toldFed[host] {
-		return
-	}
-	if e.toldFed == nil {
-		e.toldFed = map[string]bool{}
-	}
-	e.toldFed[host] = true
-	e.log.Info("feeds the list of a host of the server", "host", host)
-}
+// maxUnknown bounds the namespaces that are warned of on one connection.
+const maxUnknown = 8
 
-func (e *linkEvents) delegates(host, namespaces string) {
-	line := host + " " + namespaces
-	if e.toldDelegations[line] || len(e.toldDelegations) > 2*len(e.hosts)+8 {
+// unknownNamespace warns, once for each, of a namespace that a host delegates to us
+// and that nobody answers in.
+func (e *linkEvents) unknownNamespace(host, ns string) {
+	if e.toldUnknown[ns] || len(e.toldUnknown) >= maxUnknown {
 		return
 	}
-	if e.toldDelegations == nil {
-		e.toldDelegations = map[string]bool{}
+	if e.toldUnknown == nil {
+		e.toldUnknown = map[string]bool{}
 	}
-	e.toldDelegations[line] = true
-	e.log.Info("the server forwards requests to us", "host", host, "namespaces", namespaces)
+	e.toldUnknown[ns] = true
+	e.log.Warn("a host delegates a namespace that is not answered here", "host", host, "namespace", fmt.Sprintf("%.200s", ns),
+		"do", "correct the namespace in the server's configuration if it is misspelt, or remove it")
 }
 
 // untrustedDelegation warns of a host that forwards without being trusted.
@@ -76,13 +66,13 @@ func (e *linkEvents) untrustedDelegation(from string) {
 	e.untrusted(from, "refused a forwarded request, since its host is not trusted; if it is a host of your server, add it to component.hosts")
 }
 
-// untrustedHost warns of a host that asks for what trusted hosts only get.
+// untrustedHost warns of a host that makes requests only for trusted hosts.
 func (e *linkEvents) untrustedHost(from string) {
 	e.untrusted(from, "refused to feed a list, since its host is not trusted; if it is a host of your server, add it to component.hosts")
 }
 
-// untrusted warns once, and of an address that can be a server only: an
-// administrator forgets a host more often than somebody forges a request.
+// untrusted warns once, and only of addresses that can be servers: forgotten hosts
+// are more common than forged requests.
 func (e *linkEvents) untrusted(from, message string) {
 	if e.toldUntrusted || strings.ContainsAny(from, "@/") {
 		e.log.Debug("refused a request from an address that is not trusted", "from", from)

@@ -7,37 +7,36 @@ import (
 	"extdisco/internal/xmltext"
 )
 
-// The fast path answers the requests that come all the time, in the form in which
-// servers write them, from their bytes. Everything else is left to [responder.slow],
-// which takes stanzas apart properly; it alone decides what is right. FuzzFast
-// holds that both append the same bytes for whatever the fast path takes.
+// The fast path answers the most common requests, in the form in which servers write
+// them, directly from their bytes. Everything else is left to [responder.slow], which
+// parses stanzas properly and alone defines what is right. FuzzFast checks that both
+// append the same bytes for whatever the fast path accepts.
 //
-// What is taken: an IQ of type get to the component's own address, and the same
-// inside a delegation from a trusted host, with one payload that a [FastHandler]
-// knows. Each start tag has known attributes only, each at most once, with values
-// of printable ASCII that need no escaping; nothing stands between the elements.
-// So no value must be decoded, escaped or normalised, no name has a prefix but
-// xml:lang, and every namespace is written where it counts.
+// It accepts an IQ of type get to the component's own address, and the same inside a
+// delegation from a trusted host, with one payload that a [FastHandler] knows. Each
+// start tag has known attributes only, each at most once, with values of printable
+// ASCII that need no escaping; nothing stands between the elements. So no value has
+// to be decoded, escaped or normalised, no name has a prefix except xml:lang, and
+// every namespace is written where it matters.
 //
-// Nothing is charged or told before the whole stanza has been read: when the fast
-// path gives a stanza up, it has not happened.
+// Nothing is counted or logged before the whole stanza has been read: a stanza that
+// the fast path gives up has left no trace.
 
 // FastHandler is a [Handler] that can also answer usual requests from their bytes.
 type FastHandler interface {
 	Handler
-	// FastLen returns the length of the element that b begins with, if it is a
-	// request in the namespace ns that AppendFast can answer, and 0 for anything
-	// else. It must know by then that the element is well-formed. b holds the
-	// rest of the stanza too, or only a part of it.
+	// FastLen returns the length of the element at the beginning of b if it is a
+	// well-formed request in the namespace ns that AppendFast can answer, and 0
+	// otherwise. More of the stanza may follow in b, and b may end early.
 	FastLen(ns string, b []byte) int
-	// AppendFast does for an element that FastLen has measured what AppendReply
-	// does, with the same result. r.Payload is nil, and r and what it holds are
-	// good until AppendFast returns.
+	// AppendFast is AppendReply for an element that FastLen has measured. Its result
+	// must be the same. If it returns an error, the returned slice is ignored.
+	// r.Payload is nil, and r and what it holds are valid until AppendFast returns.
 	AppendFast(dst, element []byte, r *Request) ([]byte, error)
 }
 
-// maxFast is the largest stanza that the fast path looks at. It bounds what a
-// stanza costs that is given up at its end.
+// maxFast is the largest stanza that the fast path reads. It bounds the cost of a
+// stanza that is given up at its end.
 const maxFast = 4 << 10
 
 // fastRequest is a request in the bytes that it was read from.
@@ -46,14 +45,15 @@ type fastRequest struct {
 	payload   []byte
 	outer     fastIQ
 	wrapping  *fastWrapping // nil if nobody has forwarded it
-	host      string        // the trusted host that has
+	host      *host         // the trusted host that has
 	inner     fastIQ
 	len       int // of the whole stanza
 }
 
-// fast appends the answer to the stanza that b begins with, and returns how long
-// the stanza is: 0 means that it is not for the fast path, or not yet here as a
-// whole. A panic ends the fast path only; the slow one will say what it is.
+// fast appends the answer to the stanza at the beginning of b, and returns the
+// length of the stanza, which is 0 if it is not for the fast path or is incomplete.
+// A panic before the request was admitted ends only the fast path; the slow path
+// will report it.
 func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 	mark := len(dst)
 	defer func() {
@@ -65,8 +65,8 @@ func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 	if !r.readFast(q, b[:min(len(b), maxFast)]) {
 		return dst, 0
 	}
-	if q.wrapping != nil {
-		r.events.heardFrom(q.host)
+	if q.wrapping != nil && !q.host.seen {
+		r.heardFrom(string(q.outer.from), HostDelegates, now)
 	}
 	asked := &r.asked
 	*asked = Request{NS: q.namespace.NS, Requester: q.requester(), Now: now, Route: routeOf(q.wrapping != nil)}
@@ -74,18 +74,27 @@ func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 	if err == errDeferred {
 		return dst, q.len
 	}
-	reply = q.appendOpen(dst, false)
 	if err == nil {
-		reply, err = q.namespace.fast.AppendFast(reply, q.payload, asked)
+		reply, err = r.appendFast(q, q.appendOpen(dst, false), asked)
 	}
-	r.answered(q.namespace, q.wrapping != nil, "", err, now)
+	r.answered(q.namespace, q.wrapping != nil, err, now)
+	if q.wrapping != nil {
+		r.refused(q.host, err, now)
+	}
 	if err == nil {
 		if reply = q.appendClose(reply); len(reply)-mark <= maxReply {
 			return reply, q.len
 		}
 		err = tooLarge()
 	}
-	return q.appendClose(appendError(q.appendOpen(reply[:mark], true), err)), q.len
+	return q.appendClose(appendError(q.appendOpen(dst, true), err)), q.len
+}
+
+// appendFast calls the Handler. A panic counts as an error.
+func (r *responder) appendFast(q *fastRequest, dst []byte, asked *Request) (reply []byte, err error) {
+	defer r.recoverHandler(&err)
+	reply, err = q.namespace.fast.AppendFast(dst, q.payload, asked)
+	return reply, checkAppended(dst, reply, err)
 }
 
 // fastWrapping is what stands around the inner IQ of a request that a server
@@ -103,23 +112,11 @@ const (
 	fastDelegatedEnd = "</iq></forwarded></delegation></iq>"
 )
 
-// readFast reads the stanza that b begins with, and reports whether it is one for
-// the fast path.
+// readFast reads the stanza at the beginning of b, and reports whether it is one
+// for the fast path.
 func (r *responder) readFast(q *fastRequest, b []byte) bool {
-	if r.forms.read(q, b) {
-		return true
-	}
-	if !r.readWhole(q, b) {
-		return false
-	}
-	r.learn(q, b[:q.len])
-	return true
-}
-
-// readWhole is readFast for a stanza of any form.
-func (r *responder) readWhole(q *fastRequest, b []byte) bool {
 	rest, ok := q.outer.read(b)
-	if !ok || string(q.outer.to) != r.c.cfg.JID || len(q.outer.from) == 0 {
+	if !ok || !r.c.names[string(q.outer.to)] || len(q.outer.from) == 0 {
 		return false
 	}
 	if ns := string(q.outer.ns); ns != "" && ns != nsAccept && ns != nsClient {
@@ -130,7 +127,7 @@ func (r *responder) readWhole(q *fastRequest, b []byte) bool {
 	case "get":
 		q.wrapping = nil
 	case "set":
-		if q.host = r.c.hosts[string(q.outer.from)]; q.host == "" {
+		if q.host = r.c.hosts[string(q.outer.from)]; q.host == nil {
 			return false
 		}
 		if rest, ok = r.readFastDelegation(q, rest); !ok {
@@ -164,12 +161,12 @@ func (r *responder) readFastDelegation(q *fastRequest, b []byte) (rest []byte, o
 		q.wrapping = w
 		rest, ok = q.inner.read(b[len(w.open):])
 		return rest, ok && string(q.inner.ns) == nsClient && string(q.inner.kind) == "get" &&
-			(q.inner.to == nil || string(q.inner.to) == q.host || bytes.Equal(q.inner.to, q.requester()))
+			(q.inner.to == nil || r.c.hosts[string(q.inner.to)] == q.host || bytes.Equal(q.inner.to, q.requester()))
 	}
 	return nil, false
 }
 
-// requester returns the bare JID of who asks.
+// requester returns the requester's bare JID.
 func (q *fastRequest) requester() []byte {
 	from := q.outer.from
 	if q.wrapping != nil {
@@ -210,11 +207,11 @@ func (q *fastRequest) appendClose(dst []byte) []byte {
 	return append(dst, fastDelegatedEnd...)
 }
 
-// fastIQ is the attributes of an IQ, as they are written. A nil slice was not
-// there.
+// fastIQ is the attributes of an IQ as they are written. A nil slice is an attribute
+// that is missing.
 type fastIQ struct{ kind, ns, id, from, to []byte }
 
-// read reads the start tag that b begins with. It must have type, id and from.
+// read reads the start tag at the beginning of b. It must have type, id and from.
 func (iq *fastIQ) read(b []byte) (rest []byte, ok bool) {
 	const open = "<iq"
 	if !hasPrefix(b, open) {
@@ -266,7 +263,7 @@ func (iq *fastIQ) appendReply(dst []byte, open string) []byte {
 	return append(dst, "'>"...)
 }
 
-// hasPrefix is small enough to be compiled in place.
+// hasPrefix is small enough to be inlined.
 func hasPrefix(b []byte, prefix string) bool {
 	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
 }

@@ -2,6 +2,8 @@ package component
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"log/slog"
 	"net"
 	"slices"
@@ -284,21 +286,81 @@ func TestFastAndSlowStanzasInOneStream(t *testing.T) {
 	}
 }
 
-// A Handler that panics costs the fast path nothing but the request, which the
-// slow path then answers.
-func TestFastPathSurvivesPanic(t *testing.T) {
-	c, _ := newFastComponent(t)
-	c.namespaces[0].fast = panicking{}
-	r := &newLink(c, nil, nil).responder
-	if reply, n := r.fast([]byte("before"), []byte(directly(ask)), testTime); n != 0 || string(reply) != "before" {
-		t.Errorf("%d, %q", n, reply)
+// fastFunc is a FastHandler that takes every payload of its length.
+type fastFunc struct {
+	fastHandler
+	len    func() int
+	append func(dst []byte) ([]byte, error)
+}
+
+func (f fastFunc) FastLen(string, []byte) int { return f.len() }
+func (f fastFunc) AppendFast(dst, _ []byte, _ *Request) ([]byte, error) {
+	return f.append(dst)
+}
+func (f fastFunc) AppendReply(dst []byte, _ *Request) ([]byte, error) { return f.append(dst) }
+
+// Whatever a Handler returns, the request is admitted and observed once, gets one
+// reply, and what was gathered before is kept. The slow path says the same.
+func TestHandlerReturnsAnything(t *testing.T) {
+	notFound := stanza.Error{Type: stanza.Cancel, Condition: stanza.ItemNotFound}
+	tests := []struct {
+		name   string
+		append func(dst []byte) ([]byte, error)
+		want   string
+	}{
+		{"nil and an error", func([]byte) ([]byte, error) { return nil, notFound }, "cancel/item-not-found"},
+		{"dst and an error", func(dst []byte) ([]byte, error) { return dst, notFound }, "cancel/item-not-found"},
+		{"half an element and an error", func(dst []byte) ([]byte, error) { return append(dst, "<half"...), notFound }, "cancel/item-not-found"},
+		{"something else and an error", func([]byte) ([]byte, error) { return []byte("<something else"), notFound }, "cancel/item-not-found"},
+		{"less than dst and an error", func(dst []byte) ([]byte, error) { return dst[:1], notFound }, "cancel/item-not-found"},
+		{"nil and no error", func([]byte) ([]byte, error) { return nil, nil }, "wait/internal-server-error"},
+		{"less than dst and no error", func(dst []byte) ([]byte, error) { return dst[:len(dst)-1], nil }, "wait/internal-server-error"},
+		{"nil and an error of another type", func([]byte) ([]byte, error) { return nil, errors.New("no") }, "wait/internal-server-error"},
+		{"a panic", func(dst []byte) ([]byte, error) { _ = append(dst, "<half"...); panic("oh") }, "wait/internal-server-error"},
+		{"nothing to append", func(dst []byte) ([]byte, error) { return dst, nil }, "result"},
+	}
+	for _, tt := range tests {
+		for path, respond := range map[string]func(*responder, []byte, []byte) []byte{
+			"fast": func(r *responder, dst, frame []byte) []byte {
+				reply, n := r.fast(dst, frame, testTime)
+				if n != len(frame) {
+					t.Errorf("%s: not for the fast path", tt.name)
+				}
+				return reply
+			},
+			"slow": func(r *responder, dst, frame []byte) []byte { return r.slow(dst, frame, false, testTime) },
+		} {
+			for _, frame := range []string{directly(ask), forwarded(nsDelegation2, innerGet(ask))} {
+				c, told := newFastComponent(t)
+				c.namespaces[0] = newNamespace(Namespace{NS: TestNS, Handler: fastFunc{len: func() int { return len(ask) }, append: tt.append}})
+				r := &newLink(c, nil, nil).responder
+				reply, intact := strings.CutPrefix(string(respond(r, []byte("before"), []byte(frame))), "before")
+				if !intact {
+					t.Errorf("%s, %s: what was gathered before is lost: %q", tt.name, path, reply)
+					continue
+				}
+				r.tellRun()
+				outer, inner := conditionOf(t, reply)
+				if got := cmp.Or(inner, outer); got != tt.want || checkReply(reply) != nil {
+					t.Errorf("%s, %s: %s, want %s", tt.name, path, reply, tt.want)
+				}
+				if len(told.admitted) != 1 || len(told.answers) != 1 || told.answers[0].Count != 1 || (told.answers[0].Err == nil) != (tt.want == "result") {
+					t.Errorf("%s, %s: admitted %v, observed %v", tt.name, path, told.admitted, told.answers)
+				}
+			}
+		}
 	}
 }
 
-type panicking struct{ fastHandler }
-
-func (panicking) FastLen(string, []byte) int                           { return len(ask) }
-func (panicking) AppendFast(dst, _ []byte, _ *Request) ([]byte, error) { panic("oh") }
+// A panic before the request was admitted leaves it to the slow path.
+func TestFastPathSurvivesPanic(t *testing.T) {
+	c, told := newFastComponent(t)
+	c.namespaces[0].fast = fastFunc{len: func() int { panic("oh") }}
+	r := &newLink(c, nil, nil).responder
+	if reply, n := r.fast([]byte("before"), []byte(directly(ask)), testTime); n != 0 || string(reply) != "before" || len(told.admitted) > 0 {
+		t.Errorf("%d, %q, admitted %v", n, reply, told.admitted)
+	}
+}
 
 // waiting is a fastHandler that is ready when its channel is closed.
 type waiting struct {

@@ -11,7 +11,7 @@ type frameKind int
 const (
 	frameIncomplete frameKind = iota // more bytes are needed
 	frameStanza                      // a whole element below the stream
-	frameOversize                    // the beginning of an element that is too large; the rest is skipped
+	frameOversize                    // the beginning of an oversized element; the rest is skipped
 	frameStreamEnd                   // the end tag of the stream
 )
 
@@ -25,21 +25,21 @@ const (
 // skipped without understanding it.
 var errDTD = errors.New("the server sent a document type declaration")
 
-// errEndless ends the stream: an element that never ends is most likely a server
-// that lost count of its tags, and everything behind it would go unheard.
-var errEndless = errors.New("the server sent an element without end")
+// errEndless ends the stream: a server that sends an element without end has most
+// likely lost count of its tags, and everything after it would be missed.
+var errEndless = errors.New("the server sent an element that does not end")
 
 // maxSkipped is how much of one element is skipped.
 const maxSkipped = 64 << 20
 
-// framer cuts the bytes of a stream into the elements below the stream's root:
-// the stanzas. It knows just enough XML to find where an element ends (tags,
-// quoted values, comments, CDATA, processing instructions) and leaves it to the
-// parser of the frame whether it is well-formed. Every byte is looked at once,
-// also when a large stanza comes in many small pieces.
+// framer cuts the bytes of a stream into stanzas, the elements below the stream's
+// root. It knows just enough XML to find the end of an element (tags, quoted values,
+// comments, CDATA, processing instructions); whether the frame is well-formed is left
+// to its parser. Every byte is examined once, even when a large stanza arrives in
+// many small pieces.
 //
-// What is not inside an element (blanks, comments, processing instructions) is
-// passed over.
+// Whatever is outside elements (white space, comments, processing instructions) is
+// skipped.
 type framer struct {
 	limit int // bytes of the largest stanza
 
@@ -51,6 +51,7 @@ type framer struct {
 	depth    int // of elements that are open below the stream
 	skipping bool
 	skipped  int // bytes of the element that is skipped
+	whole    int // elements, and pieces of what may stand between them, that came whole
 }
 
 type scanState int
@@ -81,8 +82,8 @@ func (f *framer) space() []byte {
 // added tells the framer that n bytes were read into the space.
 func (f *framer) added(n int) { f.buf = f.buf[:len(f.buf)+n] }
 
-// compact drops the bytes that are not needed any more, and a buffer that grew
-// for one large stanza.
+// compact drops bytes that are no longer needed, and a buffer that has grown for one
+// large stanza.
 func (f *framer) compact() {
 	drop := f.begin
 	if f.skipping {
@@ -127,8 +128,8 @@ func (f *framer) next() (frameKind, []byte, error) {
 	return frameIncomplete, nil, nil
 }
 
-// ahead returns what follows the last frame, as far as it was read, or nothing
-// when a frame has already been begun. It is valid until the next call of space.
+// ahead returns the bytes after the last frame, as far as they have been read, or
+// nothing if a frame has already begun. They are valid until the next call of space.
 func (f *framer) ahead() []byte {
 	if f.state != inText || f.depth > 0 {
 		return nil
@@ -136,11 +137,12 @@ func (f *framer) ahead() []byte {
 	return f.buf[f.pos:]
 }
 
-// take takes the first n bytes of what is ahead for a frame.
+// take consumes the first n bytes of what is ahead as a frame.
 func (f *framer) take(n int) []byte {
 	frame := f.buf[f.pos : f.pos+n]
 	f.pos += n
 	f.begin, f.skipping = f.pos, false
+	f.whole++
 	return frame
 }
 
@@ -166,13 +168,20 @@ func (f *framer) step() (frameKind, []byte, error) {
 			return f.closed()
 		}
 	case inComment:
-		f.scanTo("-->", inText)
+		f.scanBetween("-->")
 	case inCDATA:
-		f.scanTo("]]>", inText)
+		f.scanBetween("]]>")
 	case inProcInst:
-		f.scanTo("?>", inText)
+		f.scanBetween("?>")
 	}
 	return frameIncomplete, nil, nil
+}
+
+// scanBetween scans for the end of what may also stand between elements.
+func (f *framer) scanBetween(end string) {
+	if f.scanTo(end, inText) && f.depth == 0 {
+		f.whole++
+	}
 }
 
 func (f *framer) scanText() {
@@ -184,6 +193,9 @@ func (f *framer) scanText() {
 		f.markup, f.state = f.pos, inLead
 	}
 	if f.depth == 0 {
+		if i != 0 {
+			f.whole++
+		}
 		f.begin, f.skipping = f.pos, false
 	}
 }
@@ -241,6 +253,7 @@ func (f *framer) closed() (frameKind, []byte, error) {
 	if f.depth > 0 {
 		return frameIncomplete, nil, nil
 	}
+	f.whole++
 	frame := f.buf[f.begin:f.pos]
 	f.begin = f.pos
 	if f.skipping {
@@ -253,9 +266,9 @@ func (f *framer) closed() (frameKind, []byte, error) {
 	return frameStanza, frame, nil
 }
 
-// scanTo moves behind the next end and into state, and reports whether end was
-// there. Everything before pos was scanned before, but for the part of end that
-// may have come already.
+// scanTo moves past the next end and into state, and reports whether end was found.
+// Everything before pos has been scanned, except for a part of end that may have
+// arrived already.
 func (f *framer) scanTo(end string, state scanState) bool {
 	from := f.pos
 	if len(end) > 1 {

@@ -31,6 +31,17 @@ func TestHandshakeAcceptsWhatServersSend(t *testing.T) {
 		{"text in the answer", header, "<handshake>fine</handshake>"},
 		{"explicit namespace", header, "<handshake xmlns='jabber:component:accept'/>"},
 		{"no from", strings.Replace(header, " from='turn.meet.test'", "", 1), "<handshake/>"},
+		{"white space before the header", " \r\n\t" + strings.TrimPrefix(header, "<?xml version='1.0'?>"), "<handshake/>"},
+		{"white space behind the declaration", strings.Replace(header, "?>", "?>\n", 1), "<handshake/>"},
+		{"comment before the header", strings.Replace(header, "?>", "?><!-- <stream:stream> -->", 1), "<handshake/>"},
+		{"byte order mark", "\ufeff" + header, "<handshake/>"},
+		{"byte order mark without a declaration", "\ufeff" + strings.TrimPrefix(header, "<?xml version='1.0'?>"), "<handshake/>"},
+		{"declaration with an encoding", strings.Replace(header, "?>", " encoding='utf-8' standalone='yes' ?>", 1), "<handshake/>"},
+		{"another instruction", strings.Replace(header, "?>", "?>\n<?x y?>", 1), "<handshake/>"},
+		{"white space before the answer", header, "\n <handshake/>"},
+		{"comment before the answer", header, "<!-- c --><handshake/>"},
+		{"comment and white space everywhere", "\n<!----> " + strings.TrimPrefix(header, "<?xml version='1.0'?>") + "\n<!-- a -->\n", " <!---->\n<handshake>\n<!-- -->\n</handshake>"},
+		{"white space in the tags", strings.Replace(header, " id=", "\n  id=", 1), "<handshake ></handshake >"},
 		{"another prefix", strings.NewReplacer("stream:stream", "s:stream", "xmlns:stream", "xmlns:s").Replace(header), "<handshake/>"},
 	}
 	for _, tt := range tests {
@@ -90,7 +101,25 @@ func TestHandshakeRefused(t *testing.T) {
 		{"endless answer", func(s *server) { s.open(); flood(s, "<handshake>", "x") }, []string{"not an XMPP server"}},
 		{"endless header", func(s *server) { s.expect(">"); flood(s, "<stream:stream id='", "x") }, []string{"not an XMPP server"}},
 		{"endless stream error", func(s *server) { s.open(); flood(s, "<stream:error>", "<a>") }, []string{"not an XMPP server"}},
-		{"closed behind the header", func(s *server) { s.expect(">"); s.send(header) }, []string{"closed during the handshake", "being started"}},
+		{"closed behind the header", func(s *server) { s.expect(">"); s.send(header); s.expect("</handshake>") },
+			[]string{"closed the connection after our handshake", "component.secret"}},
+		{"error without a header", func(s *server) { s.expect(">"); s.send(streamErrorOf("not-authorized", "no")) },
+			[]string{"refused the handshake secret", "component.secret"}},
+		{"error without a header, with its namespace", func(s *server) {
+			s.expect(">")
+			s.send("<?xml version='1.0'?>\n<stream:error xmlns:stream='http://etherx.jabber.org/streams'><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>")
+		}, []string{"knows no component turn.meet.test"}},
+		{"error of something else without a header", func(s *server) { s.expect(">"); s.send("<error>no</error>") }, []string{"not an XMPP server"}},
+		{"half an error without a header", func(s *server) { s.expect(">"); s.send("<stream:error><host-unknown>") }, []string{"closed during the handshake"}},
+		{"client port of Prosody", func(s *server) {
+			s.expect(">")
+			s.send("<stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:client' id='' version='1.0'>" +
+				streamErrorOf("host-unknown", "This server does not serve turn.meet.test"))
+		}, []string{"port for clients", "component.server", "5347"}},
+		{"port for servers", func(s *server) {
+			s.open()
+			s.send(streamErrorOf("unsupported-stanza-type", ""))
+		}, []string{"port for other servers", "component.server", "5347"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -135,8 +164,8 @@ func TestHandshakeTimesOut(t *testing.T) {
 		begin func(s *server)
 		want  string
 	}{
-		{"nothing", func(*server) {}, "took the connection and said nothing"},
-		{"nothing behind our header", func(s *server) { s.expect(">") }, "took the connection and said nothing"},
+		{"nothing", func(*server) {}, "accepted the connection and said nothing"},
+		{"nothing behind our header", func(s *server) { s.expect(">") }, "accepted the connection and said nothing"},
 		{"half a header", func(s *server) { s.expect(">"); s.send(header[:60]) }, "did not finish the handshake in time"},
 		{"no answer to the handshake", func(s *server) { s.open() }, "did not finish the handshake in time"},
 		{"half an answer", func(s *server) { s.open(); s.send("<handshake>") }, "did not finish the handshake in time"},

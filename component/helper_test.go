@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"mellium.im/xmpp/stanza"
-
-	"extdisco/internal/secret"
 )
 
 // What tests use as addresses and namespaces. The exported names here are for
@@ -30,6 +28,8 @@ const (
 	// TestPayload is what TestHandler answers.
 	TestPayload = "<services xmlns='" + TestNS + "'><service type='stun' host='stun.test'/></services>"
 )
+
+var discardLog = slog.New(slog.DiscardHandler)
 
 var testTime = time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)
 
@@ -64,7 +64,7 @@ func (g accessGate) Admit(requester []byte, _ time.Time) error {
 // ConfigFor returns the configuration of the component under test.
 func ConfigFor(h Handler, log *slog.Logger) Config {
 	return Config{
-		JID: TestJID, Server: "xmpp.test:5347", Secret: secret.New(TestSecret),
+		JID: TestJID, Server: "xmpp.test:5347", Secret: []byte(TestSecret),
 		Hosts:      []string{TestHost, TestHost2},
 		Namespaces: []Namespace{{NS: TestNS, Handler: h}, {NS: TestOldNS, Handler: h}},
 		Gate:       accessGate{NewAccess([]string{TestHost, TestHost2})},

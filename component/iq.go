@@ -14,29 +14,29 @@ import (
 type responder struct {
 	c      *Component
 	events linkEvents
-	// last is set while a stanza is answered that was deferred before: it was
-	// admitted then, and is answered now with what there is.
+	// last is set while a deferred stanza is answered, which has been admitted
+	// already and cannot wait any longer.
 	last  bool
 	since time.Time // when it was read, if last is set
-	// wait is set when a stanza was not answered, since its Handler is not
-	// ready; see [Preparer].
+	// wait is set when a stanza was not answered because its Handler is not ready;
+	// see [Preparer].
 	wait <-chan struct{}
-	// lost is set when the server has stopped to forward; see [watch].
+	// lost is set when the server has stopped forwarding; see [watch].
 	lost bool
+	life life
 	run  answerRun
 
-	// What the fast path works on, kept so that nothing is allocated for it.
+	// Scratch space of the fast path, so that it allocates nothing.
 	request fastRequest
-	forms   forms
 	asked   Request
 }
 
 // errDeferred is the reason why no reply was made yet.
 var errDeferred = errors.New("the reply is deferred")
 
-// respond appends the answer to one frame to dst, if it is one to answer: every
-// IQ of type get or set gets exactly one reply, everything else gets none. When
-// the frame was too large, truncated is true and frame is its beginning.
+// respond appends the reply to one frame to dst: every IQ of type get or set gets
+// exactly one, everything else gets none. If the frame was too large, truncated is
+// true and frame is its beginning.
 func (r *responder) respond(dst, frame []byte, truncated bool, now time.Time) []byte {
 	if !truncated {
 		if reply, n := r.fast(dst, frame, now); n == len(frame) {
@@ -53,7 +53,7 @@ func (r *responder) slow(dst, frame []byte, truncated bool, now time.Time) (repl
 	root := doc.start(0)
 	defer func() {
 		if p := recover(); p != nil {
-			r.events.broken("a stanza made extdisco panic; please report this", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			r.panicked(p)
 			reply = r.refuse(dst[:mark], doc, stanzaError(stanza.Wait, stanza.InternalServerError, ""))
 		}
 	}()
@@ -63,11 +63,15 @@ func (r *responder) slow(dst, frame []byte, truncated bool, now time.Time) (repl
 	switch root.Name.Local {
 	case "iq":
 		if iqType := text(attr(root, "type")); iqType == "result" || iqType == "error" {
-			r.lost = r.c.watch.answered(doc) || r.lost
+			asked, lost := r.c.watch.answered(doc)
+			r.lost = lost || r.lost
+			if asked || r.life.isAnswer(doc) {
+				r.life.confirmed()
+			}
 			return dst
 		}
 	case "message":
-		r.readAdvert(doc)
+		r.readAdvert(doc, now)
 		return dst
 	default:
 		return dst
@@ -86,22 +90,37 @@ func (r *responder) slow(dst, frame []byte, truncated bool, now time.Time) (repl
 	return r.answer(dst, doc, now)
 }
 
-// sender returns who sent a stanza, as far as the server says so. Unlike the
-// address that a reply goes to it is never guessed: it is what is trusted.
+// sender returns the sender of a stanza as the server states it. Unlike the address
+// that a reply goes to, it is never guessed, because trust depends on it.
 func sender(doc document) string { return text(attr(doc.start(0), "from")) }
 
-// outer returns the addresses of the stanza's own start tag, with what is
-// missing filled in: from and to of a reply must never be missing, or the server
-// ends the stream.
+// outer returns the addresses that the reply to a stanza goes by. What is missing is
+// filled in: from and to of a reply must never be missing, or the server ends the
+// stream. Servers do that also for a reply in a name that is not ours, so a request
+// to somebody else is refused in our own.
 func (r *responder) outer(doc document) address {
 	a := addressOf(doc.start(0))
 	if text(a.from) == "" { // RFC 6120 §8.1.2.1: then it comes from the server itself
 		a.from = &r.c.cfg.Hosts[0]
 	}
-	if text(a.to) == "" {
+	if text(a.to) == "" || !r.c.mayAnswerAs(*a.to) {
 		a.to = &r.c.cfg.JID
 	}
 	return a
+}
+
+// mayAnswerAs reports whether a reply may come from the address: one at our domain
+// or, since some servers deliver what was sent to them, at a trusted host.
+func (c *Component) mayAnswerAs(address string) bool {
+	domain := lowerASCII(string(domainOf([]byte(bareJID(address)))))
+	return c.names[domain] || c.hosts[domain] != nil
+}
+
+// isForUs reports whether a request to the address is for the component: to its
+// domain, or to a trusted host, whose server passes on what it was asked itself.
+func (c *Component) isForUs(to string) bool {
+	to = lowerASCII(to)
+	return to == "" || c.names[to] || c.hosts[to] != nil
 }
 
 // refuse answers an IQ whose content was not looked at.
@@ -117,15 +136,19 @@ func (r *responder) refuse(dst []byte, doc document, err error) []byte {
 func (r *responder) answer(dst []byte, doc document, now time.Time) []byte {
 	env := envelope{outer: r.outer(doc)}
 	children, hasText := doc.children(0)
+	to := text(attr(doc.start(0), "to"))
+	if !r.c.isForUs(to) { // but for a user or resource of ours: there are none
+		return env.appendReply(dst, func(dst []byte) ([]byte, error) { return dst, serviceUnavailable() })
+	}
 	if text(attr(doc.start(0), "type")) == "set" && len(children) == 1 && isDelegation(doc.start(children[0]).Name) {
 		return r.answerDelegated(dst, doc, env, now)
 	}
 	return env.appendReply(dst, func(dst []byte) ([]byte, error) {
-		if to := *env.outer.to; !equalFold(to, r.c.cfg.JID) {
-			return dst, serviceUnavailable() // a user or resource of ours: there are none
-		}
 		if err := checkIQ(doc, 0, children, hasText); err != nil {
 			return dst, err
+		}
+		if r.c.hosts[to] != nil {
+			r.heardFrom(to, HostRoutes, now)
 		}
 		return r.appendPayload(dst, doc, 0, children[0], sender(doc), now)
 	})
@@ -146,7 +169,7 @@ func checkIQ(doc document, iq int, children []int, hasText bool) error {
 }
 
 // appendPayload answers the payload of the IQ at index iq.
-func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, from string, now time.Time) ([]byte, error) {
+func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, from string, now time.Time) (reply []byte, err error) {
 	start := doc.start(payload)
 	if text(attr(doc.start(iq), "type")) != "get" {
 		return dst, serviceUnavailable()
@@ -154,7 +177,14 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 	if iq == 0 { // these are about the component; a server does not delegate them
 		switch start.Name {
 		case xml.Name{Space: nsInfo, Local: "query"}:
-			return r.c.disco.appendInfo(dst, start)
+			node := text(attr(start, "node"))
+			dst, err = r.c.disco.appendInfo(dst, node)
+			if node != "" {
+				r.readNesting(from, node, err == nil, now)
+			}
+			return dst, err
+		case xml.Name{Space: nsItems, Local: "query"}:
+			return appendItems(dst, text(attr(start, "node")))
 		case xml.Name{Space: nsPing, Local: "ping"}:
 			return dst, nil
 		case xml.Name{Space: nsVersion, Local: "query"}:
@@ -166,43 +196,77 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 		if n.NS != start.Name.Space || n.HostsOnly && iq != 0 {
 			continue
 		}
+		if n.HostsOnly && r.c.hosts[from] != nil {
+			r.heardFrom(from, HostBridges, now)
+		}
 		request := &Request{NS: n.NS, Requester: []byte(bareJID(from)), Now: now, Route: routeOf(iq != 0)}
-		err := r.admit(n, from, request)
+		err = r.admit(n, from, request)
 		if err == errDeferred {
 			return dst, err
 		}
 		if err == nil {
 			request.Payload = doc.reader(payload)
-			dst, err = n.Handler.AppendReply(dst, request)
+			reply, err = r.appendReply(n.Handler, dst, request)
 		}
-		r.answered(n, iq != 0, from, err, now)
-		return dst, err
+		r.answered(n, iq != 0, err, now)
+		if n.HostsOnly {
+			r.refused(r.c.hosts[from], err, now)
+		}
+		return reply, err
 	}
 	return dst, serviceUnavailable()
 }
 
-// answered tells of the reply to a request in the namespace n. The address from
-// matters in a namespace for hosts only.
-func (r *responder) answered(n *namespace, delegated bool, from string, err error, now time.Time) {
+// appendReply calls the Handler. A panic counts as an error.
+func (r *responder) appendReply(h Handler, dst []byte, request *Request) (reply []byte, err error) {
+	defer r.recoverHandler(&err)
+	reply, err = h.AppendReply(dst, request)
+	return reply, checkAppended(dst, reply, err)
+}
+
+// recoverHandler turns a panic into an error, so that the request is answered and
+// observed like any other. It must be deferred.
+func (r *responder) recoverHandler(err *error) {
+	if p := recover(); p != nil {
+		r.panicked(p)
+		*err = stanzaError(stanza.Wait, stanza.InternalServerError, "")
+	}
+}
+
+// panicked logs a panic, which is a bug.
+func (r *responder) panicked(p any) {
+	r.events.broken("a stanza caused a panic; please report this", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+}
+
+var errNotAppended = errors.New("the Handler returned less than it was given to append to")
+
+// checkAppended catches a Handler that did not append to dst: the replies to other
+// requests, which are in it, would be lost.
+func checkAppended(dst, reply []byte, err error) error {
+	if err == nil && len(reply) < len(dst) {
+		return errNotAppended
+	}
+	return err
+}
+
+// answered observes and logs the reply to a request in the namespace n.
+func (r *responder) answered(n *namespace, delegated bool, err error, now time.Time) {
 	r.observe(n.NS, routeOf(delegated), err, now)
 	switch {
-	case err == nil && n.HostsOnly:
-		r.events.fed(from)
-	case err == nil:
+	case err == nil && !n.HostsOnly:
 		r.events.answered(delegated)
-	case !errors.As(err, new(stanza.Error)):
+	case err != nil && !errors.As(err, new(stanza.Error)):
 		r.events.broken("a request could not be answered", "namespace", n.NS, "err", err)
 	}
 }
 
-// admit asks the gate, and the Handler whether it is ready. What is for hosts only
-// is for a host itself, not for an address with a resource at it; the address from
-// matters in such a namespace only.
+// admit asks the Gate, and asks the Handler whether it is ready. Requests for hosts
+// only must come from the host itself, without a resource; from matters only there.
 func (r *responder) admit(n *namespace, from string, request *Request) error {
 	if r.last {
 		return nil
 	}
-	if n.HostsOnly && r.c.hosts[from] == "" {
+	if n.HostsOnly && r.c.hosts[from] == nil {
 		r.events.untrustedHost(from)
 		return stanzaError(stanza.Auth, stanza.Forbidden, "this address is not one of component.hosts")
 	}
@@ -217,24 +281,4 @@ func (r *responder) admit(n *namespace, from string, request *Request) error {
 		}
 	}
 	return nil
-}
-
-// equalFold compares domains as ASCII without regard to case.
-func equalFold(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		if lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
 }

@@ -3,10 +3,8 @@ package component
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -16,34 +14,21 @@ import (
 )
 
 const (
-	// maxStanza is the largest stanza that is taken in, above the 512 KiB that
+	// maxStanza is the largest stanza that is accepted, above the 512 KiB that
 	// Prosody lets a component send and receive.
 	maxStanza = 1 << 20
-	// flushAt is how many bytes of replies are gathered before they are sent
-	// although more requests wait. What is read at once brings mostly less: a
-	// write, and waking who reads, cost as much as several answers.
-	flushAt = 256 << 10
-	// silence is how long the server may send nothing before it is pinged, and
-	// how long it then has to send anything.
-	silence      = 25 * time.Second
+	// flushAt is how many bytes of replies are gathered before they are sent even
+	// though more requests are waiting. One read rarely brings that many; a write,
+	// and waking the reader, costs as much as several answers.
+	flushAt      = 256 << 10
 	writeTimeout = 10 * time.Second
-
-	// On shutdown what arrives is answered until nothing came for drainQuiet,
-	// at most for drainMost; then our closing tag is sent and the server has
-	// closeWait to close too.
-	drainQuiet = 50 * time.Millisecond
-	drainMost  = 500 * time.Millisecond
-	closeWait  = 2 * time.Second
 )
 
-var (
-	errServerClosed = errors.New("the server closed the stream")
-	errSilent       = fmt.Errorf("the server sent nothing for %v, not even an answer to a ping", 2*silence)
-)
+var errServerClosed = errors.New("the server closed the stream")
 
-// link is one connection to the server, after the handshake. One goroutine
-// reads, answers and writes: while a write blocks nothing is read, so that a slow
-// server holds us back instead of making us grow.
+// link is one connection to the server, after the handshake. A single goroutine
+// reads, answers and writes. While a write blocks nothing is read, so a slow server
+// slows us down instead of filling our memory.
 type link struct {
 	c      *Component
 	conn   net.Conn
@@ -52,6 +37,8 @@ type link struct {
 	responder
 	out      []byte
 	deferred deferred
+
+	silentAt time.Time // when hosts that have sent nothing are warned of; zero once done
 
 	leaving chan struct{} // closed once ctx has ended and leaveBy is set
 	leaveBy time.Time
@@ -81,55 +68,62 @@ func (l *link) serve(ctx context.Context) error {
 	defer stop()
 	defer l.deferred.end()
 	defer l.tellRun()
-	now := time.Now()           // asked for once each time round
-	pinged, quiet := false, now // since when the server is silent, or was pinged
+	now := time.Now() // asked for once each time round
+	l.life.quiet = now
 	l.c.watch.start(now)
+	l.silentAt = now.Add(silentAfter)
+	l.answerCarried(now)
 	for {
 		l.c.pulse.beat(now)
 		if err := l.answerDeferred(ctx, now); err != nil {
 			return err
 		}
+		whole := l.framer.whole
 		if err := l.answerBuffered(ctx, now); err != nil {
 			return err
 		}
 		if l.lost {
-			return errors.Join(errDelegationLost, l.closeStream(ctx, time.Now().Add(closeWait)))
+			return errors.Join(errDelegationLost, l.changeOver(ctx))
 		}
-		err := l.read(ctx, earlier(quiet.Add(silence), l.c.watch.next))
+		if err := l.checkLife(l.framer.whole > whole, now); err != nil {
+			return err
+		}
+		if err := l.doWhatIsDue(ctx, now); err != nil {
+			return err
+		}
+		err := l.read(ctx, earliest(l.lookAt(), l.c.watch.next, l.silentAt))
 		now = time.Now()
 		switch {
 		case ctx.Err() != nil:
 			<-l.leaving // or it would cut a deadline of the shutdown short
 			return l.shutDown(ctx)
-		case err == nil:
-			pinged, quiet = false, now
-		case !errors.Is(err, os.ErrDeadlineExceeded):
+		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
-		case now.Sub(quiet) < silence: // woken for a deferred reply or the watch
-		case pinged:
-			return errSilent
-		default:
-			pinged, quiet = true, now
-			l.out = l.appendPing(l.out)
 		}
-		l.out = l.c.watch.appendQuestions(l.out, l.c.cfg.JID, now)
 	}
 }
 
-// leave wakes the reader and sets when all is over, also for a write that
-// blocks. It runs beside serve as soon as ctx has ended.
+// doWhatIsDue does what a link does on its own initiative, and sends what that
+// takes.
+func (l *link) doWhatIsDue(ctx context.Context, now time.Time) error {
+	if !l.silentAt.IsZero() && !now.Before(l.silentAt) {
+		l.silentAt = time.Time{}
+		l.warnOfSilentHosts()
+	}
+	l.out = l.c.watch.appendQuestions(l.out, l.c.cfg.JID, now)
+	if len(l.out) == 0 {
+		return nil
+	}
+	return l.flush(ctx)
+}
+
+// leave wakes the reader and sets the deadline for everything that is left, including
+// a write that blocks. It runs concurrently with serve as soon as ctx has ended.
 func (l *link) leave() {
 	l.leaveBy = time.Now().Add(drainMost + closeWait)
 	_ = l.conn.SetReadDeadline(time.Unix(1, 0))
 	_ = l.conn.SetWriteDeadline(l.leaveBy)
 	close(l.leaving)
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }
 
 // read waits for bytes, at most until the instant or until ctx ends.
@@ -164,13 +158,10 @@ func (l *link) answerBuffered(ctx context.Context, now time.Time) error {
 			case frameIncomplete:
 				return l.flush(ctx)
 			case frameStreamEnd:
-				if err := l.flush(ctx); err != nil {
-					return err
-				}
-				return errServerClosed
+				return errors.Join(errServerClosed, l.closeInTurn(ctx))
 			}
 			if err := streamError(frame); err != nil {
-				return err
+				return errors.Join(err, l.closeInTurn(ctx))
 			}
 			l.respondOrDefer(frame, kind == frameOversize, now)
 		}
@@ -182,8 +173,8 @@ func (l *link) answerBuffered(ctx context.Context, now time.Time) error {
 	}
 }
 
-// answerFast answers the next stanza if that is one for the fast path, which then
-// cuts it from the stream as well.
+// answerFast answers the next stanza if it is one for the fast path, which then also
+// finds its end in the stream.
 func (l *link) answerFast(now time.Time) bool {
 	reply, n := l.fast(l.out, l.framer.ahead(), now)
 	if n == 0 {
@@ -194,11 +185,11 @@ func (l *link) answerFast(now time.Time) bool {
 	return true
 }
 
-// flush sends what was gathered. When that is nothing, what was read is
-// acknowledged: an answer would carry the acknowledgement, and a server that has
-// Nagle's algorithm on, as Prosody has, holds back its next small stanza until it
-// comes. A system that waits to send it along with something costs the first
-// requests on a new connection 40 ms.
+// flush sends what was gathered. If there is nothing, it acknowledges what was read
+// immediately. A reply would carry the acknowledgement. Without one, the system
+// delays it, and a server that uses Nagle's algorithm, as Prosody does, holds back
+// its next small stanza until it arrives: 40 ms for the first requests on a new
+// connection.
 func (l *link) flush(ctx context.Context) error {
 	l.tellRun()
 	if len(l.out) == 0 {
@@ -216,62 +207,17 @@ func (l *link) flush(ctx context.Context) error {
 		}
 	}
 	_, err := l.conn.Write(l.out)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errNotRead
+	}
+	if l.life.sent.IsZero() {
+		l.life.sent = time.Now()
+	}
 	l.c.pulse.beat(time.Now())
 	if cap(l.out) > 4*flushAt {
 		l.out = nil // grown for one odd reply
 	}
 	l.out = l.out[:0]
-	return err
-}
-
-// appendPing asks a host of the server for a sign of life. XEP-0199 §4.3.
-func (l *link) appendPing(dst []byte) []byte {
-	id := "ping-" + rand.Text()
-	dst = appendIQ(dst, "", "get", address{from: &l.events.pingTarget, to: &l.c.cfg.JID, id: &id})
-	return append(dst, "<ping xmlns='"+nsPing+"'/></iq>"...)
-}
-
-// shutDown answers what is still arriving, closes the stream and waits for the
-// server to do the same.
-func (l *link) shutDown(ctx context.Context) error {
-	l.deferred.end()
-	if err := l.answerDeferred(ctx, time.Now()); err != nil {
-		return ignoreClosed(err)
-	}
-	for end := l.leaveBy.Add(-closeWait); time.Now().Before(end); {
-		if err := l.answerBuffered(ctx, time.Now()); err != nil {
-			return ignoreClosed(err)
-		}
-		if err := l.read(context.Background(), time.Now().Add(drainQuiet)); err != nil {
-			if !errors.Is(err, os.ErrDeadlineExceeded) {
-				return ignoreClosed(err)
-			}
-			break
-		}
-	}
-	if err := l.answerBuffered(ctx, time.Now()); err != nil {
-		return ignoreClosed(err)
-	}
-	return l.closeStream(ctx, l.leaveBy)
-}
-
-// closeStream closes the stream and waits for the server to do the same.
-func (l *link) closeStream(ctx context.Context, until time.Time) error {
-	l.out = append(l.out, "</stream:stream>"...)
-	if err := l.flush(ctx); err != nil {
-		return err
-	}
-	if err := l.conn.SetReadDeadline(until); err != nil {
-		return err
-	}
-	_, _ = io.Copy(io.Discard, l.conn) // however it ends, it has ended
-	return nil
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, errServerClosed) {
-		return nil
-	}
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -68,10 +69,40 @@ func TestLinkAnswersWhatCameBeforeTheEnd(t *testing.T) {
 		s := r.next()
 		defer s.Close()
 		s.accept(request + streamEnd + request)
-		if rest := s.rest(); rest != reply {
+		if rest := s.rest(); rest != reply+streamEnd {
 			t.Errorf("sent %q", rest)
 		}
 	})
+}
+
+// Who closes the stream is answered in kind before the connection is closed
+// (RFC 6120 §4.4), and a server that is gone already holds nothing up.
+func TestLinkClosesTheStreamInTurn(t *testing.T) {
+	for name, end := range map[string]string{
+		"end of the stream":  streamEnd,
+		"stream error":       streamErrorOf("system-shutdown", ""),
+		"stream error alone": "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(r *running) {
+				s := r.next()
+				s.accept("")
+				go s.send(request + end)
+				if rest := s.rest(); rest != reply+streamEnd {
+					t.Errorf("sent %q", rest)
+				}
+				s = r.next()
+				s.accept("")
+				s.send(end) // and reads nothing
+				began := time.Now()
+				defer r.next().Close()
+				if took := time.Since(began); took > 2*time.Second {
+					t.Errorf("connected again after %v", took)
+				}
+				s.Close()
+			})
+		})
+	}
 }
 
 const pinged = "<ping xmlns='urn:xmpp:ping'/></iq>"
@@ -115,7 +146,7 @@ func TestLinkGivesUpSilentServerWithinAMinute(t *testing.T) {
 }
 
 func TestLinkTakesAnyBytesForLife(t *testing.T) {
-	for _, life := range []string{" ", "<!-- -->", "x", "<message><body/></message>", "<iq type='error'/>"} {
+	for _, life := range []string{" ", "<!-- -->", "<?x y?>", "<![CDATA[x]]>", "x", "<message><body/></message>", "<iq type='error'/>"} {
 		t.Run(life, func(t *testing.T) {
 			inBubble(t, func(r *running) {
 				s := r.next()
@@ -169,11 +200,10 @@ func TestLinkBackoff(t *testing.T) {
 			r.next().Close()
 			return time.Since(closed)
 		}
-		if pause := connectAndClose(time.Second); pause < 15*time.Second || pause > 30*time.Second {
-			t.Errorf("a pause of %v after a link that did not hold", pause)
-		}
-		if pause := connectAndClose(31 * time.Second); pause < 100*time.Millisecond || pause > 200*time.Millisecond {
-			t.Errorf("a pause of %v after a link that held", pause)
+		for _, held := range []time.Duration{0, time.Second, 31 * time.Second} {
+			if pause := connectAndClose(held); pause < 100*time.Millisecond || pause > 200*time.Millisecond {
+				t.Errorf("a pause of %v after a link that held for %v", pause, held)
+			}
 		}
 		times := r.dialTimes()
 		longest := 200 * time.Millisecond
@@ -262,8 +292,105 @@ func TestLinkLeavesServerThatDoesNotRead(t *testing.T) {
 		defer next.Close()
 		next.accept("")
 		next.ask()
-		r.wantLogged(1, "level=WARN", "does not respond")
+		r.wantLogged(1, "level=WARN", "does not read")
 	})
+}
+
+// A server that asks and does not read is found out by pings, also when the system
+// takes all that is sent to it. Only a host that is on this server must answer.
+func TestLinkLeavesServerThatOnlyAsks(t *testing.T) {
+	tests := []struct {
+		name    string
+		request string
+		answers bool // the pings
+		left    bool
+	}{
+		{"a host that forwards", forwardedRequest, false, true},
+		{"a host that forwards and answers pings", forwardedRequest, true, false},
+		{"no host that is known", request, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(r *running) {
+				s := r.next()
+				defer s.Close()
+				s.accept("")
+				began := time.Now()
+				var left atomic.Int64 // after so long
+				var pings atomic.Int64
+				read := make(chan struct{})
+				go func() {
+					defer close(read)
+					buf := make([]byte, 64<<10)
+					for {
+						n, err := s.Read(buf)
+						if err != nil {
+							left.Store(int64(time.Since(began)))
+							return
+						}
+						_, after, isPing := strings.Cut(string(buf[:n]), "id='ping-")
+						if isPing {
+							pings.Add(1)
+						}
+						if id, _, _ := strings.Cut(after, "'"); isPing && tt.answers {
+							go func() {
+								_, _ = io.WriteString(s, "<iq type='error' id='ping-"+id+"' from='meet.test' to='turn.meet.test'/>")
+							}()
+						}
+					}
+				}()
+				for time.Since(began) < 5*time.Minute && left.Load() == 0 {
+					_, _ = io.WriteString(s, tt.request)
+					time.Sleep(time.Second)
+				}
+				took := time.Duration(left.Load())
+				if tt.left != (took > 0) || tt.left && (took < 34*time.Second || took > 37*time.Second) {
+					t.Errorf("left after %v", took)
+				}
+				if want := map[bool]int64{true: 25}[tt.answers]; pings.Load() < want || pings.Load() > want+5 {
+					t.Errorf("%d pings", pings.Load())
+				}
+				n := 0
+				if tt.left {
+					n = 1
+				}
+				r.wantLogged(n, "level=WARN", "does not read what it is sent")
+				s.Close()
+				<-read
+			})
+		})
+	}
+}
+
+// An element that is never closed makes us deaf for everything behind it, so that
+// the bytes of it are no sign of life.
+func TestLinkGivesUpAnElementThatIsNeverClosed(t *testing.T) {
+	for name, inside := range map[string]string{
+		"elements": "<a>b</a>", "white space": " ", "comments": "<!-- -->", "text": "x", "requests": request, "instructions": "<?x y?>", "CDATA": "<![CDATA[ ]]>",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(r *running) {
+				s := r.next()
+				s.accept("<message>")
+				began := time.Now()
+				go func() {
+					for _, err := io.WriteString(s, inside); err == nil; _, err = io.WriteString(s, inside) {
+						time.Sleep(5 * time.Second)
+					}
+				}()
+				s.expect(pinged)
+				s.closed()
+				if took := time.Since(began); took < 49*time.Second || took > time.Minute {
+					t.Errorf("given up after %v", took)
+				}
+				s = r.next()
+				defer s.Close()
+				s.accept("")
+				s.ask()
+				r.wantLogged(1, "level=WARN", "fell silent")
+			})
+		})
+	}
 }
 
 // A server that sends one request at a time gets its answer at once; many

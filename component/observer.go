@@ -7,22 +7,26 @@ import (
 	"mellium.im/xmpp/stanza"
 )
 
-// Observer is told what a component does, for metrics. It is called by the
-// goroutine that answers, and must not block.
+// Observer receives the events of a component, for metrics and status. It is called
+// by the goroutine that answers, and must not block.
 type Observer interface {
-	// Answered is called for each IQ of type get in a Handler's namespace, when
-	// its reply is about to be sent; once for several where they are alike.
+	// Answered is called for each IQ of type get in a Handler's namespace when its
+	// reply is about to be sent; similar ones in a row are combined into one call.
 	Answered(a Answers)
 	// LinkUp is called when the server has accepted the handshake.
 	LinkUp(at time.Time)
 	// LinkDown is called when a link that was up has ended. The zero Fault
 	// means that we left.
 	LinkDown(at time.Time, why Fault)
-	// AttemptFailed is called when there was no link to begin with.
+	// AttemptFailed is called when an attempt to connect has failed.
 	AttemptFailed(at time.Time, why Fault)
+	// HostsChanged is called with the state of all hosts when one begins to bring
+	// us requests, and ten seconds after connecting if some have not; see
+	// [Component.Hosts]. A link that goes up or down makes all of them silent.
+	HostsChanged(hosts []HostState)
 }
 
-// Answers are requests that were read together and answered alike, and their
+// Answers are requests that were read together and got the same kind of reply; the
 // replies are sent together.
 type Answers struct {
 	Count int    // at least 1
@@ -33,7 +37,7 @@ type Answers struct {
 	Took  time.Duration // since the requests were read
 }
 
-// Route is the way that a request took to the component.
+// Route is how a request reached the component.
 type Route uint8
 
 // The routes.
@@ -64,16 +68,17 @@ type Fault struct {
 	Err     error
 }
 
-// noObserver is told and says nothing.
+// noObserver ignores everything.
 type noObserver struct{}
 
 func (noObserver) Answered(Answers)               {}
 func (noObserver) LinkUp(time.Time)               {}
 func (noObserver) LinkDown(time.Time, Fault)      {}
 func (noObserver) AttemptFailed(time.Time, Fault) {}
+func (noObserver) HostsChanged([]HostState)       {}
 
-// answerRun is answers in a row that are alike. Telling the observer of each by
-// itself would cost as much as reading a request does.
+// answerRun is a run of similar answers. Reporting each one separately would cost as
+// much as reading a request.
 type answerRun struct {
 	count int
 	ns    string
@@ -82,14 +87,14 @@ type answerRun struct {
 	read  time.Time // when the requests were read
 }
 
-// observe notes the reply to a request that was read at the instant, which tellRun
-// tells the observer later.
+// observe notes the reply to a request that was read at the given instant. tellRun
+// reports it to the observer later.
 func (r *responder) observe(ns string, route Route, err error, read time.Time) {
-	if r.last { // the request has waited until the instant
+	if r.last { // the request was read earlier, and has waited since
 		read = r.since
 	}
 	run := &r.run
-	// Errors are refused requests, or rare, and cannot all be compared.
+	// Errors are not combined: not all of them can be compared.
 	if err == nil && run.err == nil && run.ns == ns && run.route == route && run.read == read {
 		run.count++
 		return
@@ -98,7 +103,7 @@ func (r *responder) observe(ns string, route Route, err error, read time.Time) {
 	*run = answerRun{1, ns, route, sentAs(err), read}
 }
 
-// tellRun tells the observer of the answers that it was not told of yet.
+// tellRun reports the answers that have not been reported yet.
 func (r *responder) tellRun() {
 	run := &r.run
 	if run.count == 0 {

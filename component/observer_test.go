@@ -33,8 +33,15 @@ func (o *observed) Answered(a component.Answers) {
 	}
 	o.add("%d %s %s %s %v", a.Count, outcome, a.NS, a.Route, a.Took)
 }
-func (o *observed) LinkUp(time.Time)                             { o.add("up") }
-func (o *observed) LinkDown(_ time.Time, f component.Fault)      { o.add("down: %s", f.Problem) }
+func (o *observed) LinkUp(time.Time)                        { o.add("up") }
+func (o *observed) LinkDown(_ time.Time, f component.Fault) { o.add("down: %s", f.Problem) }
+func (o *observed) HostsChanged(hosts []component.HostState) {
+	var all []string
+	for _, h := range hosts {
+		all = append(all, h.Host+" "+h.Route.String()+map[bool]string{true: " overdue"}[h.Overdue])
+	}
+	o.add("hosts %s", strings.Join(all, ", "))
+}
 func (o *observed) AttemptFailed(_ time.Time, f component.Fault) { o.add("failed: %s", f.Problem) }
 
 // want compares what was told, oldest first, and forgets it.
@@ -64,7 +71,7 @@ func TestObserverIsToldOfAnswers(t *testing.T) {
 		want         []string
 	}{
 		{"direct", request, nil, []string{"1 result urn:xmpp:extdisco:2 direct 0s"}},
-		{"delegated", forwardedRequest, nil, []string{"1 result urn:xmpp:extdisco:1 delegated 0s"}},
+		{"delegated", forwardedRequest, nil, []string{"hosts meet.test delegation, guest.meet.test none", "1 result urn:xmpp:extdisco:1 delegated 0s"}},
 		{"stanza error", request, stanza.Error{Type: stanza.Cancel, Condition: stanza.ItemNotFound}, []string{"1 item-not-found urn:xmpp:extdisco:2 direct 0s"}},
 		{"wrapped stanza error", request, fmt.Errorf("no: %w", stanza.Error{Type: stanza.Cancel, Condition: stanza.ItemNotFound}),
 			[]string{"1 item-not-found urn:xmpp:extdisco:2 direct 0s"}},
@@ -104,7 +111,7 @@ func TestObserverIsToldOfLikeAnswersAtOnce(t *testing.T) {
 		refused := strings.Replace(request, "juliet@meet.test", "eve@evil.test", 1)
 		s.send(request + request + forwardedRequest + request + request + request + refused + refused + request + version)
 		s.expect("<version>")
-		o.want(t, "up",
+		o.want(t, "up", "hosts meet.test delegation, guest.meet.test none",
 			"2 result urn:xmpp:extdisco:2 direct 0s", "1 result urn:xmpp:extdisco:1 delegated 0s", "3 result urn:xmpp:extdisco:2 direct 0s",
 			"1 forbidden urn:xmpp:extdisco:2 direct 0s", "1 forbidden urn:xmpp:extdisco:2 direct 0s", "1 result urn:xmpp:extdisco:2 direct 0s")
 		time.Sleep(time.Second)

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// acknowledger acknowledges what was read at once, instead of waiting for
-// something to send with it.
+// acknowledger acknowledges what was read immediately, instead of waiting for data to
+// send along with the acknowledgement.
 type acknowledger struct {
 	raw syscall.RawConn
 	set func(fd uintptr)
@@ -22,13 +22,13 @@ func newAcknowledger(conn net.Conn) acknowledger {
 		return acknowledger{}
 	}
 	return acknowledger{raw: raw, set: func(fd uintptr) {
-		// The option does not last: the kernel goes back to waiting by itself.
+		// The option is not permanent: the kernel returns to delaying by itself.
 		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1)
 	}}
 }
 
-// now acknowledges. That it fails costs some milliseconds, and the next read tells
-// what is wrong with the connection.
+// now acknowledges. Failure costs some milliseconds, and the next read reports what
+// is wrong with the connection.
 func (a acknowledger) now() {
 	if a.raw != nil {
 		_ = a.raw.Control(a.set)

@@ -4,7 +4,7 @@ package component
 
 import "net"
 
-// acknowledger leaves it to the system when it acknowledges what was read.
+// acknowledger leaves acknowledgements to the system.
 type acknowledger struct{}
 
 func newAcknowledger(net.Conn) acknowledger { return acknowledger{} }

@@ -8,9 +8,9 @@ import (
 	"extdisco/internal/xmltext"
 )
 
-// maxReply is the largest stanza that is sent. Prosody ends the stream of a
-// component that sends more than 512 KiB at once, and a client can get there by
-// an id that doubles when it is escaped.
+// maxReply is the largest stanza that is sent. Prosody ends the stream of a component
+// that sends more than 512 KiB at once, which a client could provoke with an id that
+// grows when it is escaped.
 const maxReply = 512<<10 - 1<<10
 
 // envelope is what goes around the payload of a reply: the IQ, and for a
@@ -21,11 +21,11 @@ type envelope struct {
 	inner      address
 }
 
-// appendOpen appends everything before the payload. The result of a forwarded
-// request is always a result outside, also when it is an error inside: servers
-// keep the reason of an outer error from the client, or say nothing at all. No
-// blank may stand between the elements, and the inner IQ must name its
-// namespace, or Prosody drops the reply.
+// appendOpen appends everything before the payload. The outer IQ of a forwarded
+// request is always a result, even if the inner one is an error: servers hide the
+// reason of an outer error from the client, or do not answer at all. There must be no
+// white space between the elements, and the inner IQ must state its namespace, or
+// Prosody drops the reply.
 func (e *envelope) appendOpen(dst []byte, iqType string) []byte {
 	if e.delegation == "" {
 		return appendIQ(dst, "", iqType, e.outer)
@@ -44,7 +44,7 @@ func (e *envelope) appendClose(dst []byte) []byte {
 	return append(dst, "</iq></forwarded></delegation></iq>"...)
 }
 
-// appendIQ appends the start tag of the reply to a: from and to change places.
+// appendIQ appends the start tag of a reply to a; from and to are swapped.
 func appendIQ(dst []byte, ns, iqType string, a address) []byte {
 	dst = append(dst, "<iq type='"...)
 	dst = append(dst, iqType...)
@@ -86,7 +86,7 @@ func (e *envelope) appendReply(dst []byte, payload func([]byte) ([]byte, error))
 	if reply = e.appendClose(appendError(e.appendOpen(dst, "error"), err)); fits(reply) {
 		return reply
 	}
-	// The addresses and the id alone are larger than the server takes.
+	// The addresses and the id alone are larger than the server accepts.
 	if e.delegation == "" {
 		return dst // nothing can be said
 	}

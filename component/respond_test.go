@@ -33,6 +33,11 @@ func TestRespondExactly(t *testing.T) {
 	nested := func(node, feature string) string {
 		return resultOpen + "<query xmlns='" + disco + "' node='" + node + "'>" + feature + "</query>" + iqClose
 	}
+	items := func(node string) string {
+		return directly("<query xmlns='http://jabber.org/protocol/disco#items'" + node + "/>")
+	}
+	toHost := func(payload, to string) string { return strings.Replace(directly(payload), TestJID, to, 1) }
+	fromHost := func(open, host string) string { return strings.Replace(open, TestJID, host, 1) }
 	tests := []struct{ name, frame, want string }{
 		{"services", directly(ask), resultOpen + TestPayload + iqClose},
 		{"services in version 1", directly("<services xmlns='urn:xmpp:extdisco:1'/>"), resultOpen + TestPayload + iqClose},
@@ -61,7 +66,10 @@ func TestRespondExactly(t *testing.T) {
 		{"set", strings.Replace(directly(ask), "'get'", "'set'", 1), errorOpen + unavailable + iqClose},
 		{"ping as a set", strings.Replace(directly("<ping xmlns='urn:xmpp:ping'/>"), "'get'", "'set'", 1), errorOpen + unavailable + iqClose},
 		{"another namespace", directly("<query xmlns='jabber:iq:roster'/>"), errorOpen + unavailable + iqClose},
-		{"disco#items", directly("<query xmlns='http://jabber.org/protocol/disco#items'/>"), errorOpen + unavailable + iqClose},
+		{"disco#items", items(""), resultOpen + "<query xmlns='http://jabber.org/protocol/disco#items'/>" + iqClose},
+		{"disco#items of an empty node", items(" node=''"), resultOpen + "<query xmlns='http://jabber.org/protocol/disco#items'/>" + iqClose},
+		{"disco#items of a node", items(" node='urn:xmpp:delegation:2::urn:xmpp:extdisco:2'"), errorOpen + errorIs("cancel", "item-not-found") + iqClose},
+		{"setting disco#items", strings.Replace(items(""), "'get'", "'set'", 1), errorOpen + unavailable + iqClose},
 		{"no namespace", directly("<services/>"), errorOpen + unavailable + iqClose},
 		{"delegation in a get", directly("<delegation xmlns='urn:xmpp:delegation:2'/>"), errorOpen + unavailable + iqClose},
 		{"to a user of the component", strings.Replace(directly(ask), "'turn.", "'romeo@turn.", 1),
@@ -70,8 +78,21 @@ func TestRespondExactly(t *testing.T) {
 			strings.Replace(errorOpen, "turn.meet.test", "turn.meet.test/x", 1) + unavailable + iqClose},
 		{"ping to a user of the component", strings.Replace(directly("<ping xmlns='urn:xmpp:ping'/>"), "'turn.", "'romeo@turn.", 1),
 			strings.Replace(errorOpen, "'turn.", "'romeo@turn.", 1) + unavailable + iqClose},
-		{"to another component", strings.Replace(directly(ask), "turn.meet.test", "conference.meet.test", 1),
-			strings.Replace(errorOpen, "turn.meet.test", "conference.meet.test", 1) + unavailable + iqClose},
+		// Tigase delivers what users ask their server as it is.
+		{"to a trusted host", toHost(ask, TestHost), fromHost(resultOpen, TestHost) + TestPayload + iqClose},
+		{"to another trusted host", toHost(ask, TestHost2), fromHost(resultOpen, TestHost2) + TestPayload + iqClose},
+		{"ping to a trusted host", toHost("<ping xmlns='urn:xmpp:ping'/>", TestHost), fromHost(resultOpen, TestHost) + iqClose},
+		{"to a trusted host in capitals", toHost(ask, "MEET.test"), fromHost(resultOpen, "MEET.test") + TestPayload + iqClose},
+		{"to a user of a trusted host", toHost(ask, "romeo@meet.test"), fromHost(errorOpen, "romeo@meet.test") + unavailable + iqClose},
+		// A server would end the stream for a reply in somebody else's name.
+		{"to another component", toHost(ask, "conference.meet.test"), errorOpen + unavailable + iqClose},
+		{"to a user elsewhere", toHost(ask, "romeo@evil.test/x"), errorOpen + unavailable + iqClose},
+		{"to a host that ends the same", toHost(ask, "evilmeet.test"), errorOpen + unavailable + iqClose},
+		{"to a subdomain of a host", toHost(ask, "x.meet.test"), errorOpen + unavailable + iqClose},
+		{"to a user with a trusted name", toHost(ask, "meet.test@evil.test"), errorOpen + unavailable + iqClose},
+		{"ping to somebody else", toHost("<ping xmlns='urn:xmpp:ping'/>", "evil.test"), errorOpen + unavailable + iqClose},
+		{"not well-formed and to somebody else", toHost("<a>&b;</a>", "evil.test"),
+			errorOpen + "<error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>the stanza is not well-formed</text></error>" + iqClose},
 		{"result", strings.Replace(directly(ask), "'get'", "'result'", 1), ""},
 		{"error", strings.Replace(directly(ask), "'get'", "'error'", 1), ""},
 		{"message", "<message from='juliet@meet.test' to='turn.meet.test'><body>hello</body></message>", ""},

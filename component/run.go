@@ -10,36 +10,33 @@ import (
 // read, closes the stream and returns, within three seconds. It runs in the
 // calling goroutine.
 //
-// A link that fails is never a reason to return. Each change of what is wrong is
-// logged once, with what to do about it; the same again is logged at level debug,
-// unless it comes many times a second, while the server is being restarted.
+// A link that fails is never a reason to return. Each new fault is logged once, with
+// what to do about it. The same again is logged at level debug, unless it comes many
+// times a second while the server restarts.
 func (c *Component) Run(ctx context.Context) {
-	var pauses backoff
+	pauses := newBackoff(c.cfg.Server)
 	var last fault
 	lastUp := time.Now() // or when the first attempt began
 	for ctx.Err() == nil {
 		c.pulse.beat(time.Now())
-		connected, err := c.runLink(ctx)
+		held, err := c.runLink(ctx)
 		if ctx.Err() != nil {
-			if connected > 0 {
+			if held > 0 {
 				c.cfg.Observer.LinkDown(time.Now(), Fault{})
 			}
 			return
 		}
-		if connected >= stableAfter {
-			pauses.reset()
-		}
-		if connected > 0 {
+		if held > 0 {
 			last, lastUp = fault{}, time.Now()
 		}
 		c.pulse.beat(time.Now())
 		now := c.diagnose(err)
-		pause := pauses.next(now, time.Since(lastUp))
+		pause := pauses.next(now, held, time.Since(lastUp))
 		if now != last || pause > restartPause {
 			c.report(now, now == last, err, pause)
 		}
 		why := Fault{Problem: now.problem, Cure: now.cure, Err: err}
-		if connected > 0 {
+		if held > 0 {
 			c.cfg.Observer.LinkDown(time.Now(), why)
 		} else {
 			c.cfg.Observer.AttemptFailed(time.Now(), why)
@@ -52,19 +49,22 @@ func (c *Component) Run(ctx context.Context) {
 	}
 }
 
-// runLink connects and serves once. It returns for how long the link held.
-func (c *Component) runLink(ctx context.Context) (connected time.Duration, err error) {
+// runLink connects and serves once. It returns for how long the link held, which is
+// zero if the server did not accept it.
+func (c *Component) runLink(ctx context.Context) (held time.Duration, err error) {
 	conn, err := c.cfg.Dial(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close()
 	c.pulse.beat(time.Now())
-	unread, err := handshake(ctx, conn, c.jid, c.cfg.Secret)
+	unread, err := handshake(ctx, conn, c.jid, c.secret)
 	if err != nil {
 		return 0, err
 	}
 	start := time.Now()
+	c.forgetHosts()
+	defer c.forgetHosts()
 	c.cfg.Log.Info("connected to the XMPP server", "server", c.cfg.Server, "jid", c.cfg.JID)
 	c.cfg.Observer.LinkUp(start)
 	err = newLink(c, conn, unread).serve(ctx)

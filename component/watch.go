@@ -11,18 +11,16 @@ const (
 	// firstWatch follows a new link, watchEvery each question after it.
 	firstWatch = 5 * time.Second
 	watchEvery = 30 * time.Second
-	// maxWatched bounds the namespaces of a host; there are two.
-	maxWatched = 8
 )
 
 // errDelegationLost ends a link over which the server forwards nothing any more.
-var errDelegationLost = errors.New("the server no longer announces what it had delegated")
+var errDelegationLost = errors.New("the server no longer lists the namespaces that it had delegated")
 
-// watch asks the hosts that delegate to us whether they still do. ejabberd takes
-// a delegation back when any connection of the component ends, also an old one
-// that it notices late, and then forwards nothing over the one that is there. To
-// connect again makes it delegate again. Prosody has no such trouble and is not
-// asked: it speaks the other version of the namespace.
+// watch asks the hosts that delegate to us whether they still do. ejabberd withdraws
+// a delegation when any connection of the component ends, including an old one that
+// it notices late, and then forwards nothing over the remaining one. Reconnecting
+// makes it delegate again. Prosody, which speaks the other version of the
+// namespace, does not have this problem and is not asked.
 //
 // A watch belongs to a Component and outlives its links. One goroutine uses it.
 type watch struct {
@@ -32,11 +30,13 @@ type watch struct {
 }
 
 type watchedHost struct {
-	namespaces []string
-	retried    bool // we have connected again since it was last seen to delegate
+	namespaces []string // of ours
+	asked      bool     // whether it is asked at all
+	retried    bool     // we have reconnected since the host was last seen to delegate
 }
 
-// announced notes that a host delegates a namespace.
+// announced notes that a host says that it delegates namespaces of ours. That alone
+// does not count as delegating: ejabberd may announce and not forward.
 func (w *watch) announced(host string, namespaces []string) {
 	if w.hosts == nil {
 		w.hosts = map[string]*watchedHost{}
@@ -46,9 +46,9 @@ func (w *watch) announced(host string, namespaces []string) {
 		h = new(watchedHost)
 		w.hosts[host] = h
 	}
-	h.retried = false
+	h.asked = true
 	for _, ns := range namespaces {
-		if !slices.Contains(h.namespaces, ns) && len(h.namespaces) < maxWatched {
+		if !slices.Contains(h.namespaces, ns) {
 			h.namespaces = append(h.namespaces, ns)
 		}
 	}
@@ -65,8 +65,11 @@ func (w *watch) appendQuestions(dst []byte, from string, now time.Time) []byte {
 		return dst
 	}
 	w.next = now.Add(watchEvery)
-	clear(w.pending) // what was not answered until now is not waited for
-	for host := range w.hosts {
+	clear(w.pending) // answers to earlier questions come too late
+	for host, h := range w.hosts {
+		if !h.asked {
+			continue
+		}
 		id := "watch-" + rand.Text()
 		w.pending[id] = host
 		dst = appendIQ(dst, "", "get", address{from: &host, to: &from, id: &id})
@@ -75,21 +78,22 @@ func (w *watch) appendQuestions(dst []byte, from string, now time.Time) []byte {
 	return dst
 }
 
-// answered reads an answer to a question and reports whether the host has stopped
-// delegating, for which to connect again is worth a try. A host that does not
-// delegate after that either was reconfigured, and is forgotten. The id is secret
-// until it is asked, so that nobody else can answer.
-func (w *watch) answered(doc document) (lost bool) {
+// answered reports whether doc answers a question, and whether the host has stopped
+// delegating so that reconnecting is worth a try. It is tried once: a host that does
+// not delegate after that is left alone until it announces again, and there is no
+// second try until it was seen to delegate. The id is secret until it is asked, so
+// that nobody else can answer.
+func (w *watch) answered(doc document) (asked, lost bool) {
 	root := doc.start(0)
 	id := text(attr(root, "id"))
-	host, asked := w.pending[id]
-	if !asked || sender(doc) != host {
-		return false
+	host, known := w.pending[id]
+	if !known || sender(doc) != host {
+		return false, false
 	}
 	delete(w.pending, id)
 	query, ok := doc.onlyChild(0, "query", nsInfo)
 	if !ok || doc.err != nil || text(attr(root, "type")) != "result" {
-		return false // it does not say
+		return true, false // it does not say
 	}
 	features := map[string]bool{}
 	children, _ := doc.children(query)
@@ -104,12 +108,12 @@ func (w *watch) answered(doc document) (lost bool) {
 			continue
 		}
 		if h.retried {
-			delete(w.hosts, host)
-			return false
+			h.asked = false
+			return true, false
 		}
 		h.retried = true
-		return true
+		return true, true
 	}
 	h.retried = false
-	return false
+	return true, false
 }

@@ -74,20 +74,112 @@ func TestWatchConnectsAgainOnce(t *testing.T) {
 	})
 }
 
-func TestWatchConnectsAgainWheneverItHelps(t *testing.T) {
+// A host that announces a delegation and then does not list it is not worth more
+// than one try, however often it announces.
+func TestWatchConnectsAgainOnceForEachDelegation(t *testing.T) {
 	inBubble(t, func(r *running) {
-		for range 3 {
-			s := r.next()
-			s.accept(announcement)
-			s.send(features(s.asked(), component.TestHost))
-			s.expect(streamEnd)
-			s.Close()
-		}
 		s := r.next()
+		s.accept(announcement)
+		s.send(features(s.asked(), component.TestHost))
+		s.expect(streamEnd)
+		s.Close()
+
+		s = r.next()
+		s.accept(announcement)
+		s.send(features(s.asked(), component.TestHost)) // that did not help
+		synctest.Wait()
+		s.ask()
+		s.send(announcement + announcement)
+		s.send(features(s.asked(), component.TestHost))
+		synctest.Wait()
+		s.ask()
+		r.wantLogged(1, "stopped forwarding")
+
+		s.send(announcement)
+		s.send(features(s.asked(), component.TestHost, component.TestNS)) // somebody mended it
+		s.send(features(s.asked(), component.TestHost))                   // so this is news
+		s.expect(streamEnd)
+		s.Close()
+		s = r.next()
 		s.accept("")
+		r.wantLogged(2, "stopped forwarding")
 		go s.rest()
 		r.leaves()
 	})
+}
+
+// What else a host delegates to us is none of our business.
+func TestWatchLooksAtOurNamespacesOnly(t *testing.T) {
+	delegate := func(namespaces ...string) string {
+		all := ""
+		for _, ns := range namespaces {
+			all += "<delegated namespace='" + ns + "'/>"
+		}
+		return strings.Replace(announcement, "<delegated namespace='"+component.TestNS+"'/>", all, 1)
+	}
+	t.Run("beside ours", func(t *testing.T) {
+		inBubble(t, func(r *running) {
+			s := r.next()
+			s.accept(delegate("urn:xmpp:mam:2", component.TestNS) + delegate("urn:xmpp:mam:2"))
+			for range 10 { // five minutes
+				s.send(features(s.asked(), component.TestHost, component.TestNS))
+			}
+			s.ask()
+			if n := len(r.dialTimes()); n != 1 {
+				t.Errorf("%d connections", n)
+			}
+			r.wantLogged(0, "stopped forwarding")
+			go s.rest()
+			r.leaves()
+		})
+	})
+	for name, ns := range map[string]string{"alone": "urn:xmpp:mam:2", "a namespace for hosts only": "for:hosts"} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(r *running) {
+				s := r.next()
+				s.accept(delegate(ns))
+				if next := s.expect("</iq>"); !strings.Contains(next, "urn:xmpp:ping") {
+					t.Errorf("sent %s", next)
+				}
+				go s.rest()
+				r.leaves()
+			}, func(_ *running, cfg *component.Config) {
+				cfg.Namespaces = append(cfg.Namespaces, component.Namespace{NS: "for:hosts", Handler: new(component.TestHandler), HostsOnly: true})
+			})
+		})
+	}
+}
+
+// To reconnect loses no request: not one that waits for its Handler, not one that is
+// under way, and not one that the server sends before it has read our closing tag.
+func TestWatchLosesNoRequest(t *testing.T) {
+	h := new(slowHandler)
+	inBubble(t, func(r *running) {
+		withID := func(stanza, id string) string { return strings.Replace(stanza, "id='q1'", "id='"+id+"'", 1) }
+		s := r.next()
+		s.accept(announcement)
+		id := s.asked()
+		s.send(withID(request, "waits"))
+		s.send(features(id, component.TestHost) + withID(request, "behind"))
+		go func() { // beside the replies, as a socket buffers
+			time.Sleep(10 * time.Millisecond)
+			s.send(withID(request, "under-way"))
+		}()
+		if got, want := s.expect(streamEnd), withID(reply, "waits")+withID(reply, "behind")+withID(reply, "under-way"); got != want {
+			t.Errorf("before the end of the stream\n%s\nwant\n%s", got, want)
+		}
+		s.send(withID(request, "late") + "<message/><iq type='result' id='x' from='meet.test' to='turn.meet.test'/>" + withID(request, "later")[:50])
+		s.send(withID(request, "later")[50:] + streamEnd)
+		s = r.next() // at once, since the server has closed too
+		s.accept("")
+		close(h.channel)
+		got := s.expect("</iq>") + s.expect("</iq>") // in any order
+		if !strings.Contains(got, "id='late'") || !strings.Contains(got, "id='later'") || strings.Count(got, "type='result'") != 2 {
+			t.Errorf("over the next link came %s", got)
+		}
+		go s.rest()
+		r.leaves()
+	}, slowly(h))
 }
 
 func TestWatchBelievesOnlyTheHost(t *testing.T) {

@@ -92,7 +92,7 @@ func checkAccepted(t *testing.T, cfg *Config) {
 			return // a daemon would ask it over the network
 		}
 	}
-	if _, err := component.New(component.Config{JID: c.JID, Server: c.Server, Secret: c.Secret, Hosts: c.Hosts, Gate: nobody{}, Log: slog.New(slog.DiscardHandler)}); err != nil {
+	if _, err := component.New(component.Config{JID: c.JID, Server: c.Server, Secret: []byte(c.Secret.Reveal()), Hosts: c.Hosts, Gate: nobody{}, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Errorf("accepted, and no component can be made: %v", err)
 	}
 	for _, s := range cfg.ICEServers {

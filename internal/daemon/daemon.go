@@ -52,8 +52,12 @@ func Run(options Options, signals <-chan os.Signal) error {
 	defer d.close()
 	watchdog := d.manager.ticker()
 	defer watchdog.Stop()
+	looks := time.NewTicker(turnLookInterval)
+	defer looks.Stop()
 	for {
 		select {
+		case now := <-looks.C:
+			d.state.lookAtTURN(now, d.log)
 		case now := <-watchdog.C:
 			d.manager.alive(d.link.component.LastTurn(), now)
 		case s := <-signals:
@@ -87,7 +91,7 @@ func start(options Options, now time.Time) (*daemon, error) {
 		return nil, fmt.Errorf("%s: %w", cfg.File, err)
 	}
 	d.state.configRead(web.Reading{File: cfg.File, At: now, OK: true}, false)
-	d.link = startLink(c)
+	d.connect(c)
 	d.manager.ready()
 	return d, nil
 }
@@ -98,7 +102,7 @@ func newDaemon(options Options, log *slog.Logger, problems *problemLog, now time
 	d := &daemon{options: options, log: log, cfg: cfg, manager: openServiceManager(log, cfg.Component.Server)}
 	d.offers = newOffers(newOffer(cfg, nil, log, now))
 	d.state = newState(options.Version, d.offers, problems, now)
-	d.handle = newHandlers(d.offers, d.state.metrics, log)
+	d.handle = newHandlers(d.offers, d.state, log)
 	d.site = &webServer{
 		backend: webBackend{d.state, d.offers, d.handle.gate, d.handle.audits}, metrics: d.state.metrics.Handler(),
 		log: log, notice: options.Terminal,
@@ -109,10 +113,16 @@ func newDaemon(options Options, log *slog.Logger, problems *problemLog, now time
 // component returns the component that cfg describes.
 func (d *daemon) component(cfg config.Component) (*component.Component, error) {
 	return component.New(component.Config{
-		JID: cfg.JID, Server: cfg.Server, Secret: cfg.Secret, Hosts: cfg.Hosts,
+		JID: cfg.JID, Server: cfg.Server, Secret: []byte(cfg.Secret.Reveal()), Hosts: cfg.Hosts,
 		Namespaces: d.handle.namespaces(), Gate: d.handle.gate, Observer: observer{d.state, d.manager},
-		Name: "extdisco", Version: d.options.Version, Log: d.log,
+		Name: "extdisco", ServiceName: "TURN/STUN credentials", Version: d.options.Version, Log: d.log,
 	})
+}
+
+// connect runs the component as the link.
+func (d *daemon) connect(c *component.Component) {
+	d.state.hosts.Store(c)
+	d.link = startLink(c)
 }
 
 // close ends what runs, the link first.

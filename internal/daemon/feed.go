@@ -48,7 +48,7 @@ func (h feedHandler) AppendReply(dst []byte, r *component.Request) ([]byte, erro
 	}
 	o := h.offers.now()
 	if o.limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
-		h.gate.limited(limit.Total, r.Requester)
+		h.gate.limited(limit.Total, r.Requester, r.Now)
 		return dst, errTooMany
 	}
 	// Providers that fetch for each requester fetch once for the host.

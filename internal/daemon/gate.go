@@ -15,10 +15,11 @@ import (
 
 // gate decides who is answered. It implements [component.Gate].
 type gate struct {
-	offers  *offers
-	metrics *metrics.Metrics
-	log     *slog.Logger
-	refused refusalLog
+	offers   *offers
+	metrics  *metrics.Metrics
+	refusals *refusals
+	log      *slog.Logger
+	refused  refusalLog
 }
 
 // Made once, so that a refusal costs nothing.
@@ -34,17 +35,19 @@ func (g *gate) Admit(requester []byte, now time.Time) error {
 	o := g.offers.now()
 	if !o.access.Allows(requester) {
 		g.refused.add(requester, now)
+		g.refusals.add(domainOf(requester), notAllowed, now)
 		return errNotAllowed
 	}
 	if over := o.limiter.Over(requester, domainOf(requester), now); over != limit.None {
-		g.limited(over, requester)
+		g.limited(over, requester, now)
 		return errTooMany
 	}
 	return nil
 }
 
 // limited notes that a request was over a limit.
-func (g *gate) limited(over limit.Level, requester []byte) {
+func (g *gate) limited(over limit.Level, requester []byte, now time.Time) {
+	g.refusals.add(domainOf(requester), refusalReason(over), now)
 	g.metrics.Limited(int(over - limit.Key))
 	if g.log.Enabled(context.Background(), slog.LevelDebug) {
 		g.log.Debug("refused a request over the limit", "limit", limitNames[over], "requester", string(requester))

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 
 	"extdisco/component"
-	"extdisco/internal/metrics"
 	"extdisco/xep0215"
 )
 
@@ -16,9 +15,9 @@ type handlers struct {
 	audits    audits
 }
 
-func newHandlers(offers *offers, metrics *metrics.Metrics, log *slog.Logger) handlers {
+func newHandlers(offers *offers, state *state, log *slog.Logger) handlers {
 	h := handlers{
-		gate:   &gate{offers: offers, metrics: metrics, log: log, refused: refusalLog{log: log}},
+		gate:   &gate{offers: offers, metrics: state.metrics, refusals: &state.refusals, log: log, refused: refusalLog{log: log}},
 		audits: audits{offers, log},
 	}
 	h.discovery = newDiscoveryHandler(offers, h.audits)

@@ -38,6 +38,15 @@ func (o observer) LinkDown(at time.Time, why component.Fault) {
 	o.state.setLink(linkState{since: at, why: why})
 }
 
+// HostsChanged implements [component.Observer].
+func (o observer) HostsChanged(hosts []component.HostState) {
+	if why := silence(hosts); why != "" {
+		o.manager.status("connected, but " + why)
+		return
+	}
+	o.manager.connected()
+}
+
 // AttemptFailed implements [component.Observer].
 func (o observer) AttemptFailed(_ time.Time, why component.Fault) {
 	o.manager.notConnected(why)

@@ -38,7 +38,7 @@ func (d *daemon) reload() {
 	d.log.Info("reloaded the configuration; connecting again, since [component] changed", "config", next.File)
 	d.link.close()
 	d.manager.server = next.Component.Server
-	d.link = startLink(reconnect)
+	d.connect(reconnect)
 }
 
 // use puts a configuration in force, but for the link and the HTTP server.

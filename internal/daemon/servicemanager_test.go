@@ -81,7 +81,7 @@ func TestServeTellsTheServiceManager(t *testing.T) {
 	s.reload("nonsense", notChanged)
 	manager.want("RELOADING=1", "READY=1")
 	stream.Conn.Close()
-	manager.want("STATUS=not connected: the XMPP server closed the connection; nothing, if it is being restarted")
+	manager.want("STATUS=not connected: the XMPP server closed the connection; nothing, if it is restarting")
 	stream = s.connect(server, testkit.Handshake)
 	manager.want("STATUS=connected to the XMPP server at " + server.Address())
 	s.stop(syscall.SIGTERM, stream)

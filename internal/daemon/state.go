@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"extdisco/component"
@@ -18,9 +19,13 @@ type state struct {
 	metrics  *metrics.Metrics
 	problems *problemLog
 	offers   *offers
+	refusals refusals
+	hosts    atomic.Pointer[component.Component] // the link whose hosts are shown; nil before the first
 
 	mu      sync.Mutex
 	link    linkState
+	asked   bool      // whether a request was answered since the link is up
+	lost    time.Time // since when there is no TURN server to offer; zero while there is
 	reading web.Reading
 	hour    hour
 }
@@ -43,12 +48,13 @@ func (s *state) answered(count int, at time.Time, outcome string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hour.add(count, at, outcome)
+	s.asked = true
 }
 
 func (s *state) setLink(l linkState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.link = l
+	s.link, s.asked = l, false
 }
 
 // linkFailed notes why there is no link.
@@ -64,6 +70,28 @@ func (s *state) configRead(r web.Reading, reload bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reading = r
+}
+
+// hostsNow returns what is known about the hosts that should forward requests.
+func (s *state) hostsNow() []component.HostState {
+	if c := s.hosts.Load(); c != nil {
+		return c.Hosts()
+	}
+	return nil
+}
+
+// wasAsked reports whether a request was answered since the link is up.
+func (s *state) wasAsked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
+
+// lostTURN returns since when there is no TURN server to offer; zero while there is.
+func (s *state) lostTURN() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost
 }
 
 // linkNow returns how the link is.

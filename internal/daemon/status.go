@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"extdisco/component"
 	"extdisco/internal/metrics"
 	"extdisco/internal/probe"
 	"extdisco/internal/source"
@@ -20,10 +21,45 @@ func (s *state) Unready(now time.Time) string {
 		}
 		return "there is no connection to the XMPP server: " + l.why.Problem + "; to do: " + l.why.Cure
 	}
+	if why := silence(s.hostsNow()); why != "" && !s.wasAsked() {
+		return "connected, but " + why + "; to do: see the log"
+	}
 	if !s.offers.now().hasSomething(now) {
 		return "there is nothing to offer, since no provider has given anything"
 	}
 	return ""
+}
+
+// silence says that no host forwards requests, once that is known of all; or nothing.
+func silence(hosts []component.HostState) string {
+	var names []string
+	for _, h := range hosts {
+		if h.Route != component.HostSilent || !h.Overdue {
+			return ""
+		}
+		names = append(names, h.Host)
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "no host forwards requests: " + strings.Join(names, ", ")
+}
+
+// webHosts returns the hosts as the page shows them.
+func webHosts(hosts []component.HostState, linkSince time.Time) []web.Host {
+	var out []web.Host
+	for _, h := range hosts {
+		shown := web.Host{Name: h.Host}
+		switch {
+		case h.Route != component.HostSilent:
+			shown.Forwards, shown.How, shown.Since = true, h.Route.String(), h.Since
+		case h.Overdue:
+			shown.Since = linkSince
+			shown.Cure = "Prosody: the bridge module on our Component, or mod_delegation on this host and on the Component; ejabberd: mod_delegation and its access rule"
+		}
+		out = append(out, shown)
+	}
+	return out
 }
 
 // Status returns what the status page shows.
@@ -34,6 +70,7 @@ func (s *state) Status(now time.Time) web.Status {
 		Version: s.version, Started: s.started, Now: now, Unready: s.Unready(now),
 		Link:     web.Link{Up: l.up, Since: l.since, JID: c.JID, Server: c.Server, Problem: l.why.Problem, Cure: l.why.Cure},
 		Problems: s.problems.latest(), Checks: o.health != nil,
+		Hosts: webHosts(s.hostsNow(), l.since), LostTURN: s.lostTURN(), Refused: s.refusals.latest(),
 	}
 	if l.why.Err != nil {
 		out.Link.Error = l.why.Err.Error()
@@ -65,7 +102,12 @@ func (s *state) Status(now time.Time) web.Status {
 // forMetrics returns what the metrics show of the moment.
 func (s *state) forMetrics(now time.Time) metrics.State {
 	o, l := s.offers.now(), s.linkNow()
-	out := metrics.State{LinkUp: l.up, LinkSince: l.since, Ready: l.up && o.hasSomething(now)}
+	out := metrics.State{LinkUp: l.up, LinkSince: l.since, Ready: s.Unready(now) == "", LostTURN: !s.lostTURN().IsZero()}
+	for _, h := range webHosts(s.hostsNow(), l.since) {
+		if !h.Since.IsZero() {
+			out.Hosts = append(out.Hosts, metrics.Host{Name: h.Name, Forwards: h.Forwards})
+		}
+	}
 	for _, src := range o.sources {
 		status := src.Status(now)
 		if p := status.Provider; p != nil {

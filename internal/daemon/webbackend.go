@@ -34,7 +34,7 @@ func (b webBackend) Credentials(ctx context.Context, client, user string, now ti
 	}
 	o := b.offers.now()
 	if over := o.limiter.Over(requester, []byte(client), now); over != limit.None {
-		b.gate.limited(over, requester)
+		b.gate.limited(over, requester, now)
 		return nil, web.ErrLimited
 	}
 	wait(ctx, o, fetcher, now)
