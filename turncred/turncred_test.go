@@ -200,7 +200,11 @@ func TestCheckUser(t *testing.T) {
 		ok         bool
 	}{
 		{"plain", "alice", true},
-		{"every kind", "aZ09._~@-", true},
+		{"every kind", "azAZ09._~@-", true},
+		{"before a", "`", false},
+		{"after z", "{", false},
+		{"after Z", "[", false},
+		{"before 0", "/", false},
 		{"union alone", "reunion", true},
 		{"empty", "", false},
 		{"blank", "a b", false},

@@ -135,8 +135,8 @@ func cutEmptyEnd(b []byte, long string) (rest []byte, ok bool) {
 func (q *fastRequest) readFilters(b []byte) (rest []byte, ok bool) {
 	for n := range maxFastFilters + 1 {
 		if rest, ok = bytes.CutPrefix(b, []byte("</credentials>")); ok {
-			q.Credentials = q.filters[:n]
-			return rest, n > 0
+			q.Credentials = q.filters[:n] // at least one, since an empty element is none of this form
+			return rest, true
 		}
 		if n == maxFastFilters {
 			break

@@ -27,6 +27,12 @@ func TestFastLen(t *testing.T) {
 		{"two credentials", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn' host='a.example'></service><service host='b' type='turns'/></credentials>", true},
 		{"all credentials", "<credentials xmlns='urn:xmpp:extdisco:2'/>", true},
 		{"all credentials, end tag", "<credentials xmlns='urn:xmpp:extdisco:2'></credentials>", true},
+		{"host of the outermost letters and digits", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn' host='az09-_.az'/></credentials>", true},
+		{"large port with zeros", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn' host='a' port='50505'/></credentials>", true},
+		{"largest port", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn' host='a' port='65535'/></credentials>", true},
+		{"value without quotes", "<services xmlns=urn:xmpp:extdisco:2/>", false},
+		{"empty port", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn' host='a' port=''/></credentials>", false},
+		{"port of six digits", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn' host='a' port='165535'/></credentials>", false},
 		{"other version", "<services xmlns='urn:xmpp:extdisco:1'/>", false},
 		{"other type", "<services xmlns='urn:xmpp:extdisco:2' type='sfu'/>", false},
 		{"type twice", "<services xmlns='urn:xmpp:extdisco:2' type='turn' type='turn'/>", false},
@@ -60,6 +66,18 @@ func TestFastLen(t *testing.T) {
 				t.Errorf("FastLen = %d, want %d", got, want)
 			}
 		})
+	}
+}
+
+// An element that is cut off is not for the fast path, wherever that is.
+func TestFastLenOfTheBeginning(t *testing.T) {
+	h := handlerFor(mixedOffer(t))
+	for _, element := range fastRequests(xep0215.NS) {
+		for n := range len(element) {
+			if got := h.FastLen(xep0215.NS, []byte(element[:n])); got != 0 {
+				t.Errorf("FastLen(%q) = %d", element[:n], got)
+			}
+		}
 	}
 }
 

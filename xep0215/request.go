@@ -52,9 +52,9 @@ type Filter struct {
 // [stanza.Error] that says what is wrong with the request: modify/bad-request, or
 // cancel/service-unavailable if the payload is not a request of XEP-0215.
 func ParseRequest(r xml.TokenReader) (Request, error) {
-	token, err := r.Token()
+	token, _ := r.Token() // an error comes again with the next token
 	start, ok := token.(xml.StartElement)
-	if !ok || (err != nil && err != io.EOF) {
+	if !ok {
 		return Request{}, badRequest("the payload is not an element")
 	}
 	if start.Name.Space != NS && start.Name.Space != NS1 {

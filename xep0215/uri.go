@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Ports that RFC 7064 and RFC 7065 give where a URI names none.
@@ -108,7 +109,7 @@ func checkHost(host string) error {
 	for _, r := range host {
 		switch {
 		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '.', r == '_':
-		case r > '~':
+		case r >= utf8.RuneSelf:
 			return errors.New("has a host with characters beyond ASCII; write international names in their xn-- form")
 		default:
 			return errors.New("has a host with a character that is not allowed; use letters, digits, hyphens and dots")
