@@ -67,7 +67,7 @@ func (o *offer) hideUnhealthy(cfg probeConfig, all []probe.Health) {
 	relays := func(h probe.Health) bool { return xep0215.NeedsCredentials(h.Server.Type) }
 	someWork := map[bool]bool{} // of those that relay, and of the others
 	for _, h := range all {
-		if h.State == probe.Up || h.State == probe.Unknown {
+		if h.State == probe.Up || h.State == probe.Unknown || h.State == probe.Undecided {
 			someWork[relays(h)] = true
 		}
 	}
@@ -96,6 +96,7 @@ func monitorTargets(cfg *config) []probe.Target {
 			}
 			t := probe.Target{ID: server.URI(), Where: fmt.Sprintf("ice_server[%d]", i), Server: server}
 			if xep0215.NeedsCredentials(service.Type) {
+				t.Server.Sign = signer(s)
 				t.Credential = func(now time.Time) (username string, password secret.Secret, err error) {
 					c, err := probeCredential(s, now)
 					return string(c.Username), secret.New(string(c.Password)), err

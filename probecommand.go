@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -18,13 +18,14 @@ type probeCommand struct {
 	JSON    bool          `name:"json" help:"Print JSON."`
 	Timeout time.Duration `help:"Give each address up after this time. Default: 5s." default:"5s" placeholder:"DURATION"`
 	CAFile  string        `help:"Trust the certificates in this PEM file as well, instead of those in probe.ca_file." placeholder:"FILE"`
+	Peer    string        `help:"Try whether each TURN server relays to this address, such as the video bridge's, in place of the echo." placeholder:"HOST:PORT"`
 }
 
 // Help is printed below the flags.
 func (probeCommand) Help() string {
-	return `Each address of each server is tried from this machine: its name in the DNS, a STUN binding request, TLS with the certificate, an allocation with a credential as clients get it (user healthcheck), and a datagram through the relay and back where the server relays to its own address. What fails is printed with what to change, and the exit status is 1.
+	return `Tries each address of each server from this machine: the name in the DNS, TLS with the certificate, a STUN binding request, an allocation with a credential like those that clients get (user healthcheck), and a datagram through the relay and back. Answers are judged as browsers judge them. Each failure is printed with what to change; the exit status is then 1.
 
-That a server works from here does not mean that it does from where the users are.
+A server that works from here need not work from where the users are.
 
 Example: extdisco probe --timeout 3s`
 }
@@ -47,6 +48,9 @@ func (c probeCommand) Run(env *environment) error {
 	if c.Timeout <= 0 {
 		return usageError{"--timeout: more than 0"}
 	}
+	if _, _, err := net.SplitHostPort(c.Peer); c.Peer != "" && err != nil {
+		return usageError{"--peer: give HOST:PORT"}
+	}
 	now := time.Now()
 	cfg, err := env.loadConfig(now)
 	if err != nil {
@@ -59,7 +63,7 @@ func (c probeCommand) Run(env *environment) error {
 		}
 	}
 	targets, err := env.probeTargets(cfg, now)
-	results := env.tryAll(targets, tryWith(c.Timeout, authorities))
+	results := env.tryAll(targets, tryWith(probe.Options{Timeout: c.Timeout, RootCAs: authorities, Peer: c.Peer}))
 	if c.JSON {
 		err = errors.Join(printJSON(env.stdout, newProbedJSON(results)), err)
 	} else {
@@ -85,7 +89,7 @@ func (q queryCommand) probe(env *environment, to string, answers []answer) error
 			break
 		}
 	}
-	results := env.tryAll(targets, tryWith(q.Timeout, authorities))
+	results := env.tryAll(targets, tryWith(probe.Options{Timeout: q.Timeout, RootCAs: authorities}))
 	if q.JSON {
 		err = printAnswersJSON(env.stdout, to, answers, results)
 	} else if err = printAnswers(env.stdout, to, answers, time.Now()); err == nil {
@@ -117,6 +121,7 @@ func (e *environment) probeTargets(cfg *config, now time.Time) ([]probed, error)
 		}
 		for _, service := range services {
 			if server, ok := probeServer(service); ok {
+				server.Sign = signer(s)
 				targets = append(targets, probed{key: fmt.Sprintf("ice_server[%d]", i), result: probe.Result{Server: server}})
 			}
 		}
@@ -159,11 +164,22 @@ func probeCredential(s iceServer, now time.Time) (turncred.Credential, error) {
 	return c, nil
 }
 
-// tryWith returns a function that tries a server as deep as can be.
-func tryWith(timeout time.Duration, authorities *x509.CertPool) func(probe.Server) probe.Result {
-	return func(s probe.Server) probe.Result {
-		return probe.Try(context.Background(), s, probe.Options{Depth: probe.Echo, Timeout: timeout, RootCAs: authorities})
+// signer returns a function that signs usernames with the shared secret of a server,
+// or nil if it has none.
+func signer(s iceServer) func(username string) secret.Secret {
+	if s.sharedSecret.IsEmpty() {
+		return nil
 	}
+	issuer := turncred.NewSharedSecret(s.sharedSecret, s.pseudonymKey, s.ttl)
+	return func(username string) secret.Secret {
+		return secret.New(string(issuer.AppendPassword(nil, []byte(username))))
+	}
+}
+
+// tryWith returns a function that tries a server as deep as possible.
+func tryWith(o probe.Options) func(probe.Server) probe.Result {
+	o.Depth = probe.Echo
+	return func(s probe.Server) probe.Result { return probe.Try(context.Background(), s, o) }
 }
 
 // tryAll tries the servers and returns what became of each, in their order. Hosts are

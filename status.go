@@ -152,10 +152,8 @@ func (p *provider) relays() []web.Relay {
 func newRelay(s xep0215.Service, credentials string, h probe.Health) web.Relay {
 	r := web.Relay{URL: s.URI(), Credentials: credentials, Health: web.Unknown, Checked: h.Checked}
 	switch h.State {
-	case probe.Unknown:
-		if !h.Checked.IsZero() {
-			r.Health = web.Undecided
-		}
+	case probe.Undecided:
+		r.Health = web.Undecided
 	case probe.Up:
 		r.Health = web.Healthy
 		if h.Impaired {

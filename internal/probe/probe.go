@@ -12,12 +12,11 @@ package probe
 import (
 	"context"
 	"crypto/x509"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	"extdisco/internal/secret"
@@ -39,6 +38,11 @@ type Server struct {
 	Transport string // "udp" or "tcp"; with stuns and turns always TLS over tcp
 	Username  string // for turn and turns
 	Password  secret.Secret
+	// Sign returns the password that goes with a username under the shared secret
+	// that made Password; nil if there is none, as for a fixed account. With it a
+	// server that refuses the credential is asked what is wrong: the clock, the form
+	// of the username, or the secret.
+	Sign func(username string) secret.Secret
 }
 
 // usesTLS reports whether the server is spoken to over TLS.
@@ -64,6 +68,9 @@ type Options struct {
 	RootCAs *x509.CertPool // for stuns and turns; nil means the system's
 	// Resolve looks a name up; nil means the system's resolver.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Peer, a HOST:PORT, is tried in place of the echo: whether the server relays to it.
+	// It needs a Depth of at least Allocate. Empty means none.
+	Peer string
 }
 
 const defaultTimeout = 10 * time.Second
@@ -81,6 +88,7 @@ const (
 	StepAllocate   Step = "allocate"
 	StepPermission Step = "permission"
 	StepEcho       Step = "echo"
+	StepPeer       Step = "peer" // in place of the echo, see Options.Peer
 )
 
 // Result is what became of trying one server.
@@ -133,9 +141,6 @@ type AddressResult struct {
 	Notes       []string     // what is no fault and still worth knowing
 }
 
-// NoteNoEcho is the note on a server that relays, but not to us, nor to itself.
-const NoteNoEcho = "the credential is good; the server does not relay to this machine or to itself, so that no echo was tried"
-
 // StepResult is a step that went well.
 type StepResult struct {
 	Step Step
@@ -152,40 +157,9 @@ func (a AddressResult) RoundTrip() time.Duration {
 	return 0
 }
 
-// Certificate is what a server showed of itself.
-type Certificate struct {
-	Names     []string // host names and IP addresses in it
-	NotBefore time.Time
-	NotAfter  time.Time
-}
-
-// someNames returns names of the certificate, three at most.
-func (c *Certificate) someNames() string {
-	switch n := len(c.Names) - 3; {
-	case len(c.Names) == 0:
-		return "no name"
-	case n > 0:
-		return fmt.Sprintf("%s and %d more", strings.Join(c.Names[:3], ", "), n)
-	}
-	return strings.Join(c.Names, ", ")
-}
-
-// String says whose certificate it is.
-func (c *Certificate) String() string { return "certificate of " + c.someNames() }
-
-// soon is how long before its end a certificate should have been renewed. Those that
-// live for days only are renewed in their last quarter.
-const soon = 14 * 24 * time.Hour
-
-// EndsSoon reports whether the certificate is good at now and should have been renewed
-// by then.
-func (c *Certificate) EndsSoon(now time.Time) bool {
-	left := c.NotAfter.Sub(now)
-	return left > 0 && left < min(soon, c.NotAfter.Sub(c.NotBefore)/4)
-}
-
-// Try tries the server once, each of its addresses. It returns when everything has
-// been tried, or the time of each is over.
+// Try tries the server once: all its addresses side by side, except that one of them
+// makes an allocation at a time. It returns when everything has been tried, or the
+// time of each is over.
 func Try(ctx context.Context, s Server, o Options) Result {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
@@ -196,9 +170,13 @@ func Try(ctx context.Context, s Server, o Options) Result {
 		r.Failure = failure
 		return r
 	}
-	for _, ip := range addresses {
-		r.Addresses = append(r.Addresses, tryAddress(ctx, s, netip.AddrPortFrom(ip, s.Port), o))
+	r.Addresses = make([]AddressResult, len(addresses))
+	turns := make(chan struct{}, 1)
+	var tries sync.WaitGroup
+	for i, ip := range addresses {
+		tries.Go(func() { r.Addresses[i] = tryAddress(ctx, s, netip.AddrPortFrom(ip, s.Port), o, turns) })
 	}
+	tries.Wait()
 	return r
 }
 

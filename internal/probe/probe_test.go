@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,11 +42,15 @@ func TestFailureKinds(t *testing.T) {
 		{"401", StepAllocate, fmt.Errorf("allocate: %w", code(401)), KindUnauthorized},
 		{"403", StepPermission, code(403), KindForbidden},
 		{"437", StepAllocate, code(437), KindMismatch},
+		{"438", StepAllocate, code(438), KindStaleNonce},
+		{"440", StepAllocate, code(440), KindNoIPv4},
 		{"441", StepAllocate, code(441), KindMismatch},
 		{"486", StepAllocate, code(486), KindQuota},
 		{"508", StepAllocate, code(508), KindCapacity},
 		{"401 without a credential", StepBinding, code(401), KindNoBinding},
 		{"another code", StepAllocate, code(442), KindCode},
+		{"a breach of the protocol", StepAllocate, fmt.Errorf("odd: %w", &fault{KindNoRealm, "no REALM"}), KindNoRealm},
+		{"nothing through the relay", StepEcho, &notRelayedError{err: os.ErrDeadlineExceeded}, KindNotRelayed},
 		{"anything else", StepEcho, errors.New("odd"), KindConnection},
 	}
 	for _, tt := range tests {
@@ -112,7 +117,7 @@ func success(request []byte) []byte {
 	if stun.Decode(request, m) != nil {
 		return nil
 	}
-	return stun.MustBuild(stun.NewTransactionIDSetter(m.TransactionID), stun.BindingSuccess).Raw
+	return stun.MustBuild(stun.NewTransactionIDSetter(m.TransactionID), stun.BindingSuccess, &stun.XORMappedAddress{IP: net.IPv4(192, 0, 2, 7), Port: 40000}).Raw
 }
 
 func TestBindingOverUDP(t *testing.T) {
@@ -141,6 +146,9 @@ func TestBindingOverUDP(t *testing.T) {
 		}, KindCode},
 		{"somebody else's answer alone", func(int, []byte) [][]byte {
 			return [][]byte{stun.MustBuild(stun.TransactionID, stun.BindingSuccess).Raw}
+		}, KindStray},
+		{"indications alone", func(int, []byte) [][]byte {
+			return [][]byte{stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodBinding, stun.ClassIndication)).Raw}
 		}, KindTimeout},
 		{"nothing", func(int, []byte) [][]byte { return nil }, KindTimeout},
 	}
@@ -243,7 +251,7 @@ func TestServersThatAnswerTURNOnly(t *testing.T) {
 			if f := a.Failure; (f == nil) != (tt.want == "") || f != nil && f.Kind != tt.want {
 				t.Errorf("%v, want %q", f, tt.want)
 			}
-			if last := a.Steps[len(a.Steps)-1]; tt.step != "" && (last.Step != tt.step || len(a.Notes) != 1 || a.RoundTrip() == 0 || a.RoundTrip() > 400*time.Millisecond) {
+			if last := a.Steps[len(a.Steps)-1]; tt.step != "" && (last.Step != tt.step || !slices.Contains(a.Notes, noteTURNOnly) || a.RoundTrip() == 0 || a.RoundTrip() > 400*time.Millisecond) {
 				t.Errorf("%+v", a)
 			}
 		})
@@ -263,7 +271,7 @@ func TestMessagesOfAStream(t *testing.T) {
 			_, _ = there.Write(p)
 		}
 	}()
-	r := &messageReader{conn: here}
+	r := newMessageReader(here, false)
 	for _, part := range [][]byte{first[:3], first[3:21]} {
 		parts <- part
 		_ = here.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
@@ -288,7 +296,7 @@ func TestProblemsSayWhatWasSeen(t *testing.T) {
 	long := &stun.TurnError{ErrorCodeAttr: stun.ErrorCodeAttribute{Code: 400, Reason: []byte("\x1b[31mBad\n" + strings.Repeat("ä", 100))}}
 	tests := []struct{ name, want, got string }{
 		{"name", "the certificate is for another name (a.example.org, b.example.org, c.example.org and 1 more)", newFailure(StepTLS, x509.HostnameError{Certificate: cert, Host: "turn.example.org"}).Problem()},
-		{"expired", "the certificate has expired, or is not good yet (2026-01-01 to 2026-04-01)", newFailure(StepTLS, x509.CertificateInvalidError{Cert: cert, Reason: x509.Expired}).Problem()},
+		{"expired", "the certificate has expired or is not valid yet (2026-01-01 to 2026-04-01)", newFailure(StepTLS, x509.CertificateInvalidError{Cert: cert, Reason: x509.Expired}).Problem()},
 		{"words of a server", `400: the server answered with an error ("\x1b[31mBad\n` + strings.Repeat("ä", 51) + `")`, newFailure(StepAllocate, long).Problem()},
 	}
 	for _, tt := range tests {
@@ -314,6 +322,9 @@ func TestCertificateEndsSoon(t *testing.T) {
 		c := &Certificate{NotBefore: now.Add(tt.left - tt.life), NotAfter: now.Add(tt.left)}
 		if got := c.EndsSoon(now); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
+		}
+		if got, want := c.IsShort(now), tt.left > 0 && tt.left < 14*day; got != want {
+			t.Errorf("%s: short is %v", tt.name, got)
 		}
 	}
 }
@@ -360,20 +371,27 @@ func TestResolverFails(t *testing.T) {
 	}
 }
 
-func FuzzParseAnswer(f *testing.F) {
+func FuzzParseMessage(f *testing.F) {
 	f.Add(stun.MustBuild(stun.TransactionID, stun.BindingSuccess).Raw)
 	f.Add(stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodBinding, stun.ClassErrorResponse), stun.CodeUnauthorized).Raw)
 	f.Add([]byte{1, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42})
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		m, err := parseAnswer(raw)
+		m, err := parseMessage(raw)
 		if err != nil {
 			if !errors.Is(err, errNotSTUN) {
 				t.Errorf("%v", err)
 			}
 			return
 		}
-		if answerError(m) == nil {
-			t.Error("an error that is none")
+		if err := answerError(m); err == nil || newFailure(StepAllocate, err).Problem() == "" {
+			t.Errorf("%v is no error", err)
 		}
+		mappedAddress(m)
+		_ = unknownAttributes(m)
+		_, _ = relayedAddress(m, netip.MustParseAddr("192.0.2.1"))
+		s := &session{integrity: stun.NewShortTermIntegrity("password")}
+		s.keep(m)
+		_ = s.judge(m)
+		_ = s.takeChallenge(m)
 	})
 }
