@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,6 +27,12 @@ func relaying(t *testing.T, allocate func(n int, m *stun.Message) []byte) Server
 		case stun.MethodBinding:
 			return [][]byte{success(request)}
 		case stun.MethodAllocate:
+			if m.Contains(stun.AttrRequestedAddressFamily) {
+				t.Error("asks for an address family: servers that relay over IPv4 only would refuse")
+			}
+			if stun.Fingerprint.Check(m) != nil {
+				t.Error("a request without FINGERPRINT")
+			}
 			allocates++
 			return [][]byte{allocate(allocates-1, m)}
 		}
@@ -106,6 +113,7 @@ func TestRefusalsBeforeTheCredential(t *testing.T) {
 // One that falls silent once it has asked for a credential has not refused it, and an
 // empty datagram is no answer.
 func TestSilenceAfterTheChallenge(t *testing.T) {
+	t.Parallel()
 	s := relaying(t, func(n int, m *stun.Message) []byte {
 		if n == 0 {
 			return challenge(m)
@@ -117,8 +125,56 @@ func TestSilenceAfterTheChallenge(t *testing.T) {
 	}
 }
 
+// A nonce that has become stale is replaced once.
+func TestStaleNonces(t *testing.T) {
+	tests := []struct {
+		name  string
+		stale int // how many requests for a permission are refused
+		want  Kind
+	}{{"fresh", 0, ""}, {"stale once", 1, ""}, {"stale always", 9, KindStaleNonce}}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			refused := 0
+			allocates := 0
+			s := answering(t, func(_ int, request []byte) [][]byte {
+				m, err := parseMessage(request)
+				switch {
+				case err != nil:
+					return nil
+				case m.Type.Method == stun.MethodBinding:
+					return [][]byte{success(request)}
+				case m.Type.Method == stun.MethodAllocate:
+					if allocates++; allocates == 1 {
+						return [][]byte{challenge(m)}
+					}
+					return [][]byte{allocated(m)}
+				case m.Type.Method == stun.MethodCreatePermission && refused < tt.stale:
+					refused++
+					return [][]byte{reply(m, stun.ClassErrorResponse, stun.CodeStaleNonce, stun.NewRealm("example.org"), stun.NewNonce(fmt.Sprint("nonce ", refused)))}
+				case m.Type.Method == stun.MethodCreatePermission:
+					var nonce stun.Nonce
+					if nonce.GetFrom(m) != nil || tt.stale > 0 && nonce.String() != "nonce 1" {
+						t.Errorf("nonce %s", nonce)
+					}
+					return [][]byte{reply(m, stun.ClassErrorResponse, stun.CodeForbidden)}
+				}
+				return [][]byte{signed(m)}
+			})
+			s.Type, s.Username, s.Password = TypeTURN, "1:healthcheck", secret.New("password")
+			a := Try(t.Context(), s, Options{Depth: Echo, Timeout: 5 * time.Second}).Addresses[0]
+			if f := a.Failure; (f == nil) != (tt.want == "") || f != nil && (f.Kind != tt.want || f.Step != StepPermission) {
+				t.Errorf("%v", f)
+			}
+			if f := a.Failure; f == nil && !slices.Contains(a.Notes, NoteNoEcho) {
+				t.Errorf("%q", a.Notes)
+			}
+		})
+	}
+}
+
 // A server that asks for nothing is found out, and its allocation freed.
 func TestOpenRelay(t *testing.T) {
+	t.Parallel()
 	freed := make(chan struct{}, 1)
 	s := answering(t, func(_ int, request []byte) [][]byte {
 		m := new(stun.Message)
@@ -147,6 +203,7 @@ func TestOpenRelay(t *testing.T) {
 
 // The allocation is given back, and a Refresh that is lost is sent again.
 func TestRefreshIsSentAgain(t *testing.T) {
+	t.Parallel()
 	refreshes, allocates, again := 0, 0, make(chan struct{}, 8)
 	s := answering(t, func(_ int, request []byte) [][]byte {
 		m := new(stun.Message)
@@ -215,6 +272,7 @@ func TestPrivateRelay(t *testing.T) {
 
 // A program that takes the connection and says nothing is no firewall.
 func TestSilentOverTCP(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -88,15 +88,20 @@ func (a *attempt) greet(ctx context.Context) (*messageReader, bool) {
 		a.result.Failure = a.explainSilence(ctx, newFailure(StepBinding, because(ctx, err)))
 		return messages, false
 	}
-	a.result.Steps = append(a.result.Steps, greeted.StepResult)
-	a.mapped = greeted.mapped
-	if greeted.Step == StepRefresh {
+	a.noteGreeting(greeted)
+	return messages, true
+}
+
+// noteGreeting keeps what the first answer says.
+func (a *attempt) noteGreeting(g greeting) {
+	a.result.Steps = append(a.result.Steps, g.StepResult)
+	a.mapped = g.mapped
+	if g.Step == StepRefresh {
 		a.note(noteTURNOnly)
 	}
 	if a.mapped.IsValid() && isPrivate(a.mapped.Addr()) && !isPrivate(a.result.Address.Addr()) {
 		a.note(noteHidden)
 	}
-	return messages, true
 }
 
 func (a *attempt) usesDatagrams() bool { return a.server.Transport == "udp" && !a.server.usesTLS() }

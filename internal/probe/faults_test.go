@@ -3,6 +3,7 @@ package probe
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -167,6 +168,7 @@ func TestFaultsOfBindings(t *testing.T) {
 
 // A server on a machine with several addresses may answer from the wrong one.
 func TestAnswersFromElsewhere(t *testing.T) {
+	t.Parallel()
 	asked, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -207,6 +209,25 @@ func TestReachIsNoted(t *testing.T) {
 		a.noteReach()
 		if got := strings.Join(a.result.Notes, "; "); got != tt.want {
 			t.Errorf("%s: %q", tt.address, got)
+		}
+	}
+}
+
+// A server on the Internet that sees us at a private address is behind something that
+// hides clients.
+func TestHiddenClientsAreNoted(t *testing.T) {
+	for _, tt := range []struct {
+		server, mapped string
+		want           bool
+	}{{"192.0.2.1", "172.17.0.1", true}, {"192.0.2.1", "198.51.100.7", false}, {"10.0.0.5", "10.0.0.9", false}, {"192.0.2.1", "", false}} {
+		a := &attempt{result: AddressResult{Address: netip.AddrPortFrom(netip.MustParseAddr(tt.server), 3478)}}
+		var mapped netip.AddrPort
+		if tt.mapped != "" {
+			mapped = netip.AddrPortFrom(netip.MustParseAddr(tt.mapped), 40000)
+		}
+		a.noteGreeting(greeting{StepResult{StepBinding, time.Millisecond}, mapped})
+		if got := slices.Contains(a.result.Notes, noteHidden); got != tt.want || a.mapped != mapped || a.result.RoundTrip() != time.Millisecond {
+			t.Errorf("%v: %+v", tt, a.result)
 		}
 	}
 }

@@ -62,11 +62,11 @@ func greet(ctx context.Context, messages *messageReader, relays bool) (greeting,
 			until = start.Add(retransmits[i+1])
 		}
 		answered, err := g.await(until)
+		if ctx.Err() != nil || until.Equal(end) && errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return answered, err
-		}
-		if until.Equal(end) {
-			break
 		}
 	}
 	if messages.strays > 0 {

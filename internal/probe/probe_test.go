@@ -155,7 +155,7 @@ func TestBindingOverUDP(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := Try(t.Context(), answering(t, tt.reply), Options{Timeout: 2 * time.Second})
+			r := Try(t.Context(), answering(t, tt.reply), Options{Timeout: 1200 * time.Millisecond})
 			if f := r.Worst(); (f == nil) != (tt.want == "") || f != nil && f.Kind != tt.want {
 				t.Errorf("%v, want %q", f, tt.want)
 			}
@@ -196,7 +196,7 @@ func TestBindingOverTCP(t *testing.T) {
 				}
 			}()
 			s := Server{Type: TypeSTUN, Host: "127.0.0.1", Port: uint16(l.Addr().(*net.TCPAddr).Port), Transport: "tcp"}
-			f := Try(t.Context(), s, Options{Timeout: 2 * time.Second}).Worst()
+			f := Try(t.Context(), s, Options{Timeout: 1200 * time.Millisecond}).Worst()
 			if (f == nil) != (tt.want == "") || f != nil && f.Kind != tt.want {
 				t.Errorf("%v, want %q", f, tt.want)
 			}
@@ -247,7 +247,7 @@ func TestServersThatAnswerTURNOnly(t *testing.T) {
 			t.Parallel()
 			s := answering(t, tt.reply)
 			s.Type = tt.serverType
-			a := Try(t.Context(), s, Options{Timeout: 2 * time.Second}).Addresses[0]
+			a := Try(t.Context(), s, Options{Timeout: 1200 * time.Millisecond}).Addresses[0]
 			if f := a.Failure; (f == nil) != (tt.want == "") || f != nil && f.Kind != tt.want {
 				t.Errorf("%v, want %q", f, tt.want)
 			}
@@ -261,6 +261,7 @@ func TestServersThatAnswerTURNOnly(t *testing.T) {
 // A message that comes in pieces, with a deadline between them, is read whole, and not
 // a byte of the next.
 func TestMessagesOfAStream(t *testing.T) {
+	t.Parallel()
 	here, there := net.Pipe()
 	defer here.Close()
 	first, second := stun.MustBuild(stun.TransactionID, stun.BindingSuccess, stun.NewSoftware("a server")).Raw, stun.MustBuild(stun.TransactionID, stun.BindingSuccess).Raw
@@ -350,6 +351,7 @@ func TestTryEndsWithItsContext(t *testing.T) {
 }
 
 func TestEveryAddressIsTried(t *testing.T) {
+	t.Parallel()
 	s := answering(t, func(_ int, r []byte) [][]byte { return [][]byte{success(r)} })
 	s.Host = "stun.example.org"
 	r := Try(t.Context(), s, Options{Timeout: time.Second, Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/stun/v4"
+
 	"extdisco/internal/secret"
 )
 
@@ -94,6 +96,53 @@ func TestWhyACredentialIsRefused(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// What the server calls itself helps where no guess is accepted; and a server that is
+// full has accepted the credential.
+func TestRefusalsThatTellMore(t *testing.T) {
+	realm, nonce := stun.NewRealm("example.org"), stun.NewNonce("nonce")
+	refuse := func(m *stun.Message) []byte {
+		return reply(m, stun.ClassErrorResponse, stun.CodeUnauthorized, realm, nonce, stun.NewSoftware("ejabberd 24.12"))
+	}
+	unless := func(prefix string, answer func(m *stun.Message) []byte) func(int, *stun.Message) []byte {
+		return func(_ int, m *stun.Message) []byte {
+			if username, err := m.Get(stun.AttrUsername); err == nil && strings.HasPrefix(string(username), prefix) {
+				return answer(m)
+			}
+			return refuse(m)
+		}
+	}
+	saying := func(code stun.ErrorCode) func(m *stun.Message) []byte {
+		return func(m *stun.Message) []byte { return reply(m, stun.ClassErrorResponse, code) }
+	}
+	tests := []struct {
+		name   string
+		answer func(n int, m *stun.Message) []byte
+		fixed  bool
+		want   Kind
+		says   string
+	}{
+		{"ejabberd", unless("x", refuse), false, KindUnauthorized, "mod_stun_disco"},
+		{"ejabberd, for a fixed account", unless("x", refuse), true, KindUnauthorized, "username and password"},
+		{"a quota", unless(farExpiry, saying(stun.CodeAllocQuotaReached)), false, KindClock, "NTP"},
+		{"no port", unless(farExpiry, saying(stun.CodeInsufficientCapacity)), false, KindClock, "NTP"},
+		{"another error", unless(farExpiry, saying(stun.CodeBadRequest)), false, KindUnauthorized, "mod_stun_disco"},
+		{"silence", unless(farExpiry, func(*stun.Message) []byte { return nil }), false, KindUnauthorized, "use-auth-secret"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := relaying(t, tt.answer)
+			if !tt.fixed {
+				s.Sign = func(string) secret.Secret { return secret.New("password") }
+			}
+			f := Try(t.Context(), s, Options{Depth: Allocate, Timeout: 400 * time.Millisecond}).Worst()
+			if f == nil || f.Kind != tt.want || !strings.Contains(f.Cure(), tt.says) || !strings.Contains(f.Problem(), "ejabberd's own TURN server") {
+				t.Errorf("%v; %s", f, f.Cure())
+			}
+		})
 	}
 }
 

@@ -148,6 +148,7 @@ func relayed(t *testing.T) (*attempt, *session) {
 }
 
 func TestEchoAndRoundTrip(t *testing.T) {
+	t.Parallel()
 	a, s := relayed(t)
 	soon := func() context.Context {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -186,6 +187,7 @@ func TestEchoAndRoundTrip(t *testing.T) {
 
 // Datagrams that come while an answer is awaited are kept for later.
 func TestDatagramsBetweenAnswers(t *testing.T) {
+	t.Parallel()
 	a, s := relayed(t)
 	if !a.permit(t.Context(), s, netip.MustParseAddr("127.0.0.1")) {
 		t.Fatal(a.result.Failure)
@@ -270,6 +272,7 @@ func TestRepeat(t *testing.T) {
 }
 
 func TestPeer(t *testing.T) {
+	t.Parallel()
 	stunServer := answering(t, func(_ int, r []byte) [][]byte { return [][]byte{success(r)} })
 	quiet := answering(t, func(int, []byte) [][]byte { return nil })
 	at := func(s Server) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(int(s.Port))) }
@@ -290,7 +293,7 @@ func TestPeer(t *testing.T) {
 		{"by name", "bridge.example.org:" + strconv.Itoa(int(stunServer.Port)), "connect binding allocate permission peer", "", ""},
 	}
 	options := func(peer string) Options {
-		return Options{Depth: Echo, Timeout: 8 * time.Second, Peer: peer, Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
+		return Options{Depth: Echo, Timeout: time.Second, Peer: peer, Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
 			if host == "bridge.example.org" {
 				return []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("127.0.0.1")}, nil
 			}
