@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -169,6 +170,44 @@ func TestStaleNonces(t *testing.T) {
 				t.Errorf("%q", a.Notes)
 			}
 		})
+	}
+}
+
+// The addresses of a name are tried side by side, and make allocations one at a time.
+func TestAddressesSideBySide(t *testing.T) {
+	const addresses = 3
+	var greeted [][]byte
+	open := 0
+	s := answering(t, func(_ int, request []byte) [][]byte {
+		m, err := parseMessage(request)
+		switch {
+		case err != nil:
+			return nil
+		case m.Type.Method == stun.MethodBinding:
+			if !slices.ContainsFunc(greeted, func(r []byte) bool { return slices.Equal(r, request) }) {
+				greeted = append(greeted, slices.Clone(request))
+			}
+			if len(greeted) < addresses {
+				return nil // until all have asked; each asks again
+			}
+			return [][]byte{success(request)}
+		case m.Type.Method == stun.MethodAllocate && !m.Contains(stun.AttrMessageIntegrity):
+			return [][]byte{challenge(m)}
+		case m.Type.Method == stun.MethodAllocate:
+			if open++; open > 1 {
+				return [][]byte{reply(m, stun.ClassErrorResponse, stun.CodeAllocQuotaReached)}
+			}
+			return [][]byte{allocated(m)}
+		}
+		open--
+		return [][]byte{signed(m)}
+	})
+	s.Type, s.Username, s.Password, s.Host = TypeTURN, "1:healthcheck", secret.New("password"), "turn.example.org"
+	r := Try(t.Context(), s, Options{Depth: Allocate, Timeout: 8 * time.Second, Resolve: func(context.Context, string) ([]netip.Addr, error) {
+		return slices.Repeat([]netip.Addr{netip.MustParseAddr("127.0.0.1")}, addresses), nil
+	}})
+	if !r.OK() || len(r.Addresses) != addresses {
+		t.Errorf("%v, %+v", r.Worst(), r.Addresses)
 	}
 }
 

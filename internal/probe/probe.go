@@ -1,12 +1,12 @@
-// Package probe tries STUN and TURN servers (RFC 8489, RFC 8656) as a client would:
-// it resolves the name, connects over UDP, TCP or TLS, sends a binding request,
-// makes an allocation with a credential, and sends a datagram through the relay and
-// back. What happened is told step by step, and what went wrong with what to change.
+// Package probe tries STUN and TURN servers (RFC 8489, RFC 8656) as a browser would: it
+// resolves the name, connects over UDP, TCP or TLS, sends a binding request, makes an
+// allocation with a credential, and sends a datagram through the relay and back. It
+// reports each step, and for a failure what to change.
 //
-// [Try] tries a server once. A [Monitor] tries servers again and again and knows
+// [Try] tries a server once. A [Monitor] tries servers at regular intervals and knows
 // which are down.
 //
-// The package knows nothing of XMPP and of how credentials are made.
+// The package knows nothing of XMPP.
 package probe
 
 import (
@@ -30,7 +30,7 @@ const (
 	TypeTURNS = "turns"
 )
 
-// Server is what to try: one address of a list that clients get.
+// Server is what to try: an entry of a list that clients get.
 type Server struct {
 	Type      string // "stun", "stuns", "turn" or "turns"
 	Host      string // name or IP address
@@ -45,10 +45,10 @@ type Server struct {
 	Sign func(username string) secret.Secret
 }
 
-// usesTLS reports whether the server is spoken to over TLS.
+// usesTLS reports whether clients connect to the server over TLS.
 func (s Server) usesTLS() bool { return s.Type == TypeSTUNS || s.Type == TypeTURNS }
 
-// relays reports whether the server is asked for an allocation.
+// relays reports whether the server is a TURN server.
 func (s Server) relays() bool { return s.Type == TypeTURN || s.Type == TypeTURNS }
 
 // Depth is how far a server is tried.
@@ -56,8 +56,8 @@ type Depth int
 
 // The depths.
 const (
-	Binding  Depth = iota // only whether it answers; needs no credential
-	Allocate              // and, of a TURN server, whether it takes the credential
+	Binding  Depth = iota // whether it answers; needs no credential
+	Allocate              // and whether a TURN server accepts the credential
 	Echo                  // and whether it relays
 )
 
@@ -75,35 +75,34 @@ type Options struct {
 
 const defaultTimeout = 10 * time.Second
 
-// Step is one thing that is tried.
+// Step is a part of a try.
 type Step string
 
-// The steps, in their order.
+// The steps, in order.
 const (
 	StepResolve    Step = "resolve"
 	StepConnect    Step = "connect"
 	StepTLS        Step = "tls"
 	StepBinding    Step = "binding"
-	StepRefresh    Step = "refresh" // in place of the binding, see greet
+	StepRefresh    Step = "refresh" // in place of the binding; see greet
 	StepAllocate   Step = "allocate"
 	StepPermission Step = "permission"
 	StepEcho       Step = "echo"
-	StepPeer       Step = "peer" // in place of the echo, see Options.Peer
+	StepPeer       Step = "peer" // in place of the echo; see Options.Peer
 )
 
-// Result is what became of trying one server.
+// Result is the outcome of trying a server.
 type Result struct {
 	Server    Server
 	Addresses []AddressResult // one for each address of the name
-	Failure   *Failure        // of the step before any address; nil if there were addresses
+	Failure   *Failure        // of looking the name up; nil if that gave addresses
 }
 
 // OK reports whether every address of the server works.
 func (r Result) OK() bool { return r.Worst() == nil }
 
-// Worst returns the first failure, those of an address that clients reach last, or
-// nil. An address that this machine has no route to (IPv6, mostly) does not count
-// while another one works.
+// Worst returns the first failure, or nil. An address that this machine has no route to
+// (IPv6, mostly) does not count while another one works.
 func (r Result) Worst() *Failure {
 	if r.Failure != nil {
 		return r.Failure
@@ -131,17 +130,17 @@ func (r Result) works() bool {
 	return slices.ContainsFunc(r.Addresses, func(a AddressResult) bool { return a.Failure == nil })
 }
 
-// AddressResult is what became of one address.
+// AddressResult is the outcome of trying one address.
 type AddressResult struct {
 	Address     netip.AddrPort
-	Steps       []StepResult // those that went well
-	Failure     *Failure     // of the step behind them, or nil
+	Steps       []StepResult // those that succeeded
+	Failure     *Failure     // of the next step, or nil
 	Relayed     netip.AddrPort
 	Certificate *Certificate // with TLS
-	Notes       []string     // what is no fault and still worth knowing
+	Notes       []string     // what is no failure and still worth knowing
 }
 
-// StepResult is a step that went well.
+// StepResult is a step that succeeded.
 type StepResult struct {
 	Step Step
 	Took time.Duration // round trips included
