@@ -88,6 +88,7 @@ func (s setter) AddTo(m *stun.Message) error { return s(m) }
 // What a server refuses with before it asks for a credential is told like what comes
 // afterwards.
 func TestRefusalsBeforeTheCredential(t *testing.T) {
+	t.Parallel()
 	for code, want := range map[stun.ErrorCode]Kind{
 		stun.CodeTryAlternate: KindRedirect, stun.CodeForbidden: KindForbidden, stun.CodeAllocMismatch: KindMismatch,
 		stun.CodeStaleNonce: KindStaleNonce, stun.CodeWrongCredentials: KindMismatch, stun.CodeAllocQuotaReached: KindQuota, stun.CodeInsufficientCapacity: KindCapacity,
@@ -128,6 +129,7 @@ func TestSilenceAfterTheChallenge(t *testing.T) {
 
 // A nonce that has become stale is replaced once.
 func TestStaleNonces(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name  string
 		stale int // how many requests for a permission are refused
@@ -175,6 +177,7 @@ func TestStaleNonces(t *testing.T) {
 
 // The addresses of a name are tried side by side, and make allocations one at a time.
 func TestAddressesSideBySide(t *testing.T) {
+	t.Parallel()
 	const addresses = 3
 	var greeted [][]byte
 	open := 0
@@ -278,6 +281,7 @@ func TestRefreshIsSentAgain(t *testing.T) {
 }
 
 func TestPrivateRelay(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		server, relay string
 		want          bool

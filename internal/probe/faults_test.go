@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ func badly(t stun.AttrType, size int) stun.Setter {
 
 // What browsers drop, or give up on, is a failure, whatever other clients forgive.
 func TestFaultsOfAllocations(t *testing.T) {
+	t.Parallel()
 	unauthorized := func(m *stun.Message, attributes ...stun.Setter) []byte {
 		return reply(m, stun.ClassErrorResponse, append([]stun.Setter{stun.CodeUnauthorized}, attributes...)...)
 	}
@@ -119,6 +121,7 @@ func TestFaultsOfAllocations(t *testing.T) {
 
 // What clients forgive impairs a server, and what they do not makes it useless.
 func TestWhichFaultsAreOutages(t *testing.T) {
+	t.Parallel()
 	to := &redirectError{&stun.TurnError{ErrorCodeAttr: stun.ErrorCodeAttribute{Code: 300}}, "192.0.2.9:3478"}
 	for err, want := range map[error]bool{
 		errFingerprint: true, errOpenRelay: true, to: true, &redirectError{to.refused, ""}: false, errStray: false,
@@ -132,6 +135,7 @@ func TestWhichFaultsAreOutages(t *testing.T) {
 
 // A STUN server must tell clients their address.
 func TestFaultsOfBindings(t *testing.T) {
+	t.Parallel()
 	answer := func(attributes ...stun.Setter) func(int, []byte) [][]byte {
 		return func(_ int, request []byte) [][]byte {
 			m, err := parseMessage(request)
@@ -199,6 +203,7 @@ func TestAnswersFromElsewhere(t *testing.T) {
 }
 
 func TestReachIsNoted(t *testing.T) {
+	t.Parallel()
 	tests := []struct{ address, want string }{
 		{"127.0.0.1", noteLoopback}, {"127.0.1.1", noteLoopback}, {"::1", noteLoopback},
 		{"10.0.0.5", notePrivate}, {"192.168.1.5", notePrivate}, {"169.254.1.1", notePrivate}, {"100.64.0.1", notePrivate}, {"fd00::5", notePrivate}, {"fe80::1", notePrivate},
@@ -216,6 +221,7 @@ func TestReachIsNoted(t *testing.T) {
 // A server on the Internet that sees us at a private address is behind something that
 // hides clients.
 func TestHiddenClientsAreNoted(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		server, mapped string
 		want           bool
@@ -232,14 +238,28 @@ func TestHiddenClientsAreNoted(t *testing.T) {
 	}
 }
 
-// Coturn opens no TLS port when it cannot read the certificate.
-func TestClosedTLSPort(t *testing.T) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+// closedPort returns a port where nothing listens, and nothing can during the test.
+func closedPort(t *testing.T) uint16 {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := uint16(l.Addr().(*net.TCPAddr).Port)
-	l.Close()
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	address, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uint16(address.(*syscall.SockaddrInet4).Port)
+}
+
+// Coturn opens no TLS port when it cannot read the certificate.
+func TestClosedTLSPort(t *testing.T) {
+	t.Parallel()
+	port := closedPort(t)
 	for typ, want := range map[string]bool{TypeTURN: false, TypeTURNS: true, TypeSTUNS: true} {
 		f := Try(t.Context(), Server{Type: typ, Host: "127.0.0.1", Port: port, Transport: "tcp"}, Options{Timeout: time.Second}).Worst()
 		if f == nil || f.Kind != KindRefused || strings.Contains(f.Cure(), "cert and pkey") != want {

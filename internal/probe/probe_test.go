@@ -20,6 +20,7 @@ import (
 )
 
 func TestFailureKinds(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name string
 		step Step
@@ -64,6 +65,7 @@ func TestFailureKinds(t *testing.T) {
 }
 
 func TestWorst(t *testing.T) {
+	t.Parallel()
 	good, noRoute, down := AddressResult{}, AddressResult{Failure: newFailure(StepConnect, syscall.ENETUNREACH)}, AddressResult{Failure: newFailure(StepConnect, syscall.ECONNREFUSED)}
 	tests := []struct {
 		name      string
@@ -121,6 +123,7 @@ func success(request []byte) []byte {
 }
 
 func TestBindingOverUDP(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name  string
 		reply func(n int, request []byte) [][]byte
@@ -164,6 +167,7 @@ func TestBindingOverUDP(t *testing.T) {
 }
 
 func TestBindingOverTCP(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		answer func(request []byte) []byte
 		want   Kind
@@ -215,6 +219,7 @@ func failing(request []byte, code stun.ErrorCode) []byte {
 
 // A TURN server may be told not to answer binding requests. It is there all the same.
 func TestServersThatAnswerTURNOnly(t *testing.T) {
+	t.Parallel()
 	isBinding := func(r []byte) bool {
 		m := new(stun.Message)
 		return stun.Decode(r, m) == nil && m.Type == stun.BindingRequest
@@ -292,6 +297,7 @@ func TestMessagesOfAStream(t *testing.T) {
 }
 
 func TestProblemsSayWhatWasSeen(t *testing.T) {
+	t.Parallel()
 	cert := &x509.Certificate{DNSNames: []string{"a.example.org", "b.example.org", "c.example.org", "d.example.org"},
 		NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)}
 	long := &stun.TurnError{ErrorCodeAttr: stun.ErrorCodeAttribute{Code: 400, Reason: []byte("\x1b[31mBad\n" + strings.Repeat("ä", 100))}}
@@ -308,6 +314,7 @@ func TestProblemsSayWhatWasSeen(t *testing.T) {
 }
 
 func TestCertificateEndsSoon(t *testing.T) {
+	t.Parallel()
 	const day = 24 * time.Hour
 	now := time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)
 	tests := []struct {
@@ -331,6 +338,7 @@ func TestCertificateEndsSoon(t *testing.T) {
 }
 
 func TestTryEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	for name, cancel := range map[string]bool{"cancelled": true, "out of time": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -366,6 +374,7 @@ func TestEveryAddressIsTried(t *testing.T) {
 }
 
 func TestResolverFails(t *testing.T) {
+	t.Parallel()
 	r := Try(t.Context(), Server{Type: TypeSTUN, Host: "nosuch.example.org", Port: 1, Transport: "udp"}, Options{
 		Resolve: func(context.Context, string) ([]netip.Addr, error) { return nil, &net.DNSError{IsNotFound: true} }})
 	if r.Failure == nil || r.Worst().Kind != KindNoName || r.OK() {

@@ -24,6 +24,7 @@ func sign(sharedSecret, username string) string {
 
 // A server that refuses our credential is asked what is wrong with it.
 func TestWhyACredentialIsRefused(t *testing.T) {
+	t.Parallel()
 	now := time.Now().Unix()
 	// asCoturn takes "<expires>:<user>" by a clock that is ahead of ours.
 	asCoturn := func(sharedSecret string, ahead int64) func(string) (string, bool) {
@@ -102,6 +103,7 @@ func TestWhyACredentialIsRefused(t *testing.T) {
 // What the server calls itself helps where no guess is accepted; and a server that is
 // full has accepted the credential.
 func TestRefusalsThatTellMore(t *testing.T) {
+	t.Parallel()
 	realm, nonce := stun.NewRealm("example.org"), stun.NewNonce("nonce")
 	refuse := func(m *stun.Message) []byte {
 		return reply(m, stun.ClassErrorResponse, stun.CodeUnauthorized, realm, nonce, stun.NewSoftware("ejabberd 24.12"))
@@ -147,6 +149,7 @@ func TestRefusalsThatTellMore(t *testing.T) {
 }
 
 func TestGuesses(t *testing.T) {
+	t.Parallel()
 	for username, want := range map[string]int{"1700000000:healthcheck": 3, "healthcheck": 0, "1700000000": 0, "user:1700000000": 0, "": 0} {
 		if got := guesses(username, "example.org"); len(got) != want {
 			t.Errorf("%q: %d guesses", username, len(got))
@@ -173,6 +176,7 @@ func hexOfSHA1(s string) string {
 }
 
 func TestServersThatNameThemselves(t *testing.T) {
+	t.Parallel()
 	for software, want := range map[string]bool{"ejabberd": true, "ejabberd 24.12": true, "P1 STUN library": true, "Coturn-4.6.1 'Gorst'": false, "": false} {
 		if isEjabberd(software) != want {
 			t.Errorf("%q", software)

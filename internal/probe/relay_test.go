@@ -32,15 +32,8 @@ type relayConfig struct {
 // reach it over udp.
 func startRelay(t *testing.T, cfg relayConfig) Server {
 	t.Helper()
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn, listener := listenBoth(t)
 	port := conn.LocalAddr().(*net.UDPAddr).Port
-	listener, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		t.Fatal(err)
-	}
 	if cfg.realm == "" {
 		cfg.realm = "example.org"
 	}
@@ -69,6 +62,26 @@ func startRelay(t *testing.T, cfg relayConfig) Server {
 	return Server{Type: TypeTURN, Host: "127.0.0.1", Port: uint16(port), Transport: "udp", Username: "1:healthcheck", Password: secret.New("password")}
 }
 
+// listenBoth listens on one port over udp and tcp. The port that is free for the one may
+// be taken for the other.
+func listenBoth(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	var err error
+	for range 20 {
+		var conn net.PacketConn
+		if conn, err = net.ListenPacket("udp4", "127.0.0.1:0"); err != nil {
+			break
+		}
+		var listener net.Listener
+		if listener, err = net.Listen("tcp4", conn.LocalAddr().String()); err == nil {
+			return conn, listener
+		}
+		conn.Close()
+	}
+	t.Fatal(err)
+	return nil, nil
+}
+
 // silent is where the server's log goes.
 type silent struct{}
 
@@ -86,6 +99,7 @@ func stepsOf(a AddressResult) string {
 }
 
 func TestRelay(t *testing.T) {
+	t.Parallel()
 	const all = "connect binding allocate permission echo"
 	tests := []struct {
 		name    string
@@ -224,6 +238,7 @@ func TestDatagramsBetweenAnswers(t *testing.T) {
 }
 
 func TestAwait(t *testing.T) {
+	t.Parallel()
 	here, there := net.Pipe()
 	defer here.Close()
 	defer there.Close()
@@ -243,6 +258,7 @@ func TestAwait(t *testing.T) {
 }
 
 func TestRepeat(t *testing.T) {
+	t.Parallel()
 	odd := errors.New("odd")
 	tests := []struct {
 		name    string

@@ -58,6 +58,7 @@ func overTLSWith(t *testing.T, valid time.Duration) (Server, *x509.CertPool) {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name    string
 		valid   time.Duration
@@ -87,8 +88,7 @@ func TestTLS(t *testing.T) {
 		})
 	}
 	s, authorities := overTLSWith(t, time.Hour)
-	s.Host = "127.0.0.2"
-	s.Port++ // nobody
+	s.Port = closedPort(t)
 	if f := Try(t.Context(), s, Options{Timeout: time.Second, RootCAs: authorities}).Worst(); f == nil || f.Step != StepConnect || !errors.Is(f, f.Err) {
 		t.Errorf("%v", f)
 	}
@@ -98,6 +98,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestURI(t *testing.T) {
+	t.Parallel()
 	for want, s := range map[string]Server{
 		"stun:stun.example.org:3478":                {Type: TypeSTUN, Host: "stun.example.org", Port: 3478, Transport: "udp"},
 		"turn:[2001:db8::1]:3478?transport=udp":     {Type: TypeTURN, Host: "2001:db8::1", Port: 3478, Transport: "udp"},
