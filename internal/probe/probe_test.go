@@ -64,6 +64,25 @@ func TestFailureKinds(t *testing.T) {
 	}
 }
 
+// What is known only from an allocation, or from relaying, is not disproved by less.
+func TestDepthOfFailures(t *testing.T) {
+	t.Parallel()
+	for step, want := range map[Step]Depth{StepResolve: Binding, StepConnect: Binding, StepTLS: Binding, StepBinding: Binding, StepAllocate: Allocate, StepPermission: Echo, StepEcho: Echo, StepPeer: Echo} {
+		if got := newFailure(step, os.ErrDeadlineExceeded).depth(); got != want {
+			t.Errorf("%s: %d, want %d", step, got, want)
+		}
+	}
+}
+
+func TestNotRelayed(t *testing.T) {
+	t.Parallel()
+	err := &notRelayedError{netip.MustParseAddrPort("192.0.2.1:50000"), os.ErrDeadlineExceeded}
+	f := newFailure(StepEcho, err)
+	if f.Kind != KindNotRelayed || !strings.Contains(err.Error(), "192.0.2.1:50000") || !strings.HasSuffix(f.Problem(), " at 192.0.2.1:50000") || !errors.Is(f, os.ErrDeadlineExceeded) {
+		t.Errorf("%q: %s", f.Kind, f)
+	}
+}
+
 func TestWorst(t *testing.T) {
 	t.Parallel()
 	good, noRoute, down := AddressResult{}, AddressResult{Failure: newFailure(StepConnect, syscall.ENETUNREACH)}, AddressResult{Failure: newFailure(StepConnect, syscall.ECONNREFUSED)}
@@ -136,6 +155,12 @@ func TestBindingOverUDP(t *testing.T) {
 			}
 			return [][]byte{success(r)}
 		}, ""},
+		{"one that is lost twice", func(n int, r []byte) [][]byte {
+			if n < 2 {
+				return nil
+			}
+			return [][]byte{success(r)}
+		}, KindTimeout},
 		{"rubbish and somebody else's answer before", func(_ int, r []byte) [][]byte {
 			other := stun.MustBuild(stun.TransactionID, stun.BindingSuccess).Raw
 			return [][]byte{[]byte("HTTP/1.1 400"), {}, other, success(r)}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -52,7 +53,7 @@ func guesses(username, realm string) []guess {
 	return []guess{
 		{farExpiry + ":" + user, KindClock, ""},
 		{farExpiry, KindUsernameForm, cureBareTimestamp},
-		{ejabberdUsername(farExpiry, realm), KindUsernameForm, cureEjabberdForm},
+		{ejabberdUsername(farExpiry, realm), KindUsernameForm, fmt.Sprintf(cureEjabberdForm, realm)},
 	}
 }
 

@@ -56,7 +56,7 @@ func TestWhyACredentialIsRefused(t *testing.T) {
 		{"a clock that is days ahead", asCoturn("secret", 7*86400), "secret", KindClock, "NTP"},
 		{"that, and another secret", asCoturn("another", 7*86400), "secret", KindUnauthorized, "use-auth-secret"},
 		{"a bare time", bare, "secret", KindUsernameForm, "LongTermTURNRESTAuthHandler"},
-		{"ejabberd's form", asEjabberd("example.org"), "secret", KindUsernameForm, `username_form = "ejabberd"`},
+		{"ejabberd's form", asEjabberd("example.org"), "secret", KindUsernameForm, `username_form = "ejabberd" and realm = "example.org"`},
 		{"ejabberd's form, of another host", asEjabberd("other.example.org"), "secret", KindUnauthorized, ""},
 		{"a fixed account", asCoturn("another", 0), "", KindUnauthorized, "username and password"},
 	}

@@ -199,6 +199,16 @@ func TestEchoAndRoundTrip(t *testing.T) {
 	}
 }
 
+// A server that has not said which address of ours it sees relays to itself.
+func TestRelayToItself(t *testing.T) {
+	t.Parallel()
+	a, s := relayed(t)
+	a.relay(t.Context(), s)
+	if got := stepsOf(a.result); got != "permission echo" || a.result.Failure != nil {
+		t.Errorf("%s, %v", got, a.result.Failure)
+	}
+}
+
 // Datagrams that come while an answer is awaited are kept for later.
 func TestDatagramsBetweenAnswers(t *testing.T) {
 	t.Parallel()

@@ -63,8 +63,8 @@ var sayings = map[Kind]saying{
 const (
 	cureNoTLSPort      = "start the TURN server, or correct the port in urls; coturn opens its TLS port only if cert and pkey name files that it can read (see its log), and not with no-tls"
 	cureBareTimestamp  = `the server takes usernames that are a bare time (pion: NewLongTermAuthHandler); let it take "time:user" as others do (pion: LongTermTURNRESTAuthHandler)`
-	cureEjabberdForm   = `it is ejabberd's own TURN server: set username_form = "ejabberd" in this [[ice_server]]`
-	cureEjabberdSecret = `set username_form = "ejabberd" in this [[ice_server]], and its secret to that of mod_stun_disco; ejabberd takes usernames of its own form only`
+	cureEjabberdForm   = `it is ejabberd's own TURN server: set username_form = "ejabberd" and realm = %.100q in this [[ice_server]]`
+	cureEjabberdSecret = `it takes usernames of its own form only: set username_form = "ejabberd" and realm (its host) in this [[ice_server]], and the secret of mod_stun_disco`
 	cureNoAlternate    = "name the other server in its configuration (coturn: alternate-server)"
 )
 
