@@ -104,7 +104,7 @@ func TestFaultsOfAllocations(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a := Try(t.Context(), relaying(t, tt.answer), Options{Depth: Allocate, Timeout: 700 * time.Millisecond}).Addresses[0]
+			a := Try(t.Context(), relaying(t, tt.answer), Options{Depth: Allocate, Timeout: 2 * time.Second}).Addresses[0]
 			f := a.Failure
 			if f == nil {
 				if tt.want != "" {

@@ -140,7 +140,7 @@ func TestRefusalsThatTellMore(t *testing.T) {
 			if !tt.fixed {
 				s.Sign = func(string) secret.Secret { return secret.New("password") }
 			}
-			f := Try(t.Context(), s, Options{Depth: Allocate, Timeout: 400 * time.Millisecond}).Worst()
+			f := Try(t.Context(), s, Options{Depth: Allocate, Timeout: 3 * time.Second}).Worst()
 			if f == nil || f.Kind != tt.want || !strings.Contains(f.Cure(), tt.says) || !strings.Contains(f.Problem(), "ejabberd's own TURN server") {
 				t.Errorf("%v; %s", f, f.Cure())
 			}
