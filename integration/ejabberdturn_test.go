@@ -13,9 +13,9 @@ import (
 	"extdisco/turncred"
 )
 
-// ejabberdWithTURN is a configuration of ejabberd with its own TURN server, as
+// ejabberdOfTwoHosts is a configuration of ejabberd with its own TURN server, as
 // Debian's has it, and two hosts of which each has its own secret.
-const ejabberdWithTURN = `
+const ejabberdOfTwoHosts = `
 loglevel: debug
 hosts: ["turn.example.org", "other.example.org"]
 auth_method: internal
@@ -44,7 +44,7 @@ func TestIntegrationEjabberdTURN(t *testing.T) {
 	}
 	server, err := lab.StartEjabberd(t.Context(), lab.XMPPConfig{
 		Dir: t.TempDir(), Hosts: []lab.Host{{Name: "turn.example.org"}, {Name: "other.example.org"}},
-		Template: strings.ReplaceAll(ejabberdWithTURN, "TURNPORT", fmt.Sprint(port)),
+		Template: strings.ReplaceAll(ejabberdOfTwoHosts, "TURNPORT", fmt.Sprint(port)),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -128,13 +128,13 @@ func TestIntegrationProbe(t *testing.T) {
 		{name: "wrong secret", url: turnURL("turn", "udp"), secret: "another-secret-than-coturn-has", failure: probedFailure{Step: "allocate", Kind: "unauthorized", Code: 401, Do: "clock"}},
 		{name: "wrong secret over tls", ca: ca, trust: ca, url: turnURL("turns", "tcp"), secret: "another-secret-than-coturn-has", failure: probedFailure{Step: "allocate", Kind: "unauthorized", Code: 401, Do: "shared secret"}},
 		{name: "quota", extra: "user-quota=1", url: turnURL("turn", "udp"), before: holdAllocation, failure: probedFailure{Step: "allocate", Kind: "quota", Code: 486, Do: "user-quota"}},
-		{name: "no relay to itself", extra: "denied-peer-ip=127.0.0.0-127.255.255.255", url: turnURL("turn", "udp"), steps: "connect binding allocate", note: "does not relay to this machine or to itself"},
-		{name: "no answer to STUN", noSTUN: true, url: turnURL("turn", "tcp"), steps: "connect refresh allocate permission echo", note: "TURN only"},
-		{name: "STUN refused", extra: "secure-stun", url: turnURL("turn", "udp"), steps: "connect refresh allocate permission echo", note: "TURN only"},
+		{name: "no relay to itself", extra: "denied-peer-ip=127.0.0.0-127.255.255.255", url: turnURL("turn", "udp"), steps: "connect binding allocate", note: "relays neither to this machine nor to itself"},
+		{name: "no answer to STUN", noSTUN: true, url: turnURL("turn", "tcp"), steps: "connect refresh allocate permission echo", note: "TURN requests only"},
+		{name: "STUN refused", extra: "secure-stun", url: turnURL("turn", "udp"), steps: "connect refresh allocate permission echo", note: "TURN requests only"},
 		{name: "STUN refused where it is wanted", extra: "secure-stun", url: turnURL("stun", ""), failure: probedFailure{Step: "binding", Kind: "no-binding", Code: 401, Do: "secure-stun"}},
 		{name: "an address of the relay that nobody reaches", extra: "external-ip=127.0.0.3/127.0.0.1", url: turnURL("turn", "tcp"), failure: probedFailure{Step: "echo", Kind: "not-relayed", Do: "external-ip"}},
 		{name: "closed udp port", url: func(*lab.Coturn) string { return fmt.Sprintf("turn:127.0.0.1:%d", closed) }, failure: probedFailure{Step: "binding", Kind: "refused", Do: "start the TURN server"}},
-		{name: "closed tcp port", url: func(*lab.Coturn) string { return fmt.Sprintf("turns:127.0.0.1:%d", closed) }, failure: probedFailure{Step: "connect", Kind: "refused", Do: "port"}},
+		{name: "closed tcp port", url: func(*lab.Coturn) string { return fmt.Sprintf("turns:127.0.0.1:%d", closed) }, failure: probedFailure{Step: "connect", Kind: "refused", Do: "cert and pkey"}},
 		{name: "unknown authority", ca: ca, url: turnURL("turns", "tcp"), failure: probedFailure{Step: "tls", Kind: "certificate-unknown", Do: "chain"}},
 		{name: "another name", ca: ca, trust: ca, extra: "listening-ip=127.0.0.2", url: func(turn *lab.Coturn) string { return fmt.Sprintf("turns:127.0.0.2:%d", turn.TLSPort) }, failure: probedFailure{Step: "tls", Kind: "certificate-name", Do: "certificate"}},
 		{name: "expired", ca: expired, trust: expired, url: turnURL("turns", "tcp"), failure: probedFailure{Step: "tls", Kind: "certificate-expired", Do: "renew"}},
@@ -226,14 +226,7 @@ func plainPort(t *testing.T) int {
 // holdAllocation uses up the quota of the user that is tried with.
 func holdAllocation(t *testing.T, server *lab.Coturn) {
 	t.Helper()
-	c, err := exec.CommandContext(stepContext(t), binary, "credential", "--user", "healthcheck", "--config", credentialConfig(t, server)).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var username, password string
-	if _, err := fmt.Sscanf(string(c), "username %s\npassword %s", &username, &password); err != nil {
-		t.Fatalf("%v: %s", err, c)
-	}
+	username, password := mint(t, server)
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -251,6 +244,19 @@ func holdAllocation(t *testing.T, server *lab.Coturn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { relay.Close(); client.Close(); conn.Close() })
+}
+
+// mint returns a credential of the user that is tried with.
+func mint(t *testing.T, server *lab.Coturn) (username, password string) {
+	t.Helper()
+	c, err := exec.CommandContext(stepContext(t), binary, "credential", "--user", "healthcheck", "--config", credentialConfig(t, server)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscanf(string(c), "username %s\npassword %s", &username, &password); err != nil {
+		t.Fatalf("%v: %s", err, c)
+	}
+	return username, password
 }
 
 func credentialConfig(t *testing.T, server *lab.Coturn) string {

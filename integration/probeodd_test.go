@@ -5,6 +5,9 @@ package integration
 import (
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -27,14 +30,20 @@ func TestIntegrationProbeOddServers(t *testing.T) {
 		{"open to everybody over tcp", lab.CoturnConfig{OpenRelay: true}, "turn:127.0.0.1:%d?transport=tcp",
 			probedFailure{Step: "allocate", Kind: "open-relay", Do: "use-auth-secret"}},
 		{"sends clients elsewhere", lab.CoturnConfig{Extra: "alternate-server=127.0.0.1:9"}, "turn:127.0.0.1:%d",
-			probedFailure{Step: "allocate", Kind: "redirect", Code: 300, Do: "urls"}},
+			probedFailure{Step: "allocate", Kind: "redirect", Code: 300, Do: "urls", Text: "127.0.0.1:9"}},
+		{"names no realm", lab.CoturnConfig{NoRealm: true}, "turn:127.0.0.1:%d",
+			probedFailure{Step: "allocate", Kind: "no-realm", Do: "realm="}},
+		{"names no realm over tcp", lab.CoturnConfig{NoRealm: true}, "turn:127.0.0.1:%d?transport=tcp",
+			probedFailure{Step: "allocate", Kind: "no-realm", Do: "realm="}},
+		{"has fixed accounts", lab.CoturnConfig{Users: map[string]string{"user": "password"}}, "turn:127.0.0.1:%d",
+			probedFailure{Step: "allocate", Kind: "unauthorized", Code: 401, Do: "lt-cred-mech"}},
 		{"IPv6 to the server, IPv4 from the relay", lab.CoturnConfig{Extra: "listening-ip=::1"}, "turn:[::1]:%d", probedFailure{}},
 		{"IPv6 over tcp, IPv4 from the relay", lab.CoturnConfig{Extra: "listening-ip=::1"}, "turn:[::1]:%d?transport=tcp", probedFailure{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.config.Dir = t.TempDir()
-			if !tt.config.OpenRelay {
+			if !tt.config.OpenRelay && tt.config.Users == nil {
 				tt.config.Secrets = []string{sharedSecret}
 			}
 			server, err := lab.StartCoturn(t.Context(), tt.config)
@@ -47,16 +56,162 @@ func TestIntegrationProbeOddServers(t *testing.T) {
 				t.Fatalf("status %d, %+v", status, servers)
 			}
 			f := servers[0].failure()
-			if f.Step != tt.failure.Step || f.Kind != tt.failure.Kind || f.Code != tt.failure.Code || !strings.Contains(f.Do, tt.failure.Do) {
+			if f.Step != tt.failure.Step || f.Kind != tt.failure.Kind || f.Code != tt.failure.Code || !strings.Contains(f.Do, tt.failure.Do) || !strings.Contains(f.Text, tt.failure.Text) {
 				t.Errorf("%+v, want %+v", f, tt.failure)
 			}
 			made, freed := strings.Count(server.Log(), "ALLOCATE processed, success"), strings.Count(server.Log(), "REFRESH processed, success")
-			if f.Kind != "redirect" && made != 1 || freed != made {
+			if wanted := f.Kind == "" || f.Kind == "open-relay"; (made == 1) != wanted || freed != made {
 				t.Errorf("%d allocations, %d of them freed", made, freed)
 			}
 		})
 	}
 }
+
+// TestIntegrationProbeEjabberd tries ejabberd's own TURN server, which takes usernames
+// of a form of its own.
+func TestIntegrationProbeEjabberd(t *testing.T) {
+	port, err := lab.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	xmpp, err := lab.StartEjabberd(t.Context(), lab.XMPPConfig{
+		Dir: t.TempDir(), Hosts: []lab.Host{{Name: meetHost, Anonymous: true}},
+		Template: ejabberdWithTURN(t, port),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep(t, xmpp)
+	for _, tt := range []struct{ secret, kind, do string }{
+		{sharedSecret, "username-form", `username_form = "ejabberd"`},
+		{"another-secret-than-ejabberd-has", "unauthorized", "mod_stun_disco"},
+	} {
+		servers, status := runProbe(t, fmt.Sprintf("urls = [\"turn:127.0.0.1:%d\"]\nsecret = %q\n", port, tt.secret))
+		if status != 1 || len(servers) != 1 {
+			t.Fatalf("status %d, %+v", status, servers)
+		}
+		if f := servers[0].failure(); f.Kind != tt.kind || f.Code != 401 || !strings.Contains(f.Do, tt.do) || !strings.Contains(f.Text+f.Do, "ejabberd's own TURN server") {
+			t.Errorf("%+v, want %+v", f, tt)
+		}
+	}
+}
+
+// ejabberdWithTURN returns the lab's configuration with a TURN server in it.
+func ejabberdWithTURN(t *testing.T, port int) string {
+	t.Helper()
+	config, err := os.ReadFile("lab/ejabberd.yml.tmpl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := fmt.Sprintf("listen:\n  - port: %d\n    ip: \"127.0.0.1\"\n    transport: udp\n    module: ejabberd_stun\n    use_turn: true\n    turn_ipv4_address: \"127.0.0.1\"\n", port)
+	disco := fmt.Sprintf("modules:\n  mod_stun_disco:\n    secret: %q\n    offer_local_services: false\n", sharedSecret)
+	text := strings.Replace(string(config), "listen:\n", listener, 1)
+	return strings.Replace(text, "modules:\n", disco, 1)
+}
+
+// TestIntegrationProbePeer tries whether a relay reaches a peer, such as the video
+// bridge.
+func TestIntegrationProbePeer(t *testing.T) {
+	start := func(extra string) *lab.Coturn {
+		server, err := lab.StartCoturn(t.Context(), lab.CoturnConfig{Dir: t.TempDir(), Secrets: []string{sharedSecret}, Extra: extra})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keep(t, server)
+		return server
+	}
+	peer := start("")
+	quiet, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer quiet.Close()
+	tests := []struct {
+		name, extra, peer string
+		failure           probedFailure
+		steps, note       string
+	}{
+		{"a STUN server", "", fmt.Sprintf("127.0.0.1:%d", peer.Port), probedFailure{}, "permission peer", ""},
+		{"one that is silent", "", quiet.LocalAddr().String(), probedFailure{}, "allocate permission", "did not answer"},
+		{"a denied one", "denied-peer-ip=127.0.0.0-127.255.255.255", "127.0.0.1:10000", probedFailure{Step: "peer", Kind: "forbidden", Code: 403, Do: "allowed-peer-ip=127.0.0.1", Text: "127.0.0.1:10000"}, "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			relay := start(tt.extra)
+			servers, status := runProbe(t, fmt.Sprintf("urls = [\"turn:127.0.0.1:%d\"]\nsecret = %q\n", relay.Port, sharedSecret), "--peer", tt.peer)
+			if len(servers) != 1 || (status == 0) != (tt.failure.Step == "") {
+				t.Fatalf("status %d, %+v", status, servers)
+			}
+			if f := servers[0].failure(); f.Step != tt.failure.Step || f.Kind != tt.failure.Kind || f.Code != tt.failure.Code || !strings.Contains(f.Do, tt.failure.Do) || !strings.Contains(f.Text, tt.failure.Text) {
+				t.Errorf("%+v, want %+v", f, tt.failure)
+			}
+			var steps []string
+			for _, s := range servers[0].Addresses[0].Steps {
+				steps = append(steps, s.Step)
+			}
+			if notes := strings.Join(servers[0].Addresses[0].Notes, " "); !strings.HasSuffix(strings.Join(steps, " "), tt.steps) || !strings.Contains(notes, tt.note) {
+				t.Errorf("%q, %q", steps, notes)
+			}
+		})
+	}
+}
+
+// TestIntegrationProbeAgreesWithChromium: where probe fails for a missing realm Chromium
+// gets no relay, and where it succeeds Chromium gets one.
+func TestIntegrationProbeAgreesWithChromium(t *testing.T) {
+	dir := t.TempDir()
+	browser, err := lab.StartChromium(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep(t, browser)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "<!doctype html><title>relay</title>")
+	}))
+	t.Cleanup(web.Close)
+	page, err := browser.Open(browserContext(t), web.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, noRealm := range []bool{false, true} {
+		t.Run(fmt.Sprintf("no realm %v", noRealm), func(t *testing.T) {
+			server, err := lab.StartCoturn(t.Context(), lab.CoturnConfig{Dir: t.TempDir(), Secrets: []string{sharedSecret}, NoRealm: noRealm})
+			if err != nil {
+				t.Fatal(err)
+			}
+			keep(t, server)
+			url := fmt.Sprintf("turn:127.0.0.1:%d?transport=udp", server.Port)
+			_, status := runProbe(t, fmt.Sprintf("urls = [%q]\nsecret = %q\n", url, sharedSecret))
+			if (status == 0) == noRealm {
+				t.Errorf("probe ends with %d", status)
+			}
+			var candidates int
+			username, password := mint(t, server)
+			if err := page.Eval(browserContext(t), fmt.Sprintf(relayCandidates, url, username, password), &candidates); err != nil {
+				t.Fatal(err)
+			}
+			if (candidates > 0) == noRealm {
+				t.Errorf("Chromium has %d relay candidates", candidates)
+			}
+		})
+	}
+}
+
+// relayCandidates is JavaScript that counts the relay candidates that a browser gets:
+// until gathering ends, or for five seconds.
+const relayCandidates = `(async () => {
+	const pc = new RTCPeerConnection({iceTransportPolicy: "relay", iceServers: [{urls: %q, username: %q, credential: %q}]});
+	let n = 0;
+	const over = new Promise(done => {
+		pc.onicecandidate = e => { if (!e.candidate) done(); else if (e.candidate.type === "relay") n++; };
+		setTimeout(done, 5000);
+	});
+	pc.createDataChannel("x");
+	await pc.setLocalDescription(await pc.createOffer());
+	await over;
+	pc.close();
+	return n;
+})()`
 
 // TestIntegrationProbeTakesConfiguredCA trusts the authority that the checks trust.
 func TestIntegrationProbeTakesConfiguredCA(t *testing.T) {

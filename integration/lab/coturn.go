@@ -18,7 +18,8 @@ type CoturnConfig struct {
 	Users     map[string]string
 	OpenRelay bool
 
-	Realm string // default "example.org"
+	Realm   string // default "example.org"
+	NoRealm bool   // leave realm out of the configuration: coturn then sends an empty one
 
 	// CA, when set, makes the server speak TLS on a second port, with a
 	// certificate for 127.0.0.1, localhost and CertNames.

@@ -136,7 +136,7 @@ func (s *xmppSettings) writeConfig(file, name string) error {
 	if s.Template == "" {
 		return writeConfig(file, name, s)
 	}
-	t, err := template.New("configuration").Funcs(template.FuncMap{"quote": quote}).Parse(s.Template)
+	t, err := template.New("configuration").Funcs(template.FuncMap{"quote": quote, "indent": indent}).Parse(s.Template)
 	if err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}

@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"net"
 	"time"
 
 	"extdisco/internal/probe"
@@ -12,14 +13,15 @@ import (
 type probeCommand struct {
 	JSON    bool          `name:"json" help:"Print JSON."`
 	Timeout time.Duration `help:"Give each address up after this time. Default: 5s." default:"5s" placeholder:"DURATION"`
+	Peer    string        `help:"Test whether each TURN server relays to this address, such as the video bridge's, instead of an echo." placeholder:"HOST:PORT"`
 	CAFile  string        `help:"Trust the certificates in this PEM file as well, instead of those in probe.ca_file." placeholder:"FILE"`
 }
 
 // Help is printed below the flags.
 func (probeCommand) Help() string {
-	return `Each address of each server is tried from this machine: its name in the DNS, a STUN binding request, TLS with the certificate, an allocation with a credential as clients get it (user healthcheck), and a datagram through the relay and back where the server relays to its own address. What fails is printed with what to change, and the exit status is 1.
+	return `Tries each address of each server from this machine: the name in the DNS, TLS with the certificate, a STUN binding request, an allocation with a credential like those that clients get (user healthcheck), and a datagram through the relay and back. Answers are judged as browsers judge them. Each failure is printed with what to change; the exit status is then 1.
 
-That a server works from here does not mean that it does from where the users are.
+A server that works from here need not work from where the users are.
 
 Example: extdisco probe --timeout 3s`
 }
@@ -29,12 +31,15 @@ func (c probeCommand) Run(env *environment) error {
 	if c.Timeout <= 0 {
 		return usageError{"--timeout: more than 0"}
 	}
+	if _, _, err := net.SplitHostPort(c.Peer); c.Peer != "" && err != nil {
+		return usageError{"--peer: give HOST:PORT"}
+	}
 	now := time.Now()
 	cfg, err := env.loadConfig(now)
 	if err != nil {
 		return err
 	}
-	options := probe.Options{Depth: probe.Echo, Timeout: c.Timeout, RootCAs: cfg.Probe.RootCAs}
+	options := probe.Options{Depth: probe.Echo, Timeout: c.Timeout, RootCAs: cfg.Probe.RootCAs, Peer: c.Peer}
 	if c.CAFile != "" {
 		if options.RootCAs, err = rootCAs(c.CAFile); err != nil {
 			return err

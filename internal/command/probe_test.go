@@ -14,11 +14,12 @@ func TestProbeWrongUsage(t *testing.T) {
 		status int
 		want   string
 	}{
-		"no time":            {[]string{"probe", "--timeout", "0s"}, statusUsage, "--timeout"},
-		"no such CA file":    {[]string{"probe", "--ca-file", "missing.pem", "--config", file}, statusFailed, "missing.pem"},
-		"no configuration":   {[]string{"probe", "--config", file + ".missing"}, statusFailed, "cannot read the configuration"},
-		"query with --rtc":   {[]string{"query", "example.org", "--probe", "--rtc"}, statusUsage, "--rtc"},
-		"query without time": {[]string{"query", "example.org", "--probe", "--timeout", "0s"}, statusUsage, "--timeout"},
+		"no time":             {[]string{"probe", "--timeout", "0s"}, statusUsage, "--timeout"},
+		"a peer without port": {[]string{"probe", "--peer", "192.0.2.1"}, statusUsage, "--peer"},
+		"no such CA file":     {[]string{"probe", "--ca-file", "missing.pem", "--config", file}, statusFailed, "missing.pem"},
+		"no configuration":    {[]string{"probe", "--config", file + ".missing"}, statusFailed, "cannot read the configuration"},
+		"query with --rtc":    {[]string{"query", "example.org", "--probe", "--rtc"}, statusUsage, "--rtc"},
+		"query without time":  {[]string{"query", "example.org", "--probe", "--timeout", "0s"}, statusUsage, "--timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if r := runCommand(t, "", tt.args...); r.status != tt.status || !strings.Contains(r.stderr, tt.want) || r.stdout != "" {

@@ -58,7 +58,7 @@ func unhealthy(all []probe.Health) map[xep0215.Key]bool {
 	relays := func(h probe.Health) bool { return xep0215.NeedsCredentials(h.Server.Type) }
 	someWork := map[bool]bool{} // of those that relay, and of the others
 	for _, h := range all {
-		if h.State == probe.Up || h.State == probe.Unknown {
+		if h.State == probe.Up || h.State == probe.Unknown || h.State == probe.Undecided {
 			someWork[relays(h)] = true
 		}
 	}
@@ -87,6 +87,7 @@ func monitorTargets(cfg *config.Config) []probe.Target {
 			}
 			t := probe.Target{ID: server.URI(), Where: s.Key, Server: server}
 			if xep0215.NeedsCredentials(service.Type) {
+				t.Server.Sign = source.Signer(s)
 				t.Credential = func(now time.Time) (username string, password secret.Secret, err error) {
 					c, err := source.IssueTo(s, source.ProbeUser, now, s.TTL)
 					return string(c.Username), secret.New(string(c.Password)), err

@@ -138,7 +138,7 @@ func newRelay(s source.Service, h probe.Health) web.Relay {
 		r.Health = web.Refusing
 	case h.State == probe.Up && h.Impaired:
 		r.Health = web.Impaired
-	case h.Failures > 0:
+	case h.State == probe.Undecided:
 		r.Health, r.Failures = web.Undecided, h.Failures
 	case h.State == probe.Up:
 		r.Health = web.Healthy

@@ -120,7 +120,7 @@ func TestStatusOfRelays(t *testing.T) {
 		cure   bool
 	}{
 		{"never checked", probe.Health{}, web.Unknown, "", false},
-		{"failed once", probe.Health{Checked: checked, Failures: 1, Failure: &probe.Failure{Kind: probe.KindTimeout}}, web.Undecided, "no answer", true},
+		{"failed once", probe.Health{State: probe.Undecided, Checked: checked, Failures: 1, Failure: &probe.Failure{Kind: probe.KindTimeout}}, web.Undecided, "no answer", true},
 		{"up", probe.Health{State: probe.Up, Checked: checked, RoundTrip: 1500 * time.Microsecond, NotAfter: testkit.Time.Add(48 * time.Hour)}, web.Healthy,
 			"answers in 1.5 ms; certificate good until 2026-11-23", false},
 		{"up, near by", probe.Health{State: probe.Up, Checked: checked, RoundTrip: 40 * time.Microsecond}, web.Healthy, "answers in 0.04 ms", false},

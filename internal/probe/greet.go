@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -12,18 +11,15 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// retransmits are when a question is sent over UDP, from the beginning, and
-// greetTimeout when its answer is no longer waited for. RFC 8489 §6.2.1 goes on
-// for 39.5 s, which nobody waits for who wants to know whether a server is there.
+// retransmits are the times at which a request is sent over UDP, counted from the
+// start. RFC 8489 §6.2.1 goes on for 39.5 s, too long for somebody who wants to know
+// whether a server is up.
 var retransmits = [...]time.Duration{0, 500 * time.Millisecond, 1500 * time.Millisecond}
 
+// greetTimeout is how long the first answer of a server is waited for.
 const greetTimeout = 3 * time.Second
 
-// maxMessage is the largest STUN message that is taken for an answer.
-const maxMessage = 1500
-
-// question is a request that shows by its answer, whatever that is, that a server is
-// there.
+// question is a request whose answer, whatever it says, shows that the server is up.
 type question struct {
 	step    Step
 	request *stun.Message
@@ -33,18 +29,17 @@ type question struct {
 // greeting is the answer to a question.
 type greeting struct {
 	StepResult
-	mapped netip.Addr // ours, as the server sees it; invalid if it did not say
+	mapped netip.AddrPort // our address as the server sees it; invalid if it did not say
 }
 
-// greet finds out whether the server is there, and how long it takes to answer. The
-// connection is used for nothing else meanwhile.
+// greet finds out whether the server is up, and how long it takes to answer. Nothing
+// else may use the connection meanwhile.
 //
-// What is asked is a binding request (RFC 8489 §3). Servers that relay can be told
-// not to answer those (coturn: no-stun) or not to just anybody (secure-stun), and
-// serve TURN clients all the same. So they are asked also for a Refresh without a
-// credential, when the first question stays open: its answer is 401, and nothing
-// changes on the server (RFC 8656 §7.2).
-func greet(ctx context.Context, conn net.Conn, datagrams, relays bool) (greeting, error) {
+// It sends a binding request (RFC 8489 §3). TURN servers can be told to ignore those
+// (coturn: no-stun) or to ask for a credential (secure-stun), and still serve TURN
+// clients. So a TURN server that does not answer is also sent a Refresh without a
+// credential: the answer is 401, and nothing changes on the server (RFC 8656 §7.2).
+func greet(ctx context.Context, messages *messageReader, relays bool) (greeting, error) {
 	questions, err := newQuestions(relays)
 	if err != nil {
 		return greeting{}, err
@@ -54,25 +49,28 @@ func greet(ctx context.Context, conn net.Conn, datagrams, relays bool) (greeting
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(end) {
 		end = deadline
 	}
-	messages := &messageReader{conn: conn, datagrams: datagrams}
+	g := greeter{messages, questions, relays}
 	for i := range retransmits {
-		if err := conn.SetDeadline(end); err != nil {
+		if err := messages.conn.SetDeadline(end); err != nil {
 			return greeting{}, err
 		}
-		if err := ask(conn, questions[:min(i+1, len(questions))], datagrams); err != nil {
+		if err := ask(messages, questions[:min(i+1, len(questions))]); err != nil {
 			return greeting{}, err
 		}
 		until := end
 		if i+1 < len(retransmits) && start.Add(retransmits[i+1]).Before(end) {
 			until = start.Add(retransmits[i+1])
 		}
-		answered, err := awaitAnswer(messages, questions, until, relays)
+		answered, err := g.await(until)
+		if ctx.Err() != nil || until.Equal(end) && errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return answered, err
 		}
-		if until.Equal(end) {
-			break
-		}
+	}
+	if messages.strays > 0 {
+		return greeting{}, errStray
 	}
 	return greeting{}, context.DeadlineExceeded
 }
@@ -86,125 +84,123 @@ func newQuestions(relays bool) ([]*question, error) {
 	return []*question{{step: StepBinding, request: binding}, {step: StepRefresh, request: refresh}}, err
 }
 
-// ask sends the questions, those over TCP once: it sends again by itself.
-func ask(conn net.Conn, questions []*question, datagrams bool) error {
+// ask sends the questions. Over TCP each is sent once, since TCP retransmits.
+func ask(messages *messageReader, questions []*question) error {
 	for _, q := range questions {
-		if !datagrams && !q.asked.IsZero() {
+		if !messages.datagrams && !q.asked.IsZero() {
 			continue
 		}
 		q.asked = time.Now()
-		if _, err := conn.Write(q.request.Raw); err != nil {
+		messages.sent = append(messages.sent, q.request.TransactionID)
+		if _, err := messages.conn.Write(q.request.Raw); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// awaitAnswer reads until the answer to one of the questions is there. Of a server
-// that relays any answer will do.
-func awaitAnswer(messages *messageReader, questions []*question, until time.Time, relays bool) (greeting, error) {
-	if err := messages.conn.SetReadDeadline(until); err != nil {
+// greeter waits for the answer to one of its questions.
+type greeter struct {
+	messages  *messageReader
+	questions []*question
+	relays    bool
+}
+
+// await reads until a question is answered. From a TURN server any answer will do.
+func (g *greeter) await(until time.Time) (greeting, error) {
+	if err := g.messages.conn.SetReadDeadline(until); err != nil {
 		return greeting{}, err
 	}
 	for {
-		raw, err := messages.next()
+		raw, err := g.messages.next()
 		if err != nil {
 			return greeting{}, err
 		}
-		answer, err := parseAnswer(raw)
-		if err != nil && !messages.datagrams {
-			return greeting{}, err
-		}
-		q := questionOf(questions, answer)
-		if q == nil {
-			continue // over UDP anybody can send anything
-		}
-		took := greeting{StepResult: StepResult{q.step, time.Since(q.asked)}}
-		if answer.Type == stun.BindingSuccess {
-			var mapped stun.XORMappedAddress
-			if mapped.GetFrom(answer) == nil {
-				took.mapped, _ = netip.AddrFromSlice(mapped.IP)
-				took.mapped = took.mapped.Unmap()
+		answer, err := parseMessage(raw)
+		if err != nil {
+			if g.messages.datagrams {
+				continue // over UDP anybody can send anything
 			}
-			return took, nil
-		}
-		if err := answerError(answer); !relays || errors.Is(err, errNotSTUN) {
 			return greeting{}, err
 		}
-		took.Step = StepRefresh // which would have been answered alike
-		return took, nil
+		q := g.questionOf(answer)
+		switch {
+		case q == nil:
+			g.messages.noteStray(answer)
+		case !isResponse(answer, q.request):
+			return greeting{}, errNotSTUN // it sends back what it gets
+		default:
+			return g.judge(q, answer)
+		}
 	}
 }
 
-// questionOf returns the question that has this answer, or nil. The answer may be nil.
-func questionOf(questions []*question, answer *stun.Message) *question {
-	for _, q := range questions {
-		if answer != nil && !q.asked.IsZero() && q.request.TransactionID == answer.TransactionID {
+// judge returns the greeting in an answer, or what is wrong with it.
+func (g *greeter) judge(q *question, answer *stun.Message) (greeting, error) {
+	got := greeting{StepResult: StepResult{q.step, time.Since(q.asked)}}
+	if answer.Type == stun.BindingSuccess {
+		got.mapped = mappedAddress(answer)
+	} else {
+		got.Step = StepRefresh // a Refresh would have been refused as well
+	}
+	if g.relays {
+		return got, nil // the allocation shows whether it is of use to clients
+	}
+	if answer.Type != stun.BindingSuccess {
+		return greeting{}, answerError(answer)
+	}
+	if err := unknownAttributes(answer); err != nil {
+		return greeting{}, err
+	}
+	if !isUsable(got.mapped) {
+		return greeting{}, &fault{KindIncomplete, "no usable XOR-MAPPED-ADDRESS"}
+	}
+	if answer.Contains(stun.AttrFingerprint) && stun.Fingerprint.Check(answer) != nil {
+		return greeting{}, errFingerprint
+	}
+	return got, nil
+}
+
+// questionOf returns the question that has this answer, or nil.
+func (g *greeter) questionOf(answer *stun.Message) *question {
+	for _, q := range g.questions {
+		if !q.asked.IsZero() && q.request.TransactionID == answer.TransactionID {
 			return q
 		}
 	}
 	return nil
 }
 
-// messageReader reads STUN messages from a connection. What has come of a message when
-// a deadline passes is kept for the next call.
-type messageReader struct {
-	conn      net.Conn
-	datagrams bool
-	buffer    [maxMessage]byte
-	have      int
-}
+// elsewhereTimeout is how long an answer from another address is waited for.
+const elsewhereTimeout = time.Second
 
-// next returns the next message: a datagram, or as much as the header in a stream says
-// and not a byte more. It is good until the next call.
-func (r *messageReader) next() ([]byte, error) {
-	if r.datagrams {
-		n, err := r.conn.Read(r.buffer[:])
-		return r.buffer[:n], err
+// answersFromElsewhere asks the server, which has not answered, once more from a
+// socket that takes datagrams from everywhere. It returns the address that the answer
+// came from, if it was another one: clients drop such answers.
+func answersFromElsewhere(ctx context.Context, server netip.AddrPort) (netip.AddrPort, bool) {
+	conn, err := net.ListenUDP("udp", nil)
+	if err != nil {
+		return netip.AddrPort{}, false
 	}
-	const header = 20 // RFC 8489 §5
-	if err := r.fill(header); err != nil {
-		return nil, err
+	defer conn.Close()
+	unwatch := context.AfterFunc(ctx, func() { conn.Close() })
+	defer unwatch()
+	request, err := stun.Build(stun.TransactionID, stun.BindingRequest)
+	if err != nil || conn.SetDeadline(time.Now().Add(elsewhereTimeout)) != nil {
+		return netip.AddrPort{}, false
 	}
-	size := header + int(r.buffer[2])<<8 + int(r.buffer[3])
-	if !stun.IsMessage(r.buffer[:header]) || size > len(r.buffer) {
-		return nil, errNotSTUN
+	if _, err := conn.WriteToUDPAddrPort(request.Raw, server); err != nil {
+		return netip.AddrPort{}, false
 	}
-	if err := r.fill(size); err != nil {
-		return nil, err
-	}
-	r.have = 0
-	return r.buffer[:size], nil
-}
-
-func (r *messageReader) fill(size int) error {
-	for r.have < size {
-		n, err := r.conn.Read(r.buffer[r.have:size])
-		r.have += n
+	buffer := make([]byte, maxMessage)
+	for {
+		n, from, err := conn.ReadFromUDPAddrPort(buffer)
 		if err != nil {
-			return err
+			return netip.AddrPort{}, false
+		}
+		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		if m, err := parseMessage(buffer[:n]); err == nil && isResponse(m, request) {
+			return from, from != server
 		}
 	}
-	return nil
-}
-
-// parseAnswer reads a STUN message.
-func parseAnswer(raw []byte) (*stun.Message, error) {
-	if !stun.IsMessage(raw) {
-		return nil, errNotSTUN
-	}
-	m := new(stun.Message)
-	if err := stun.Decode(raw, m); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNotSTUN, err)
-	}
-	return m, nil
-}
-
-// answerError returns the error that a server answered with.
-func answerError(m *stun.Message) error {
-	var code stun.ErrorCodeAttribute
-	if err := code.GetFrom(m); err != nil {
-		return errNotSTUN
-	}
-	return &stun.TurnError{StunMessageType: m.Type, ErrorCodeAttr: code}
 }

@@ -10,25 +10,26 @@ import (
 	"extdisco/internal/secret"
 )
 
-// State is how a server fares, as far as a [Monitor] knows.
+// State is the state of a server, as far as a [Monitor] knows.
 type State int
 
 // The states.
 const (
 	Unknown       State = iota // not tried yet
+	Undecided                  // has not worked yet and failed fewer than Fall times; Failure says why
 	Up                         // works
-	Down                       // does not answer, or cannot be used
+	Down                       // does not answer, or is of no use to clients
 	Misconfigured              // answers, and refuses our credential
 )
 
 // String returns a word for logs and metrics.
 func (s State) String() string {
-	return [...]string{"unknown", "up", "down", "misconfigured"}[s]
+	return [...]string{"unknown", "undecided", "up", "down", "misconfigured"}[s]
 }
 
 const (
-	// Fall is after how many failures in a row a server is down, Rise after how
-	// many successes it is up again: one lost datagram is no news.
+	// A server is down after Fall failures in a row, and up again after Rise
+	// successes: one lost datagram is no news.
 	Fall = 3
 	Rise = 2
 )
@@ -40,8 +41,8 @@ type Target struct {
 	// Where says where the server stands in the configuration.
 	Where  string
 	Server Server // without a credential
-	// Credential returns a fresh one for an allocation; nil means that the
-	// server is asked for a binding only.
+	// Credential returns a fresh one for an allocation; nil means that the server is
+	// sent binding requests only. Server.Sign, if it is set, goes with it.
 	Credential func(now time.Time) (username string, password secret.Secret, err error)
 }
 
@@ -49,35 +50,36 @@ type Target struct {
 type Health struct {
 	Target
 	State    State
-	Failure  *Failure // what went wrong at the last try; nil when all was well
+	Failure  *Failure // of the last try; nil if there was none
 	Failures int      // in a row
-	// Impaired says that a server which is up needs somebody to look at it, for the
-	// reason in Failure: it has no room, one of the addresses of its name is dead, it
-	// is set up wrongly, or its certificate ends soon.
+	// Impaired says that a server which is up needs attention, for the reason in
+	// Failure: it is full, one of the addresses of its name is dead, it is
+	// misconfigured, or its certificate expires soon.
 	Impaired  bool
 	RoundTrip time.Duration
 	NotAfter  time.Time // end of the certificate; zero without TLS
 	Checked   time.Time // when it was tried last; zero if never
 
 	successes int   // in a row
-	partly    bool  // that the failures in a row are of some addresses only, or no bar to clients
-	depth     Depth // of the failure: what is less deep does not disprove it
+	partly    bool  // the failures in a row concern some addresses only, or do not stop clients
+	depth     Depth // of the failure: a try that goes less deep does not disprove it
 }
 
 // MonitorConfig says how often a [Monitor] tries.
 type MonitorConfig struct {
-	Interval         time.Duration // between bindings, give or take a fifth
+	Interval         time.Duration // between binding requests, plus or minus a fifth
 	AllocateInterval time.Duration // between allocations
 	Options          Options       // the Depth is the Monitor's
-	// Changed is called when the State or Impaired of a target has changed, one call
-	// at a time, with what is known of all targets then. It must not call the Monitor.
+	// Changed is called when the State of a target has become another one than
+	// Undecided, or its Impaired has changed: one call at a time, with what is known of
+	// all targets then. It must not call the Monitor.
 	Changed func(changed Health, all []Health)
-	// Try is [Try] but in tests.
+	// Try is [Try], except in tests.
 	Try func(context.Context, Server, Options) Result
 }
 
-// Monitor tries servers again and again. Make one with [NewMonitor], and end it
-// with [Monitor.Close].
+// Monitor tries servers at regular intervals. Create one with [NewMonitor], and end
+// it with [Monitor.Close].
 type Monitor struct {
 	cfg  MonitorConfig
 	stop context.CancelFunc
@@ -87,8 +89,8 @@ type Monitor struct {
 	health []Health // in the order of the targets
 }
 
-// NewMonitor returns a monitor that has not begun. Of targets that previous had too
-// (by their ID) what it knew is kept; previous may be nil.
+// NewMonitor returns a monitor that has not been started. What previous, which may be
+// nil, knows of targets with the same ID is kept.
 func NewMonitor(cfg MonitorConfig, targets []Target, previous *Monitor) *Monitor {
 	m := &Monitor{cfg: cfg}
 	if m.cfg.Try == nil {
@@ -108,8 +110,7 @@ func NewMonitor(cfg MonitorConfig, targets []Target, previous *Monitor) *Monitor
 	return m
 }
 
-// Start begins. Each target is tried by a goroutine of its own, so never twice at
-// once.
+// Start starts a goroutine for each target, so that none is tried twice at a time.
 func (m *Monitor) Start() {
 	ctx, stop := context.WithCancel(context.Background())
 	m.stop = stop
@@ -118,7 +119,7 @@ func (m *Monitor) Start() {
 	}
 }
 
-// Close ends all tries and waits for them.
+// Close stops all tries and waits for them to end.
 func (m *Monitor) Close() {
 	m.stop()
 	m.wait.Wait()
@@ -158,17 +159,17 @@ func (m *Monitor) watch(ctx context.Context, index int) {
 			return
 		}
 		if m.note(index, result, options.Depth, now) {
-			allocated = time.Time{} // look again with the next try
+			allocated = time.Time{} // make one with the next try again
 		}
 		pause = jitter(m.cfg.Interval)
 	}
 }
 
-// jitter returns d give or take a fifth.
+// jitter returns d plus or minus up to a fifth.
 func jitter(d time.Duration) time.Duration { return d - d/5 + rand.N(2*d/5+1) }
 
-// note takes a result in, and reports whether the next try should make an
-// allocation too, whenever the last one was.
+// note records a result, and reports whether the next try should make an allocation,
+// however recent the last one is.
 func (m *Monitor) note(index int, r Result, depth Depth, now time.Time) (again bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -176,19 +177,19 @@ func (m *Monitor) note(index int, r Result, depth Depth, now time.Time) (again b
 	h.Checked = now
 	failure := h.measure(r, now)
 	if failure == nil && depth < h.depth {
-		return h.isUndecided() // an answer to a binding says nothing about the credential
+		return h.needsAllocation() // an answer to a binding says nothing about the credential
 	}
 	before, impaired := h.State, h.Impaired
 	h.count(failure, failure != nil && (r.works() || isNoOutage(failure)))
 	h.State = h.next()
 	h.Impaired = h.isImpaired()
-	if (h.State != before || h.Impaired != impaired) && m.cfg.Changed != nil {
+	if (h.State != before && h.State != Undecided || h.Impaired != impaired) && m.cfg.Changed != nil {
 		m.cfg.Changed(*h, slices.Clone(m.health))
 	}
-	return h.isUndecided()
+	return h.needsAllocation()
 }
 
-// count counts a success or failure. One that is partly leaves clients a way.
+// count counts a success or a failure. A failure that is partly leaves clients a way.
 func (h *Health) count(failure *Failure, partly bool) {
 	if failure == nil || partly {
 		h.successes++
@@ -207,8 +208,7 @@ func (h *Health) count(failure *Failure, partly bool) {
 	h.depth = max(h.depth, failure.depth())
 }
 
-// isImpaired returns what Impaired becomes. What fails for the first time changes
-// nothing.
+// isImpaired returns what Impaired becomes. A first failure changes nothing.
 func (h *Health) isImpaired() bool {
 	switch f := h.Failure; {
 	case h.State != Up || f == nil:
@@ -219,15 +219,15 @@ func (h *Health) isImpaired() bool {
 	return h.Impaired
 }
 
-// isUndecided reports whether it takes an allocation to learn more about a failure,
-// and soon: of a server that is down, or may be. One that refuses the credential, or
-// has no room, is not bothered more often for it.
-func (h *Health) isUndecided() bool {
+// needsAllocation reports whether only another allocation can show that a failure is
+// over, and it should be made soon: for a server that is down, or may be. One that
+// refuses the credential, or is full, is not bothered more often.
+func (h *Health) needsAllocation() bool {
 	return h.depth >= Allocate && !h.partly && !isMisconfiguration(h.Failure)
 }
 
-// measure keeps what a result says besides success and failure. It returns the
-// failure that counts, which may be that the certificate ends soon.
+// measure keeps the times in a result. It returns the failure that counts, which may be
+// that the certificate expires soon.
 func (h *Health) measure(r Result, now time.Time) *Failure {
 	failure := r.Worst()
 	for _, a := range r.Addresses {
@@ -245,7 +245,7 @@ func (h *Health) measure(r Result, now time.Time) *Failure {
 	return failure
 }
 
-// next returns the state that follows from what was counted.
+// next returns the state that follows from the counts.
 func (h *Health) next() State {
 	good := h.Failure == nil || h.partly
 	switch {
@@ -257,20 +257,31 @@ func (h *Health) next() State {
 		return Down
 	case h.Failures >= Fall:
 		return Down
+	case h.State == Unknown:
+		return Undecided
 	}
 	return h.State
 }
 
-// isMisconfiguration reports whether a server is there and does not take what we
-// give out.
-func isMisconfiguration(f *Failure) bool { return f.Kind == KindUnauthorized }
+// isMisconfiguration reports whether the server is there and refuses the credentials
+// that clients get.
+func isMisconfiguration(f *Failure) bool {
+	switch f.Kind {
+	case KindUnauthorized, KindClock, KindUsernameForm:
+		return true
+	}
+	return false
+}
 
-// isNoOutage reports whether a server is there for clients all the same: it has no
-// room, or sends them elsewhere, or an administrator has set it up wrongly.
+// isNoOutage reports whether clients can use the server all the same, or others than
+// the user of the checks can: it is full, redirects them to another server, or is
+// misconfigured in a way that does not stop them.
 func isNoOutage(f *Failure) bool {
 	switch f.Kind {
-	case KindQuota, KindCapacity, KindRedirect, KindOpenRelay, KindPrivateRelay:
+	case KindQuota, KindCapacity, KindOpenRelay, KindPrivateRelay, KindFingerprint:
 		return true
+	case KindRedirect:
+		return redirection(f.Err) != ""
 	}
 	return false
 }

@@ -139,8 +139,12 @@ func TestMonitorStates(t *testing.T) {
 		{"full", []phase{{onAllocate(refusedBy(StepAllocate, code(486))), time.Hour, "up!"}, {always(works), 7 * time.Minute, "up! up"}}},
 		{"no relay port", []phase{{always(works), time.Minute, "up"}, {onAllocate(refusedBy(StepAllocate, code(508))), time.Hour, "up up!"}}},
 		{"open to everybody", []phase{{onAllocate(refusedBy(StepAllocate, errOpenRelay)), time.Hour, "up!"}, {always(works), 7 * time.Minute, "up! up"}}},
-		{"sends clients elsewhere", []phase{{onAllocate(refusedBy(StepAllocate, code(300))), time.Hour, "up!"}}},
-		{"relays at private addresses", []phase{{always(works), time.Minute, "up"}, {onAllocate(refusedBy(StepAllocate, errPrivateRelay)), time.Hour, "up up!"}}},
+		{"sends clients elsewhere", []phase{{onAllocate(refusedBy(StepAllocate, &redirectError{&stun.TurnError{ErrorCodeAttr: stun.ErrorCodeAttribute{Code: 300}}, "192.0.2.9:3478"})), time.Hour, "up!"}}},
+		{"sends clients nowhere", []phase{{onAllocate(refusedBy(StepAllocate, code(300))), time.Hour, "down"}}},
+		{"names no realm", []phase{{onAllocate(refusedBy(StepAllocate, &fault{KindNoRealm, "an empty REALM"})), time.Hour, "down"}, {always(works), 7 * time.Minute, "down up"}}},
+		{"a wrong fingerprint", []phase{{onAllocate(refusedBy(StepAllocate, errFingerprint)), time.Hour, "up!"}}},
+		{"fails once at the start", []phase{{always(timeout), 20 * time.Second, ""}, {always(works), time.Hour, "up"}}},
+		{"relays at private addresses", []phase{{always(works), time.Minute, "up"}, {onAllocate(refusedBy(StepAllocate, &fault{KindPrivateRelay, "10.0.0.5"})), time.Hour, "up up!"}}},
 		{"full, and then gone", []phase{{onAllocate(refusedBy(StepAllocate, code(486))), time.Hour, "up!"}, {always(refused), 2 * time.Minute, "up! down"}}},
 		{"one address of two is dead", []phase{{always(half(StepConnect, syscall.ECONNREFUSED)), time.Hour, "up up!"}, {always(works), time.Minute, "up up! up"}}},
 		{"one address of two refuses the secret", []phase{{onAllocate(half(StepAllocate, code(401))), time.Hour, "misconfigured"}}},
@@ -238,7 +242,25 @@ func TestMonitorKeepsWhatItKnowsOverAReload(t *testing.T) {
 }
 
 func TestStateNames(t *testing.T) {
-	if got := fmt.Sprint(Unknown, Up, Down, Misconfigured); got != "unknown up down misconfigured" {
+	if got := fmt.Sprint(Unknown, Undecided, Up, Down, Misconfigured); got != "unknown undecided up down misconfigured" {
 		t.Error(got)
 	}
+}
+
+// A server that has failed once is not one that was never tried.
+func TestMonitorIsUndecidedAfterAFirstFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatched(t, nil)
+		if h := w.Snapshot()[0]; h.State != Unknown || h.Failure != nil {
+			t.Errorf("%v before the first try", h.State)
+		}
+		w.becomes(func(Depth) Result { return refusedBy(StepBinding, os.ErrDeadlineExceeded) })
+		w.Start()
+		defer w.Close()
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if h := w.Snapshot()[0]; h.State != Undecided || h.Failure == nil || h.Failure.Kind != KindTimeout || w.told() != "" {
+			t.Errorf("%v (%v), told %q", h.State, h.Failure, w.told())
+		}
+	})
 }

@@ -1,23 +1,22 @@
-// Package probe tries STUN and TURN servers (RFC 8489, RFC 8656) as a client would:
-// it resolves the name, connects over UDP, TCP or TLS, sends a binding request,
-// makes an allocation with a credential, and sends a datagram through the relay and
-// back. What happened is told step by step, and what went wrong with what to change.
+// Package probe tries STUN and TURN servers (RFC 8489, RFC 8656) as a browser would: it
+// resolves the name, connects over UDP, TCP or TLS, sends a binding request, makes an
+// allocation with a credential, and sends a datagram through the relay and back. It
+// reports each step, and for a failure what to change.
 //
-// [Try] tries a server once. A [Monitor] tries servers again and again and knows
+// [Try] tries a server once. A [Monitor] tries servers at regular intervals and knows
 // which are down.
 //
-// The package knows nothing of XMPP and of how credentials are made.
+// The package knows nothing of XMPP.
 package probe
 
 import (
 	"context"
 	"crypto/x509"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	"extdisco/internal/secret"
@@ -31,7 +30,7 @@ const (
 	TypeTURNS = "turns"
 )
 
-// Server is what to try: one address of a list that clients get.
+// Server is what to try: an entry of a list that clients get.
 type Server struct {
 	Type      string // "stun", "stuns", "turn" or "turns"
 	Host      string // name or IP address
@@ -39,12 +38,17 @@ type Server struct {
 	Transport string // "udp" or "tcp"; with stuns and turns always TLS over tcp
 	Username  string // for turn and turns
 	Password  secret.Secret
+	// Sign returns the password that goes with a username under the shared secret
+	// that made Password; nil if there is none, as for a fixed account. With it a
+	// server that refuses the credential is asked what is wrong: the clock, the form
+	// of the username, or the secret.
+	Sign func(username string) secret.Secret
 }
 
-// usesTLS reports whether the server is spoken to over TLS.
+// usesTLS reports whether clients connect to the server over TLS.
 func (s Server) usesTLS() bool { return s.Type == TypeSTUNS || s.Type == TypeTURNS }
 
-// relays reports whether the server is asked for an allocation.
+// relays reports whether the server is a TURN server.
 func (s Server) relays() bool { return s.Type == TypeTURN || s.Type == TypeTURNS }
 
 // Depth is how far a server is tried.
@@ -52,8 +56,8 @@ type Depth int
 
 // The depths.
 const (
-	Binding  Depth = iota // only whether it answers; needs no credential
-	Allocate              // and, of a TURN server, whether it takes the credential
+	Binding  Depth = iota // whether it answers; needs no credential
+	Allocate              // and whether a TURN server accepts the credential
 	Echo                  // and whether it relays
 )
 
@@ -64,38 +68,41 @@ type Options struct {
 	RootCAs *x509.CertPool // for stuns and turns; nil means the system's
 	// Resolve looks a name up; nil means the system's resolver.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Peer, a HOST:PORT, is tried in place of the echo: whether the server relays to it.
+	// It needs a Depth of at least Allocate. Empty means none.
+	Peer string
 }
 
 const defaultTimeout = 10 * time.Second
 
-// Step is one thing that is tried.
+// Step is a part of a try.
 type Step string
 
-// The steps, in their order.
+// The steps, in order.
 const (
 	StepResolve    Step = "resolve"
 	StepConnect    Step = "connect"
 	StepTLS        Step = "tls"
 	StepBinding    Step = "binding"
-	StepRefresh    Step = "refresh" // in place of the binding, see greet
+	StepRefresh    Step = "refresh" // in place of the binding; see greet
 	StepAllocate   Step = "allocate"
 	StepPermission Step = "permission"
 	StepEcho       Step = "echo"
+	StepPeer       Step = "peer" // in place of the echo; see Options.Peer
 )
 
-// Result is what became of trying one server.
+// Result is the outcome of trying a server.
 type Result struct {
 	Server    Server
 	Addresses []AddressResult // one for each address of the name
-	Failure   *Failure        // of the step before any address; nil if there were addresses
+	Failure   *Failure        // of looking the name up; nil if that gave addresses
 }
 
 // OK reports whether every address of the server works.
 func (r Result) OK() bool { return r.Worst() == nil }
 
-// Worst returns the first failure, those of an address that clients reach last, or
-// nil. An address that this machine has no route to (IPv6, mostly) does not count
-// while another one works.
+// Worst returns the first failure, or nil. An address that this machine has no route to
+// (IPv6, mostly) does not count while another one works.
 func (r Result) Worst() *Failure {
 	if r.Failure != nil {
 		return r.Failure
@@ -123,20 +130,17 @@ func (r Result) works() bool {
 	return slices.ContainsFunc(r.Addresses, func(a AddressResult) bool { return a.Failure == nil })
 }
 
-// AddressResult is what became of one address.
+// AddressResult is the outcome of trying one address.
 type AddressResult struct {
 	Address     netip.AddrPort
-	Steps       []StepResult // those that went well
-	Failure     *Failure     // of the step behind them, or nil
+	Steps       []StepResult // those that succeeded
+	Failure     *Failure     // of the next step, or nil
 	Relayed     netip.AddrPort
 	Certificate *Certificate // with TLS
-	Notes       []string     // what is no fault and still worth knowing
+	Notes       []string     // what is no failure and still worth knowing
 }
 
-// NoteNoEcho is the note on a server that relays, but not to us, nor to itself.
-const NoteNoEcho = "the credential is good; the server does not relay to this machine or to itself, so that no echo was tried"
-
-// StepResult is a step that went well.
+// StepResult is a step that succeeded.
 type StepResult struct {
 	Step Step
 	Took time.Duration // round trips included
@@ -152,40 +156,9 @@ func (a AddressResult) RoundTrip() time.Duration {
 	return 0
 }
 
-// Certificate is what a server showed of itself.
-type Certificate struct {
-	Names     []string // host names and IP addresses in it
-	NotBefore time.Time
-	NotAfter  time.Time
-}
-
-// someNames returns names of the certificate, three at most.
-func (c *Certificate) someNames() string {
-	switch n := len(c.Names) - 3; {
-	case len(c.Names) == 0:
-		return "no name"
-	case n > 0:
-		return fmt.Sprintf("%s and %d more", strings.Join(c.Names[:3], ", "), n)
-	}
-	return strings.Join(c.Names, ", ")
-}
-
-// String says whose certificate it is.
-func (c *Certificate) String() string { return "certificate of " + c.someNames() }
-
-// soon is how long before its end a certificate should have been renewed. Those that
-// live for days only are renewed in their last quarter.
-const soon = 14 * 24 * time.Hour
-
-// EndsSoon reports whether the certificate is good at now and should have been renewed
-// by then.
-func (c *Certificate) EndsSoon(now time.Time) bool {
-	left := c.NotAfter.Sub(now)
-	return left > 0 && left < min(soon, c.NotAfter.Sub(c.NotBefore)/4)
-}
-
-// Try tries the server once, each of its addresses. It returns when everything has
-// been tried, or the time of each is over.
+// Try tries the server once: all its addresses side by side, except that one of them
+// makes an allocation at a time. It returns when everything has been tried, or the
+// time of each is over.
 func Try(ctx context.Context, s Server, o Options) Result {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
@@ -196,9 +169,13 @@ func Try(ctx context.Context, s Server, o Options) Result {
 		r.Failure = failure
 		return r
 	}
-	for _, ip := range addresses {
-		r.Addresses = append(r.Addresses, tryAddress(ctx, s, netip.AddrPortFrom(ip, s.Port), o))
+	r.Addresses = make([]AddressResult, len(addresses))
+	turns := make(chan struct{}, 1)
+	var tries sync.WaitGroup
+	for i, ip := range addresses {
+		tries.Go(func() { r.Addresses[i] = tryAddress(ctx, s, netip.AddrPortFrom(ip, s.Port), o, turns) })
 	}
+	tries.Wait()
 	return r
 }
 

@@ -3,315 +3,277 @@ package probe
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
+	"crypto/rand"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 	"time"
 
-	"github.com/pion/logging"
-	"github.com/pion/turn/v5"
+	"github.com/pion/stun/v4"
 )
 
-// attempt tries one address of a server.
-type attempt struct {
-	server  Server
-	options Options
-	mapped  netip.Addr // ours, as the server sees it
-	result  AddressResult
-}
+// freeTimeout is how long the end of an allocation is waited for.
+const freeTimeout = time.Second
 
-// tryAddress tries one address, step by step, up to the first that fails.
-func tryAddress(ctx context.Context, s Server, address netip.AddrPort, o Options) AddressResult {
-	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
-	defer cancel()
-	a := &attempt{server: s, options: o, result: AddressResult{Address: address}}
-	conn, ok := a.connect(ctx)
-	if !ok {
-		return a.result
-	}
-	defer conn.Close()
-	datagrams := s.Transport == "udp" && !s.usesTLS()
-	// Reading knows no context: it ends when the connection is closed.
-	unwatch := context.AfterFunc(ctx, func() { conn.Close() })
-	defer unwatch()
-	greeted, err := greet(ctx, conn, datagrams, s.relays())
-	if err != nil {
-		a.result.Failure = newFailure(StepBinding, because(ctx, err))
-		if a.result.Failure.Kind == KindTimeout && !datagrams {
-			a.result.Failure.Kind = KindSilent
+// allocate makes an allocation (RFC 8656 §7), uses it as far as is asked for, and
+// deletes it.
+func (a *attempt) allocate(ctx context.Context, messages *messageReader) {
+	s := &session{messages: messages, username: a.server.Username, password: a.server.Password.Reveal()}
+	made := false
+	ok := a.step(StepAllocate, func() error {
+		m, err := s.allocate(ctx)
+		made = m != nil && m.Type.Class == stun.ClassSuccessResponse
+		if err == nil {
+			a.result.Relayed, err = relayedAddress(m, a.result.Address.Addr())
 		}
-		return a.result
-	}
-	a.result.Steps = append(a.result.Steps, greeted.StepResult)
-	a.mapped = greeted.mapped
-	if greeted.Step == StepRefresh {
-		a.result.Notes = append(a.result.Notes, "the server answers TURN only, no STUN binding requests (coturn: no-stun, secure-stun); a stun: server in urls would not work there")
-	}
-	if s.relays() && o.Depth >= Allocate {
-		a.allocate(ctx, conn, datagrams)
-	}
-	return a.result
-}
-
-// step does a step and notes how it went.
-func (a *attempt) step(step Step, do func() error) bool {
-	start := time.Now()
-	if err := do(); err != nil {
-		a.result.Failure = newFailure(step, err)
-		return false
-	}
-	a.result.Steps = append(a.result.Steps, StepResult{step, time.Since(start)})
-	return true
-}
-
-// connect opens the connection, with TLS if that is what clients do.
-func (a *attempt) connect(ctx context.Context) (net.Conn, bool) {
-	network := "tcp"
-	if a.server.Transport == "udp" && !a.server.usesTLS() {
-		network = "udp"
-	}
-	var conn net.Conn
-	ok := a.step(StepConnect, func() (err error) {
-		var dialer net.Dialer
-		conn, err = dialer.DialContext(ctx, network, a.result.Address.String())
 		return err
 	})
-	if !ok || !a.server.usesTLS() {
-		return conn, ok
+	if made {
+		defer s.free(ctx)
 	}
-	session := tls.Client(conn, &tls.Config{RootCAs: a.options.RootCAs, ServerName: a.server.Host})
-	if !a.step(StepTLS, func() error { return session.HandshakeContext(ctx) }) {
-		a.noteCertificate(a.result.Failure.Err)
-		conn.Close()
-		return nil, false
+	switch {
+	case !ok && a.result.Failure.Kind == KindUnauthorized:
+		a.result.Failure = a.explainRefusal(ctx, s, a.result.Failure)
+	case ok && a.options.Peer != "":
+		a.reachPeer(ctx, s)
+	case ok && a.options.Depth >= Echo:
+		a.relay(ctx, s)
 	}
-	leaf := session.ConnectionState().PeerCertificates[0]
-	a.result.Certificate = newCertificate(leaf)
-	return session, true
-}
-
-// noteCertificate keeps what is known of a certificate that was refused.
-func (a *attempt) noteCertificate(err error) {
-	var refused *tls.CertificateVerificationError
-	if errors.As(err, &refused) && len(refused.UnverifiedCertificates) > 0 {
-		leaf := refused.UnverifiedCertificates[0]
-		a.result.Certificate = newCertificate(leaf)
+	if a.result.Failure == nil && s.forgiven != nil {
+		a.result.Failure = newFailure(StepAllocate, s.forgiven)
 	}
 }
 
-func newCertificate(leaf *x509.Certificate) *Certificate {
-	c := &Certificate{Names: leaf.DNSNames, NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter}
-	for _, ip := range leaf.IPAddresses {
-		c.Names = append(c.Names, ip.String())
+// allocate asks for an allocation as browsers do: first without a credential, to get
+// realm and nonce. It asks for IPv4 by not naming a family, also over IPv6: servers
+// that relay over IPv4 only must not fail here. The response is returned with the
+// error, if there was one.
+func (s *session) allocate(ctx context.Context) (*stun.Message, error) {
+	const udp = 17 // IANA protocol number
+	transport := stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{udp, 0, 0, 0}}
+	m, err := s.exchange(ctx, stun.MethodAllocate, []stun.Setter{transport})
+	switch {
+	case err == nil:
+		return m, errOpenRelay
+	case codeOf(err) != int(stun.CodeUnauthorized):
+		return m, err
 	}
-	return c
+	if err := s.takeChallenge(m); err != nil {
+		return m, err
+	}
+	return s.exchange(ctx, stun.MethodAllocate, []stun.Setter{transport})
 }
 
-// allocate makes an allocation on the server, uses it as deep as is asked for, and
-// deletes it. RFC 8656 §7.
-func (a *attempt) allocate(ctx context.Context, conn net.Conn, datagrams bool) {
-	ctx, lost := context.WithCancelCause(ctx)
-	defer lost(nil)
-	packets := packetConn(conn, datagrams)
-	in := newInbound(packets)
-	server := conn.RemoteAddr().String()
-	client, err := turn.NewClient(&turn.ClientConfig{
-		STUNServerAddr: server, TURNServerAddr: server, Conn: packets,
-		Username: a.server.Username, Password: a.server.Password.Reveal(),
-		RequestedAddressFamily: turn.RequestedAddressFamilyIPv4, // as browsers do, also over IPv6
-		LoggerFactory:          silent{},
-	})
-	if err != nil {
-		a.result.Failure = newFailure(StepAllocate, err)
-		return
+// relayedAddress returns the relay address in a response to an Allocate that has all
+// that browsers want to see in it.
+func relayedAddress(m *stun.Message, server netip.Addr) (netip.AddrPort, error) {
+	relayed := addressIn(m, stun.AttrXORRelayedAddress)
+	var missing []string
+	if !relayed.IsValid() {
+		missing = append(missing, "XOR-RELAYED-ADDRESS")
 	}
-	if err := conn.SetDeadline(time.Time{}); err != nil { // the one of the binding
-		a.result.Failure = newFailure(StepAllocate, err)
-		return
+	if lifetime, err := m.Get(stun.AttrLifetime); err != nil || len(lifetime) != 4 {
+		missing = append(missing, "LIFETIME")
 	}
-	received := make(chan struct{})
-	go func() {
-		defer close(received)
-		lost(in.receive(client))
-	}()
-	// Some steps know no context: they end when the client is closed.
-	unwatch := context.AfterFunc(ctx, client.Close)
-	defer func() {
-		unwatch()
-		client.Close()
-		conn.Close()
-		<-received
-	}()
-	a.useRelay(ctx, client, in)
+	if !addressIn(m, stun.AttrXORMappedAddress).IsValid() {
+		missing = append(missing, "XOR-MAPPED-ADDRESS")
+	}
+	switch {
+	case missing != nil:
+		return relayed, &fault{KindIncomplete, "no " + strings.Join(missing, ", no ")}
+	case !isUsable(relayed):
+		return relayed, &fault{KindBadRelay, relayed.String()}
+	case isPrivateRelay(server, relayed.Addr()):
+		return relayed, &fault{KindPrivateRelay, relayed.Addr().String()}
+	}
+	return relayed, nil
 }
 
-// useRelay does the steps from the allocation on.
-func (a *attempt) useRelay(ctx context.Context, client *turn.Client, in *inbound) {
-	var relay net.PacketConn
-	ok := a.step(StepAllocate, func() (err error) {
-		relay, err = client.AllocateWithContext(ctx)
-		return because(ctx, in.explain(err))
-	})
-	if !ok {
-		if a.result.Failure.Kind == KindOpenRelay {
-			_, _ = in.conn.WriteTo(freeing(), nil)
-			in.awaitFreed(ctx.Done())
-		}
-		return
-	}
-	defer func() {
-		relay.Close() // a Refresh with lifetime 0
-		in.awaitFreed(ctx.Done())
-	}()
-	if address, ok := relay.LocalAddr().(*net.UDPAddr); ok {
-		a.result.Relayed = netip.AddrPortFrom(address.AddrPort().Addr().Unmap(), uint16(address.Port))
-	}
-	if isPrivateRelay(a.result.Address.Addr(), a.result.Relayed.Addr()) {
-		a.result.Failure = newFailure(StepAllocate, errPrivateRelay)
-		a.result.Steps = a.result.Steps[:len(a.result.Steps)-1]
-		return
-	}
-	if a.options.Depth < Echo {
-		return
-	}
-	a.relay(ctx, client, relay)
+// isPrivateRelay reports whether clients that reach the server cannot reach its relay
+// address: because that is private and the server public, or is the server's own
+// loopback.
+func isPrivateRelay(server, relayed netip.Addr) bool {
+	return isPrivate(relayed) && !isPrivate(server) || relayed.IsLoopback() && !server.IsLoopback()
 }
 
-// relay sends a datagram through the relay and back: from a socket here to the relay's
-// port, down the allocation, and the same way back. It shows that the ports of the
-// relay are open, and that its address is one that others reach. A server that does
-// not relay to this machine is asked to relay to itself.
-func (a *attempt) relay(ctx context.Context, client *turn.Client, relay net.PacketConn) {
-	if a.mapped.Is4() && a.result.Relayed.Addr().Is4() {
-		if a.permit(ctx, client, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a.mapped, 9))) {
-			a.step(StepEcho, func() error { return because(ctx, a.roundTrip(ctx, relay)) })
+// free deletes the allocation and waits until it is gone, so that it does not count
+// against the quota of the next one. RFC 8656 §7.2.
+func (s *session) free(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, freeTimeout)
+	defer cancel()
+	_, _ = s.do(ctx, stun.MethodRefresh, stun.RawAttribute{Type: stun.AttrLifetime, Value: make([]byte, 4)}) // it ends by itself in ten minutes
+}
+
+// relay sends a datagram through the relay and back: from a socket here to the relay
+// address, down the allocation, and the same way back. This shows that the ports of
+// the relay are open, and that others can reach its address. A server that does not
+// relay to this machine is asked to relay to itself.
+func (a *attempt) relay(ctx context.Context, s *session) {
+	if a.mapped.Addr().Is4() && a.result.Relayed.Addr().Is4() {
+		if a.permit(ctx, s, a.mapped.Addr()) {
+			a.step(StepEcho, func() error { return a.roundTrip(ctx, s) })
 		}
 		if f := a.result.Failure; f == nil || f.Kind != KindForbidden {
 			return
 		}
 		a.result.Failure = nil
 	}
-	if a.permit(ctx, client, relay.LocalAddr()) {
-		a.step(StepEcho, func() error { return because(ctx, echo(ctx, relay)) })
+	if a.permit(ctx, s, a.result.Relayed.Addr()) {
+		a.step(StepEcho, func() error { return a.echo(ctx, s) })
 	} else if a.result.Failure.Kind == KindForbidden {
 		a.result.Failure = nil // well-kept servers do not relay to themselves
-		a.result.Notes = append(a.result.Notes, NoteNoEcho)
+		a.note(NoteNoEcho)
 	}
 }
 
-// permit asks for the permission that datagrams from peer come through. RFC 8656 §9:
-// it is for the address, with any port.
-func (a *attempt) permit(ctx context.Context, client *turn.Client, peer net.Addr) bool {
-	return a.step(StepPermission, func() error { return because(ctx, client.CreatePermission(peer)) })
+// permit asks the server to let datagrams from peer, at any port, through. RFC 8656 §9.
+func (a *attempt) permit(ctx context.Context, s *session, peer netip.Addr) bool {
+	return a.step(StepPermission, func() error {
+		_, err := s.do(ctx, stun.MethodCreatePermission, peerAddress(netip.AddrPortFrom(peer, 9)))
+		return err
+	})
 }
 
-// because returns the reason of an error when that is the end of the context or of
-// the connection.
-func because(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil && newFailure("", err).Code == 0 {
-		return context.Cause(ctx)
+// peerAddress is the attribute XOR-PEER-ADDRESS.
+type peerAddress netip.AddrPort
+
+// AddTo implements [stun.Setter].
+func (p peerAddress) AddTo(m *stun.Message) error {
+	a := netip.AddrPort(p)
+	return stun.XORMappedAddress{IP: a.Addr().AsSlice(), Port: int(a.Port())}.AddToAs(m, stun.AttrXORPeerAddress)
+}
+
+// send sends a datagram from the relay to peer. RFC 8656 §11.1.
+func (s *session) send(peer netip.AddrPort, payload []byte) error {
+	m, err := stun.Build(stun.TransactionID, stun.NewType(stun.MethodSend, stun.ClassIndication),
+		peerAddress(peer), stun.RawAttribute{Type: stun.AttrData, Value: payload}, stun.Fingerprint)
+	if err != nil {
+		return err
+	}
+	return s.write(m.Raw)
+}
+
+// receive waits until the relay has received a datagram that is wanted, and returns
+// where it came from.
+func (s *session) receive(ctx context.Context, until time.Time, wanted func([]byte) bool) (netip.AddrPort, error) {
+	for {
+		for len(s.received) > 0 {
+			d := s.received[0]
+			s.received = s.received[1:]
+			if wanted(d.payload) {
+				return d.from, nil
+			}
+		}
+		m, err := s.read(ctx, until, func(m *stun.Message) bool {
+			return m.Type == stun.NewType(stun.MethodData, stun.ClassIndication)
+		})
+		if err != nil {
+			return netip.AddrPort{}, because(ctx, err)
+		}
+		s.keep(m)
+	}
+}
+
+// notRelayedError reports that a datagram did not come through the relay.
+type notRelayedError struct {
+	relayed netip.AddrPort
+	err     error
+}
+
+func (e *notRelayedError) Error() string {
+	return "through " + e.relayed.String() + ": " + e.err.Error()
+}
+func (e *notRelayedError) Unwrap() error { return e.err }
+
+// repeat calls try up to three times, each time with the end of its turn, until it
+// returns something else than that its time is over.
+func repeat(try func(until time.Time) error) error {
+	start := time.Now()
+	var err error
+	for i := range retransmits {
+		until := start.Add(greetTimeout)
+		if i+1 < len(retransmits) {
+			until = start.Add(retransmits[i+1])
+		}
+		if err = try(until); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
 	}
 	return err
 }
 
-// roundTrip sends a datagram to the relay's port until it comes out of the allocation,
-// and one back.
-func (a *attempt) roundTrip(ctx context.Context, relay net.PacketConn) error {
+// roundTrip sends a datagram to the relay address until it comes out of the
+// allocation, and one back.
+func (a *attempt) roundTrip(ctx context.Context, s *session) error {
 	var dialer net.Dialer
 	peer, err := dialer.DialContext(ctx, "udp4", a.result.Relayed.String())
 	if err != nil {
 		return &notRelayedError{a.result.Relayed, err}
 	}
 	defer peer.Close()
-	payload := []byte("there " + relay.LocalAddr().String())
-	start, buffer := time.Now(), make([]byte, maxMessage)
-	for i := range retransmits {
-		if _, err = peer.Write(payload); err != nil {
-			break
-		}
-		until := start.Add(greetTimeout)
-		if i+1 < len(retransmits) {
-			until = start.Add(retransmits[i+1])
-		}
-		var from net.Addr
-		if from, err = await(ctx, relay, payload, buffer, until); err != nil {
-			continue
-		}
-		payload = []byte("back " + relay.LocalAddr().String())
-		if _, err = relay.WriteTo(payload, from); err != nil {
+	unwatch := context.AfterFunc(ctx, func() { peer.Close() }) // ends reading
+	defer unwatch()
+	there, back := newPayload("there"), newPayload("back")
+	var from netip.AddrPort
+	err = repeat(func(until time.Time) error {
+		if _, err := peer.Write(there); err != nil {
 			return err
 		}
-		_, err = await(ctx, datagramConn{peer}, payload, buffer, time.Now().Add(greetTimeout))
-		break
+		from, err = s.receive(ctx, until, equals(there))
+		return err
+	})
+	if err == nil {
+		err = repeat(func(until time.Time) error {
+			if err := s.send(from, back); err != nil {
+				return err
+			}
+			return await(peer, until, back)
+		})
 	}
 	if err != nil {
-		return &notRelayedError{a.result.Relayed, err}
+		return &notRelayedError{a.result.Relayed, because(ctx, err)}
 	}
 	return nil
 }
 
-// echo sends one datagram through the relay to itself.
-func echo(ctx context.Context, relay net.PacketConn) error {
-	payload := []byte("echo " + relay.LocalAddr().String())
-	if _, err := relay.WriteTo(payload, relay.LocalAddr()); err != nil {
+// await reads datagrams until the payload has come.
+func await(conn net.Conn, until time.Time, payload []byte) error {
+	if err := conn.SetReadDeadline(until); err != nil {
 		return err
 	}
-	_, err := await(ctx, relay, payload, make([]byte, maxMessage), time.Now().Add(greetTimeout))
+	buffer := make([]byte, maxMessage)
+	for {
+		n, err := conn.Read(buffer)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(buffer[:n], payload) {
+			return nil
+		}
+	}
+}
+
+// echo sends a datagram through the relay to the relay itself.
+func (a *attempt) echo(ctx context.Context, s *session) error {
+	payload := newPayload("echo")
+	err := repeat(func(until time.Time) error {
+		if err := s.send(a.result.Relayed, payload); err != nil {
+			return err
+		}
+		_, err := s.receive(ctx, until, equals(payload))
+		return err
+	})
 	if err != nil {
-		address, _ := relay.LocalAddr().(*net.UDPAddr)
-		return &notRelayedError{address.AddrPort(), err}
+		return &notRelayedError{a.result.Relayed, because(ctx, err)}
 	}
 	return nil
 }
 
-// await reads until the payload has come, and returns from where.
-func await(ctx context.Context, conn net.PacketConn, payload, buffer []byte, until time.Time) (net.Addr, error) {
-	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
-		until = deadline
-	}
-	if err := conn.SetReadDeadline(until); err != nil {
-		return nil, err
-	}
-	for {
-		n, from, err := conn.ReadFrom(buffer)
-		if err != nil {
-			return nil, err
-		}
-		if bytes.Equal(buffer[:n], payload) {
-			return from, nil
-		}
-	}
-}
+// newPayload returns what a datagram carries that nobody else sends.
+func newPayload(word string) []byte { return []byte(word + " " + rand.Text()) }
 
-// packetConn makes of a connection what pion/turn wants.
-func packetConn(conn net.Conn, datagrams bool) net.PacketConn {
-	if datagrams {
-		return datagramConn{conn}
-	}
-	return turn.NewSTUNConn(conn) // knows where in the stream each message ends
-}
-
-// datagramConn is a connected UDP socket: unlike an unconnected one it has the
-// address family of the server, and learns when nobody listens there.
-type datagramConn struct{ net.Conn }
-
-// ReadFrom implements [net.PacketConn].
-func (c datagramConn) ReadFrom(p []byte) (int, net.Addr, error) {
-	n, err := c.Read(p)
-	return n, c.RemoteAddr(), err
-}
-
-// WriteTo implements [net.PacketConn].
-func (c datagramConn) WriteTo(p []byte, _ net.Addr) (int, error) { return c.Write(p) }
-
-// silent is where the library's log goes: what it has to say is in its errors, and at
-// its lower levels it would tell what is in messages.
-type silent struct{}
-
-// NewLogger implements [logging.LoggerFactory].
-func (silent) NewLogger(scope string) logging.LeveledLogger {
-	return logging.NewDefaultLeveledLoggerForScope(scope, logging.LogLevelDisabled, io.Discard)
+func equals(payload []byte) func([]byte) bool {
+	return func(got []byte) bool { return bytes.Equal(got, payload) }
 }

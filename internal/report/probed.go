@@ -23,6 +23,10 @@ type Tried struct {
 // Probed prints how each server fares: a line for each of its addresses, and
 // below what to change, and what else is worth knowing.
 func Probed(w io.Writer, results []Tried, now time.Time) error {
+	if len(results) == 0 {
+		_, err := fmt.Fprintln(w, "There is no STUN or TURN server to try.")
+		return err
+	}
 	style := styleOf(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SERVER\tADDRESS\tRESULT")
@@ -42,15 +46,15 @@ func Probed(w io.Writer, results []Tried, now time.Time) error {
 			fmt.Fprintf(table, "%s\t%s\t%s\n", uri, a.Address, resultLine(style, a, skipped, now))
 			switch {
 			case skipped:
-				notes.add("this machine has no way to that address, so that it was not tried", where)
+				notes.add("this machine has no route to that address, so it was not tried", where)
 			case a.Failure != nil:
 				cures.add(a.Failure.Cure(), where)
 			}
 			for _, note := range a.Notes {
 				notes.add(note, where)
 			}
-			if a.Certificate != nil && a.Certificate.EndsSoon(now) {
-				notes.add("the certificate ends soon; renew it", where)
+			if a.Certificate != nil && a.Certificate.IsShort(now) {
+				notes.add("the certificate expires within 14 days: see that it is renewed", where)
 			}
 		}
 	}
@@ -116,7 +120,7 @@ func resultLine(style style, a probe.AddressResult, skipped bool, now time.Time)
 func certificateLine(c *probe.Certificate, now time.Time) string {
 	left := c.NotAfter.Sub(now)
 	if left < 0 {
-		return fmt.Sprintf("%s, ended on %s", c, c.NotAfter.Format(time.DateOnly))
+		return fmt.Sprintf("%s, expired on %s", c, c.NotAfter.Format(time.DateOnly))
 	}
 	return fmt.Sprintf("%s, %d days left", c, int(left.Hours()/24))
 }

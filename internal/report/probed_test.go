@@ -72,6 +72,13 @@ func TestPrintProbed(t *testing.T) {
 	}
 }
 
+func TestPrintProbedOfNothing(t *testing.T) {
+	var out bytes.Buffer
+	if err := Probed(&out, nil, testkit.Time); err != nil || out.String() != "There is no STUN or TURN server to try.\n" {
+		t.Errorf("%v: %s", err, out.String())
+	}
+}
+
 func TestProbeFailure(t *testing.T) {
 	all := probedTests()
 	if err := ProbeFailure(all[:2]); err != nil {

@@ -46,8 +46,21 @@ func ProbeServers(cfg config.ICEServer, now time.Time) ([]probe.Server, error) {
 			s.Username, s.Password = string(c.Username), string(c.Password)
 		}
 		if server, ok := ProbeServer(s); ok {
+			server.Sign = Signer(cfg)
 			servers = append(servers, server)
 		}
 	}
 	return servers, nil
+}
+
+// Signer returns a function that signs usernames with the shared secret of a server, or
+// nil if it has none.
+func Signer(cfg config.ICEServer) func(username string) secret.Secret {
+	if cfg.SharedSecret.IsEmpty() {
+		return nil
+	}
+	issuer := newSharedSecret(cfg)
+	return func(username string) secret.Secret {
+		return secret.New(string(issuer.AppendPassword(nil, []byte(username))))
+	}
 }

@@ -1,0 +1,174 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// attempt tries one address of a server.
+type attempt struct {
+	server  Server
+	options Options
+	result  AddressResult
+	mapped  netip.AddrPort // ours, as the server sees it
+}
+
+// Notes on what is no fault and still worth knowing.
+const (
+	// NoteNoEcho is the note on a server that relays neither to us nor to itself.
+	NoteNoEcho     = "the credential is accepted; the server relays neither to this machine nor to itself, so no datagram was sent through it"
+	noteTURNOnly   = "the server answers TURN requests only, no STUN binding requests (coturn: no-stun, secure-stun); a stun: URL for it would not work"
+	noteLoopback   = "only this machine can reach this address; clients need one that they can reach (if the name has another address elsewhere, look in /etc/hosts)"
+	notePrivate    = "only this network can reach this address; clients elsewhere need a public one"
+	noteHidden     = "the server sees this machine at a private address: if that is a container's gateway or a load balancer, clients do not learn their own addresses (docker: use the host's network)"
+	notePeerSilent = "the server relays to the peer, which did not answer a STUN binding request; a video bridge answers those of its own calls only"
+)
+
+// tryAddress tries one address, step by step, up to the first step that fails. The
+// addresses of a name are mostly one server's, and share a quota: turns lets one of
+// them make an allocation at a time.
+func tryAddress(ctx context.Context, s Server, address netip.AddrPort, o Options, turns chan struct{}) AddressResult {
+	start := time.Now()
+	a := &attempt{server: s, options: o, result: AddressResult{Address: address}}
+	a.noteReach()
+	messages, ok := a.greet(ctx)
+	if messages == nil {
+		return a.result
+	}
+	defer messages.conn.Close()
+	if !ok || !s.relays() || o.Depth < Allocate {
+		return a.result
+	}
+	left := o.Timeout - time.Since(start)
+	select {
+	case turns <- struct{}{}:
+		defer func() { <-turns }()
+	case <-ctx.Done():
+		a.result.Failure = newFailure(StepAllocate, ctx.Err())
+		return a.result
+	}
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	unwatch := context.AfterFunc(ctx, func() { messages.conn.Close() }) // ends reading
+	defer unwatch()
+	a.allocate(ctx, messages)
+	return a.result
+}
+
+// noteReach notes that not everybody can reach the address.
+func (a *attempt) noteReach() {
+	switch ip := a.result.Address.Addr(); {
+	case ip.IsLoopback():
+		a.note(noteLoopback)
+	case isPrivate(ip):
+		a.note(notePrivate)
+	}
+}
+
+func (a *attempt) note(text string) { a.result.Notes = append(a.result.Notes, text) }
+
+// greet connects and finds out whether the server is up. It returns nil without a
+// connection.
+func (a *attempt) greet(ctx context.Context) (*messageReader, bool) {
+	ctx, cancel := context.WithTimeout(ctx, a.options.Timeout)
+	defer cancel()
+	conn, ok := a.connect(ctx)
+	if !ok {
+		return nil, false
+	}
+	unwatch := context.AfterFunc(ctx, func() { conn.Close() }) // ends reading
+	defer unwatch()
+	messages := newMessageReader(conn, a.usesDatagrams())
+	greeted, err := greet(ctx, messages, a.server.relays())
+	if err != nil {
+		a.result.Failure = a.explainSilence(ctx, newFailure(StepBinding, because(ctx, err)))
+		return messages, false
+	}
+	a.noteGreeting(greeted)
+	return messages, true
+}
+
+// noteGreeting keeps what the first answer says.
+func (a *attempt) noteGreeting(g greeting) {
+	a.result.Steps = append(a.result.Steps, g.StepResult)
+	a.mapped = g.mapped
+	if g.Step == StepRefresh {
+		a.note(noteTURNOnly)
+	}
+	if a.mapped.IsValid() && isPrivate(a.mapped.Addr()) && !isPrivate(a.result.Address.Addr()) {
+		a.note(noteHidden)
+	}
+}
+
+func (a *attempt) usesDatagrams() bool { return a.server.Transport == "udp" && !a.server.usesTLS() }
+
+// explainSilence finds out more about a server that did not answer.
+func (a *attempt) explainSilence(ctx context.Context, f *Failure) *Failure {
+	switch {
+	case f.Kind != KindTimeout:
+	case !a.usesDatagrams():
+		f.Kind = KindSilent
+	default:
+		if from, ok := answersFromElsewhere(ctx, a.result.Address); ok {
+			return newFailure(StepBinding, &fault{KindElsewhere, from.String()})
+		}
+	}
+	return f
+}
+
+// step does a step and notes how it went.
+func (a *attempt) step(step Step, do func() error) bool {
+	start := time.Now()
+	if err := do(); err != nil {
+		a.result.Failure = newFailure(step, err)
+		return false
+	}
+	a.result.Steps = append(a.result.Steps, StepResult{step, time.Since(start)})
+	return true
+}
+
+// connect opens the connection, with TLS if that is what clients do.
+func (a *attempt) connect(ctx context.Context) (net.Conn, bool) {
+	network := "tcp"
+	if a.usesDatagrams() {
+		network = "udp"
+	}
+	var conn net.Conn
+	ok := a.step(StepConnect, func() (err error) {
+		var dialer net.Dialer
+		conn, err = dialer.DialContext(ctx, network, a.result.Address.String())
+		return err
+	})
+	if !ok && a.server.usesTLS() && a.result.Failure.Kind == KindRefused {
+		a.result.Failure.cure = cureNoTLSPort
+	}
+	if !ok || !a.server.usesTLS() {
+		return conn, ok
+	}
+	session := tls.Client(conn, &tls.Config{RootCAs: a.options.RootCAs, ServerName: a.server.Host})
+	if !a.step(StepTLS, func() error { return session.HandshakeContext(ctx) }) {
+		a.noteCertificate(a.result.Failure.Err)
+		conn.Close()
+		return nil, false
+	}
+	a.result.Certificate = newCertificate(session.ConnectionState().PeerCertificates[0])
+	return session, true
+}
+
+// noteCertificate keeps what is known of a certificate that was refused.
+func (a *attempt) noteCertificate(err error) {
+	var refused *tls.CertificateVerificationError
+	if errors.As(err, &refused) && len(refused.UnverifiedCertificates) > 0 {
+		a.result.Certificate = newCertificate(refused.UnverifiedCertificates[0])
+	}
+}
+
+// isPrivate reports whether only some private network can reach the address.
+func isPrivate(a netip.Addr) bool {
+	sharedByCarriers := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10) // RFC 6598
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || sharedByCarriers.Contains(a)
+}
