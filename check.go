@@ -79,7 +79,7 @@ func (e *environment) fetchSet(cfg *providerConfig, now time.Time) (*providerSet
 	if cfg.perUser {
 		user = "extdisco-check"
 	}
-	set, err := p.fetch(ctx, user, now)
+	set, err := cfg.api.Fetch(ctx, p.client, user, now)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,15 @@ func printProviderSet(w io.Writer, cfg *providerConfig, offered *providerSet, no
 	if _, err := fmt.Fprintf(w, "\n%s: %s gives:\n", cfg.key, cfg.name); err != nil {
 		return err
 	}
-	return printServices(w, offered.services, now)
+	if err := printServices(w, offered.services, now); err != nil {
+		return err
+	}
+	for _, note := range offered.Notes {
+		if _, err := fmt.Fprintf(w, "  note: %s\n", note); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // loadConfig reads the configuration that the command line names.

@@ -156,13 +156,13 @@ func readCloudflare(t *configTable, p *providerConfig) {
 		}
 		identifier = "{{user}}"
 	}
-	p.api = vendorapi.Cloudflare(base, keyID, token, ttl, identifier)
+	p.api = vendorapi.Cloudflare(base, keyID, []byte(token.Reveal()), ttl, identifier)
 	if t.bool("revoke_on_exit") {
 		if p.perUser {
 			t.fault("revoke_on_exit", "does not go with per_user = true; leave one of them out")
 		}
 		p.revocation = func(username string) *vendorapi.API {
-			return vendorapi.CloudflareRevocation(base, keyID, token, username)
+			return vendorapi.CloudflareRevocation(base, keyID, []byte(token.Reveal()), username)
 		}
 	}
 }
@@ -181,7 +181,7 @@ func readTwilio(t *configTable, p *providerConfig) {
 	default:
 		t.requireSecret("auth_token", "the account's auth token (or give key_sid and key_secret_file)")
 	}
-	p.api = vendorapi.Twilio(base, account, user, password, t.life(vendorapi.TwilioMaxTTL, vendorapi.TwilioMaxTTL))
+	p.api = vendorapi.Twilio(base, account, user, []byte(password.Reveal()), t.life(vendorapi.TwilioMaxTTL, vendorapi.TwilioMaxTTL))
 }
 
 // appName is the name of an app at Metered, which is part of a host name.
@@ -205,12 +205,12 @@ func readMetered(t *configTable, p *providerConfig) {
 		t.fault(t.secretKey("secret_key"), "is given, and %s too; leave one of them out: with the secret key credentials are made that expire, with the API key a lasting one is used",
 			t.secretKey("api_key"))
 	case t.hasSecret("api_key"):
-		p.api = vendorapi.Metered(base, apiKey, region, t.requiredLife())
+		p.api = vendorapi.Metered(base, []byte(apiKey.Reveal()), region, t.requiredLife())
 		return
 	default:
 		t.requireSecret("secret_key", "the secret key of the app (or give api_key_file, the API key of a lasting credential, and ttl)")
 	}
-	p.api = vendorapi.MeteredCreate(base, secretKey, region, t.life(defaultTTL, 0))
+	p.api = vendorapi.MeteredCreate(base, []byte(secretKey.Reveal()), region, t.life(defaultTTL, 0))
 }
 
 // requiredLife is the ttl of a provider whose answer states none.
@@ -226,7 +226,7 @@ func readXirsys(t *configTable, p *providerConfig) {
 	channel := t.required("channel", "the name of the channel")
 	ident := t.required("ident", "the ident of the account")
 	password := t.requiredSecret("secret", "the secret of the account")
-	p.api = vendorapi.Xirsys(base, channel, ident, password, t.life(defaultTTL, 0))
+	p.api = vendorapi.Xirsys(base, channel, ident, []byte(password.Reveal()), t.life(defaultTTL, 0))
 }
 
 func readTURNREST(t *configTable, p *providerConfig) {
@@ -238,27 +238,30 @@ func readTURNREST(t *configTable, p *providerConfig) {
 	if p.perUser && user == "" {
 		user = "{{user}}"
 	}
-	p.api = vendorapi.TURNREST(address, t.secret("key"), user, t.life(0, 0))
+	p.api = vendorapi.TURNREST(address, []byte(t.secret("key").Reveal()), user, t.life(0, 0))
 }
 
 func readHTTPProvider(t *configTable, p *providerConfig) {
 	if !t.has("url") {
 		t.missing("url", "; write the address that gives credentials")
 	}
-	api := &vendorapi.API{URL: t.address(""), Method: t.oneOf("method", "GET", "POST", "PUT"), Body: t.string("body"),
-		Header: t.texts("headers"), Query: map[string]secret.Secret{}, TTL: t.life(0, 0)}
-	api.User, api.Password = t.string("basic_user"), t.secret("basic_password")
+	api := &vendorapi.API{URL: t.address(""), Method: t.oneOf("method", "GET", "POST", "PUT"), Body: hidden(t.string("body")),
+		Header: map[string]vendorapi.Secret{}, Query: map[string]vendorapi.Secret{}, TTL: t.life(0, 0)}
+	for name, value := range t.texts("headers") {
+		api.Header[name] = hidden(value)
+	}
+	api.User, api.Password = t.string("basic_user"), hidden(t.secret("basic_password").Reveal())
 	t.together("basic_user", "basic_password", "the user", "the user's password")
-	if api.Bearer = t.secret("bearer_token"); t.hasSecret("bearer_token") && t.has("basic_user") {
+	if api.Bearer = hidden(t.secret("bearer_token").Reveal()); t.hasSecret("bearer_token") && t.has("basic_user") {
 		t.fault(t.secretKey("bearer_token"), "is given, and basic_user too; leave one of them out")
 	}
 	for name, value := range t.texts("query") {
-		api.Query[name] = secret.New(value)
+		api.Query[name] = hidden(value)
 	}
 	name, value := t.string("query_secret_name"), t.secret("query_secret")
 	t.together("query_secret_name", "query_secret", "the parameter's name", "its value")
 	if name != "" {
-		api.Query[name] = value
+		api.Query[name] = hidden(value.Reveal())
 	}
 	api.Pointers = vendorapi.Pointers{Servers: t.pointer("servers_pointer"), Username: t.pointer("username_pointer"),
 		Password: t.pointer("password_pointer"), TTL: t.pointer("ttl_pointer"), Expires: t.pointer("expires_pointer")}
@@ -269,6 +272,8 @@ func readHTTPProvider(t *configTable, p *providerConfig) {
 	})
 	p.api = api
 }
+
+func hidden(value string) vendorapi.Secret { return vendorapi.NewSecret([]byte(value)) }
 
 // together reports which of two keys is missing when the other one is there.
 func (t *configTable) together(name, secretName, what, secretWhat string) {

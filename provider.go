@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"extdisco/internal/secret"
-	"extdisco/internal/xmltext"
 	"extdisco/turncred"
 	vendorapi "extdisco/turncred/provider"
 	"extdisco/xep0215"
@@ -25,13 +24,9 @@ type provider struct {
 	client *http.Client
 	log    *slog.Logger
 
-	current atomic.Pointer[providerSet]
-	stop    context.CancelFunc
-	done    chan struct{}
-	first   chan struct{} // closed when the first fetch has ended, well or not
-
-	fetches    fetchCount
-	perUser    *vendorapi.PerUser // nil unless per_user
+	current    atomic.Pointer[providerSet]
+	refresher  *vendorapi.Refresher // nil with per_user
+	perUser    *vendorapi.PerUser   // nil unless per_user
 	pseudonyms *turncred.Pseudonyms
 }
 
@@ -41,9 +36,7 @@ type providerSet struct {
 	down     []*xep0215.Group  // the same TURN servers without a credential, for when it has expired
 	services []xep0215.Service // of all groups, with their credentials
 	names    []string          // usernames, for revocation
-	fetched  time.Time
-	expires  time.Time
-	until    time.Time // it is given out
+	vendorapi.Set
 }
 
 // startProvider starts to fetch.
@@ -54,19 +47,23 @@ func startProvider(cfg *providerConfig, log *slog.Logger, now time.Time) *provid
 }
 
 func (p *provider) start(now time.Time) {
+	fetch := p.cfg.api.Fetcher(p.client)
 	if p.cfg.perUser {
 		p.pseudonyms = turncred.NewPseudonyms(p.cfg.pseudonymKey())
-		p.perUser = vendorapi.NewPerUser(p.fetch, p.cfg.timeout, p.cfg.minRemaining, p.cfg.perUserRate, now)
+		p.perUser = vendorapi.NewPerUser(fetch, p, vendorapi.PerUserConfig{Timeout: p.cfg.timeout, Rest: p.cfg.minRemaining,
+			Fetches: p.cfg.perUserRate.Events, Per: p.cfg.perUserRate.Per}, now)
 		return
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	p.stop, p.done, p.first = stop, make(chan struct{}), make(chan struct{})
-	refresher := vendorapi.NewRefresher(func(ctx context.Context, now time.Time) (vendorapi.Set, error) { return p.fetch(ctx, "", now) },
-		p.use, p.report)
-	go func() {
-		defer close(p.done)
-		refresher.Run(ctx)
-	}()
+	p.refresher = vendorapi.NewRefresher(fetch, p)
+	p.refresher.Start()
+}
+
+// status returns how the fetches went so far.
+func (p *provider) status() vendorapi.Status {
+	if p.perUser != nil {
+		return p.perUser.Status()
+	}
+	return p.refresher.Status()
 }
 
 // pseudonymKey keys the pseudonyms by what is configured, secrets included, as the
@@ -78,51 +75,43 @@ func newProvider(cfg *providerConfig, log *slog.Logger) *provider {
 		log: log.With("provider", cfg.name, "config", cfg.key)}
 }
 
-// fetch asks the provider once.
-func (p *provider) fetch(ctx context.Context, user string, now time.Time) (vendorapi.Set, error) {
-	set, err := p.cfg.api.Fetch(ctx, p.client, user, now)
-	p.fetches.add(err)
-	return set, err
-}
-
-// use puts a set in force, or says why it cannot be offered.
-func (p *provider) use(set vendorapi.Set) error {
+// Use implements [vendorapi.Sink]: it puts a set in force, or says why it cannot
+// be offered.
+func (p *provider) Use(user string, set vendorapi.Set) error {
 	next, err := newProviderSet(set)
-	if err != nil {
-		p.fetches.unusable(err)
-		return err
+	if err == nil && user == "" {
+		p.current.Store(next)
 	}
-	// Of a short life a quarter is left: it is refreshed at half, and what lives
-	// for minutes only would never be given out otherwise.
-	rest := min(p.cfg.minRemaining, time.Until(set.Expires)/4)
-	next.until = set.Expires.Add(-rest)
-	next.fetched = time.Now()
-	p.current.Store(next)
-	return nil
+	return err
 }
 
-// report tells of a fetch.
-func (p *provider) report(err error, alike bool, next time.Duration) {
-	p.fetchedOnce()
+// Report implements [vendorapi.Sink].
+func (p *provider) Report(r vendorapi.Result) {
 	var apiErr *vendorapi.APIError
 	level, message := slog.LevelWarn, "the provider gives no credentials at present"
 	switch {
-	case err == nil:
+	case r.Err == nil:
 		level, message = slog.LevelInfo, "the provider gave credentials"
-	case errors.As(err, &apiErr) && apiErr.Permanent:
+	case errors.As(r.Err, &apiErr) && apiErr.Permanent:
 		level = slog.LevelError
 	}
-	if alike {
+	if r.Repeated {
 		level = slog.LevelDebug
 	}
-	attrs := []any{"next_in", next.Round(time.Second).String()}
-	if current := p.current.Load(); current != nil {
-		attrs = append(attrs, "good_until", current.expires.Format(time.RFC3339))
+	var attrs []any
+	if r.Next > 0 {
+		attrs = append(attrs, "next_in", r.Next.Round(time.Second).String())
 	}
-	if err != nil {
-		attrs = append(attrs, "err", err.Error())
+	if current := p.current.Load(); current != nil {
+		attrs = append(attrs, "good_until", current.Expires.Format(time.RFC3339))
+	}
+	if r.Err != nil {
+		attrs = append(attrs, "err", r.Err.Error())
 	}
 	p.log.Log(context.Background(), level, message, attrs...)
+	for _, note := range r.Notes {
+		p.log.Log(context.Background(), max(level, slog.LevelDebug), "the provider's answer needs attention", "note", note)
+	}
 }
 
 // groups returns what can be offered to the requester at now.
@@ -143,7 +132,7 @@ func (p *provider) groups(requester []byte, now time.Time) []*xep0215.Group {
 	switch {
 	case current == nil:
 		return nil
-	case now.After(current.until):
+	case now.After(current.Until(p.cfg.minRemaining)):
 		return current.down
 	}
 	return current.groups
@@ -159,10 +148,10 @@ func (p *provider) prepare(requester []byte, now time.Time) <-chan struct{} {
 		return p.perUser.Prepare(p.user(requester), now)
 	}
 	select {
-	case <-p.first:
+	case <-p.refresher.First():
 		return nil
 	default:
-		return p.first
+		return p.refresher.First()
 	}
 }
 
@@ -174,24 +163,12 @@ func (p *provider) close(atExit bool) {
 	if p.perUser != nil {
 		p.perUser.Close()
 	} else {
-		p.stop()
-		<-p.done
-		p.fetchedOnce() // who waits for it waits no longer
+		p.refresher.Close()
 	}
 	if atExit {
 		p.revoke()
 	}
 	p.client.CloseIdleConnections()
-}
-
-// fetchedOnce notes that the first fetch has ended. It is called by the goroutine
-// that fetches, or behind its end.
-func (p *provider) fetchedOnce() {
-	select {
-	case <-p.first:
-	default:
-		close(p.first)
-	}
 }
 
 // revoke takes back what was given, in less time than an exit may take.
@@ -212,19 +189,15 @@ func (p *provider) revoke() {
 // newProviderSet checks what a provider gave. URLs that clients cannot use are
 // left out; a credential that XML cannot carry, or nothing usable, is an error.
 func newProviderSet(set vendorapi.Set) (*providerSet, error) {
-	out := &providerSet{expires: set.Expires}
+	out := &providerSet{Set: set}
 	seen := map[xep0215.Key]bool{}
 	var refused []string
 	for _, server := range set.Servers {
-		if !xmltext.IsValid(server.Username) || !xmltext.IsValid(server.Password) ||
-			len(server.Username) > maxCredential || len(server.Password) > maxCredential {
-			return nil, errors.New("the answer holds a username or password that cannot be sent to clients")
-		}
 		var services []xep0215.Service
 		for _, url := range server.URLs {
 			s, err := xep0215.ParseURI(url)
 			if err != nil {
-				refused = append(refused, fmt.Sprintf("%.100q %v", url, err))
+				refused = append(refused, "a URL that clients cannot use")
 				continue
 			}
 			if !seen[s.Key()] {
@@ -237,7 +210,7 @@ func newProviderSet(set vendorapi.Set) (*providerSet, error) {
 		}
 		for _, s := range services {
 			if s.Restricted {
-				s.Username, s.Password, s.Expires = server.Username, server.Password, set.Expires
+				s.Username, s.Password, s.Expires = server.Username, string(server.Password.Reveal()), set.Expires
 			}
 			out.services = append(out.services, s)
 		}
@@ -276,7 +249,7 @@ type fetchedCredential struct {
 // Issue implements [xep0215.Issuer].
 func (f fetchedCredential) Issue(c *xep0215.Credential, _ []byte, _ time.Time) error {
 	c.Username = append(c.Username[:0], f.server.Username...)
-	c.Password = append(c.Password[:0], f.server.Password...)
+	c.Password = append(c.Password[:0], f.server.Password.Reveal()...)
 	c.Expires = f.expires
 	return nil
 }

@@ -56,10 +56,13 @@ func (b webBackend) Status(now time.Time) web.Status {
 	}
 	s.Config, s.Hour = b.watch.readingAndHour(now)
 	for _, p := range o.providers() {
-		ok, failed, failure := p.fetches.read()
-		shown := web.Provider{Name: p.cfg.name, Config: p.cfg.key, PerUser: p.perUser != nil, Asked: ok+failed > 0, Error: failure}
+		status := p.status()
+		shown := web.Provider{Name: p.cfg.name, Config: p.cfg.key, PerUser: p.perUser != nil, Asked: status.OK+status.Failed > 0}
+		if status.Err != nil {
+			shown.Error = status.Err.Error()
+		}
 		if set := p.current.Load(); set != nil {
-			shown.OK, shown.Fetched, shown.Expires = set.isGood(now), set.fetched, set.expires
+			shown.OK, shown.Fetched, shown.Expires = set.isGood(now, p.cfg.minRemaining), set.Fetched, set.Expires
 		}
 		s.Providers = append(s.Providers, shown)
 	}
@@ -71,10 +74,10 @@ func (d *daemon) metricsState(now time.Time) metrics.State {
 	o, l := d.offer.Load(), d.watch.linkNow()
 	s := metrics.State{LinkUp: l.up, LinkSince: l.since, Ready: l.up && o.hasSomething(now)}
 	for _, p := range o.providers() {
-		ok, failed, _ := p.fetches.read()
-		shown := metrics.Provider{Name: p.cfg.name, Config: p.cfg.key, Fetched: ok, Failed: failed}
+		status := p.status()
+		shown := metrics.Provider{Name: p.cfg.name, Config: p.cfg.key, Fetched: status.OK, Failed: status.Failed}
 		if set := p.current.Load(); set != nil {
-			shown.At, shown.Expires, shown.NearExpiry = set.fetched, set.expires, set.isNearExpiry(now)
+			shown.At, shown.Expires, shown.NearExpiry = set.Fetched, set.Expires, set.IsNearExpiry(now)
 		}
 		s.Providers = append(s.Providers, shown)
 	}
@@ -102,7 +105,7 @@ func (o *offer) checks() []probe.Health {
 // that is asked for each requester that is hoped.
 func (o *offer) hasSomething(now time.Time) bool {
 	for _, s := range o.sources {
-		if s.provider == nil || s.provider.perUser != nil || s.provider.current.Load().isGood(now) {
+		if s.provider == nil || s.provider.perUser != nil || s.provider.current.Load().isGood(now, s.provider.cfg.minRemaining) {
 			return true
 		}
 	}

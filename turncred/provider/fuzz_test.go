@@ -81,10 +81,10 @@ func checkSet(t *testing.T, set provider.Set, port53 bool) {
 			urls[u] = true
 			scheme, _, _ := strings.Cut(strings.ToLower(u), ":")
 			stun := strings.HasPrefix(scheme, "stun")
-			if stun && (s.Username != "" || s.Password != "") {
+			if stun && (s.Username != "" || !s.Password.IsEmpty()) {
 				t.Errorf("%q carries credentials", u)
 			}
-			if !stun && (s.Username == "" || s.Password == "") {
+			if !stun && (s.Username == "" || s.Password.IsEmpty()) {
 				t.Errorf("%q has no credentials", u)
 			}
 			if !port53 && strings.HasSuffix(strings.Split(u, "?")[0], ":53") {

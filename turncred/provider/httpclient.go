@@ -41,6 +41,7 @@ const maxHeader = 64 << 10
 func NewHTTPClient(roots *x509.CertPool, timeout time.Duration) *http.Client {
 	transport := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
+		OnProxyConnectResponse: checkProxy,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           2,

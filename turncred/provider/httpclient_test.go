@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"extdisco/integration/vendors"
-	"extdisco/internal/secret"
 	"extdisco/turncred/provider"
 )
 
@@ -81,10 +80,11 @@ func TestCertificates(t *testing.T) {
 		roots *x509.CertPool
 		mode  vendors.Mode
 		want  string
+		cure  string
 	}{
-		{"own CA", ours, vendors.Working, ""},
-		{"the system's CAs", nil, vendors.Working, "certificate signed by unknown authority"},
-		{"certificate for another name", ours, vendors.WrongCertificate, "certificate"},
+		{"own CA", ours, vendors.Working, "", ""},
+		{"the system's CAs", nil, vendors.Working, "certificate signed by unknown authority", "ca_file"},
+		{"certificate for another name", ours, vendors.WrongCertificate, "certificate", "its host must be one that the certificate names"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestCertificates(t *testing.T) {
 					continue
 				}
 				e := refused(t, err)
-				if e.Status != 0 || e.Permanent || !strings.Contains(e.Problem, tt.want) || !strings.Contains(e.Cure, "ca_file") {
+				if e.Status != 0 || e.Permanent || !strings.Contains(e.Problem, tt.want) || !strings.Contains(e.Cure, tt.cure) {
 					t.Errorf("%s: %+v", name, e)
 				}
 			}
@@ -243,7 +243,7 @@ func TestNoSecretInTransportErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			base := answerRaw(t, answer)
 			all := presets(base)
-			all["odd key"] = provider.TURNREST(base, secret.New(wrongSecret), "", time.Hour)
+			all["odd key"] = provider.TURNREST(base, []byte(wrongSecret), "", time.Hour)
 			for vendor, api := range all {
 				_, err := api.Fetch(t.Context(), newClient(t, 10*time.Second), "somebody", time.Now())
 				if e := refused(t, err); strings.ContainsAny(e.Error(), "\x1b\x07\r\n") {
@@ -305,7 +305,7 @@ const proxyChild = "EXTDISCO_TEST_PROXY_CHILD"
 
 func fetchByProxy(address string) int {
 	client := provider.NewHTTPClient(nil, 10*time.Second)
-	api := provider.TURNREST(address, secret.New(vendors.RESTKey), "", time.Minute)
+	api := provider.TURNREST(address, []byte(vendors.RESTKey), "", time.Minute)
 	set, err := api.Fetch(context.Background(), client, "", time.Now())
 	if err != nil {
 		fmt.Println(err)
@@ -328,7 +328,7 @@ func TestProxy(t *testing.T) {
 	defer proxy.Close()
 	tests := []struct{ name, variable, url, asked, output string }{
 		{"plain", "HTTP_PROXY", "http://provider.example.org/turn", "GET provider.example.org", "[stun:by-proxy.example.org]"},
-		{"TLS", "HTTPS_PROXY", "https://provider.example.org/turn", "CONNECT provider.example.org:443", "no answer from provider.example.org: Forbidden"},
+		{"TLS", "HTTPS_PROXY", "https://provider.example.org/turn", "CONNECT provider.example.org:443", "no answer from provider.example.org: the proxy answered 403 Forbidden; have the proxy in HTTPS_PROXY allow this host, or name the host in NO_PROXY"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -31,6 +31,9 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// hide returns a secret.
+func hide(value string) provider.Secret { return provider.NewSecret([]byte(value)) }
+
 // answering returns a client that gets one answer for whatever it asks.
 func answering(status int, header http.Header, body string) *http.Client {
 	if header == nil {
