@@ -312,7 +312,7 @@ func describeProvider(b *strings.Builder, p *providerConfig) {
 }
 
 func describeAPI(b *strings.Builder, a *vendorapi.API) {
-	fmt.Fprintf(b, "  %s %s\n", a.Method, a.URL)
+	fmt.Fprintf(b, "  %s %s\n", a.Method, a.URL.Reveal())
 	for _, name := range slices.Sorted(maps.Keys(a.Query)) {
 		fmt.Fprintf(b, "    query %s=%q\n", name, a.Query[name].Reveal())
 	}

@@ -245,7 +245,7 @@ func readHTTPProvider(t *configTable, p *providerConfig) {
 	if !t.has("url") {
 		t.missing("url", "; write the address that gives credentials")
 	}
-	api := &vendorapi.API{URL: t.address(""), Method: t.oneOf("method", "GET", "POST", "PUT"), Body: hidden(t.string("body")),
+	api := &vendorapi.API{URL: hidden(t.address("")), Method: t.oneOf("method", "GET", "POST", "PUT"), Body: hidden(t.string("body")),
 		Header: map[string]vendorapi.Secret{}, Query: map[string]vendorapi.Secret{}, TTL: t.life(0, 0)}
 	for name, value := range t.texts("headers") {
 		api.Header[name] = hidden(value)

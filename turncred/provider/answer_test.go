@@ -172,7 +172,7 @@ func TestAnswerIsCapped(t *testing.T) {
 		client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: status, Header: http.Header{}, Body: body, Request: r}, nil
 		})}
-		api := provider.API{Method: http.MethodGet, URL: "https://turn.example.org/"}
+		api := provider.API{Method: http.MethodGet, URL: hide("https://turn.example.org/")}
 		_, err := api.Fetch(t.Context(), client, "", testTime)
 		if e := refused(t, err); e.Status != status || body.read > 128<<10 {
 			t.Errorf("%d: %d bytes were read: %v", status, body.read, e)
@@ -229,7 +229,7 @@ func TestURLCount(t *testing.T) {
 		t.Errorf("32 URLs, one of them twice: %d servers, %v, %q", len(set.Servers), err, set.Notes)
 	}
 	set, err = fetchBody(provider.API{TTL: time.Hour}, body(33))
-	if err != nil || len(set.Servers) != 32 || fmt.Sprint(set.Notes) != "[1 URLs are left out: no more than 32 are taken from an answer]" {
+	if err != nil || len(set.Servers) != 32 || fmt.Sprint(set.Notes) != "[only the first 32 of 33 URLs are used]" {
 		t.Errorf("33 URLs: %d servers, %v, %q", len(set.Servers), err, set.Notes)
 	}
 }

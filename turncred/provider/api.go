@@ -18,9 +18,9 @@ import (
 // API prints its method and address only.
 type API struct {
 	Method string
-	// URL is where the provider is asked. Secrets belong in Query: then they are
-	// in no URL that could be printed. {{ttl}} and {{user}} are replaced as in Body.
-	URL    string
+	// URL is where the provider is asked. It may hold {{ttl}} and {{user}} as Body
+	// does, and secrets in its query.
+	URL    Secret
 	Header map[string]Secret
 	// Body may hold {{ttl}} and {{user}}; they are replaced by the TTL in
 	// seconds and by the requester's pseudonym, escaped for the content type.
@@ -55,7 +55,7 @@ var (
 
 // String implements [fmt.Stringer]: the method and the address without its query.
 func (a API) String() string {
-	u, err := url.Parse(a.URL)
+	u, err := url.Parse(a.URL.reveal())
 	if err != nil {
 		return a.Method
 	}
@@ -125,6 +125,10 @@ func (a *API) fetch(ctx context.Context, client *http.Client, user string, now t
 	if err != nil {
 		return Set{}, a.unusable(got, err)
 	}
+	for _, e := range parsed.entries {
+		r.addAll([]string{e.password})
+	}
+	r.addAll([]string{parsed.password})
 	set, err := a.offer(parsed, now)
 	if err != nil {
 		return Set{}, a.unusable(got, err)

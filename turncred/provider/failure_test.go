@@ -26,12 +26,12 @@ func presets(base string) map[string]*provider.API {
 		"TURN REST":       provider.TURNREST(base+vendors.RESTPath, key, "somebody", ttl),
 		"TURN REST, root": provider.TURNREST(base, key, "", ttl),
 		"Cloudflare, older": {
-			Method: http.MethodPost, URL: base + vendors.OlderPath, Header: map[string]provider.Secret{"content-type": hide("application/json")},
+			Method: http.MethodPost, URL: hide(base + vendors.OlderPath), Header: map[string]provider.Secret{"content-type": hide("application/json")},
 			Body: hide(`{"ttl":{{ttl}},"customIdentifier":"{{user}}"}`), Bearer: hide(vendors.CloudflareToken), TTL: ttl,
 		},
-		"STUNner": {Method: http.MethodGet, URL: base + vendors.ICEPath + "?service=turn&ttl={{ttl}}&username={{user}}", TTL: ttl},
-		"Matrix":  {Method: http.MethodGet, URL: base + vendors.MatrixPath, Bearer: hide(vendors.MatrixToken)},
-		"Bearer":  {Method: http.MethodGet, URL: base + vendors.ExpiresPath, Bearer: hide(vendors.BearerToken)},
+		"STUNner": {Method: http.MethodGet, URL: hide(base + vendors.ICEPath + "?service=turn&ttl={{ttl}}&username={{user}}"), TTL: ttl},
+		"Matrix":  {Method: http.MethodGet, URL: hide(base + vendors.MatrixPath), Bearer: hide(vendors.MatrixToken)},
+		"Bearer":  {Method: http.MethodGet, URL: hide(base + vendors.ExpiresPath), Bearer: hide(vendors.BearerToken)},
 	}
 }
 
@@ -223,7 +223,7 @@ func TestRetryAfter(t *testing.T) {
 				if tt.header != "" {
 					header.Set("Retry-After", tt.header)
 				}
-				api := provider.API{Method: http.MethodGet, URL: "https://turn.example.org/"}
+				api := provider.API{Method: http.MethodGet, URL: hide("https://turn.example.org/")}
 				_, err := api.Fetch(t.Context(), answering(429, header, ""), "", time.Now())
 				if e := refused(t, err); e.RetryAfter != tt.want {
 					t.Errorf("RetryAfter = %v, want %v", e.RetryAfter, tt.want)
@@ -237,7 +237,7 @@ func TestRetryAfter(t *testing.T) {
 // themselves are not permanent.
 func TestStatuses(t *testing.T) {
 	transient := map[int]bool{408: true, 425: true, 429: true}
-	api := provider.API{Method: http.MethodGet, URL: "https://turn.example.org/"}
+	api := provider.API{Method: http.MethodGet, URL: hide("https://turn.example.org/")}
 	for status := 202; status < 600; status++ {
 		_, err := api.Fetch(t.Context(), answering(status, nil, `{"uris":["stun:stun.example.org"]}`), "", testTime)
 		e := refused(t, err)

@@ -40,7 +40,7 @@ func FuzzParseAnswer(f *testing.F) {
 			{URLs: []string{"turn:turn.example.org", "stun:stun.example.org"}},
 			{TTL: time.Hour, Pointers: provider.Pointers{Servers: servers, Username: username, TTL: ttl}},
 		} {
-			api.Method, api.URL = http.MethodGet, "https://turn.example.org/"
+			api.Method, api.URL = http.MethodGet, hide("https://turn.example.org/")
 			set, err := api.Fetch(context.Background(), answering(http.StatusOK, nil, string(body)), "", testTime)
 			if err != nil {
 				checkRefusal(t, err, 2000+8*len(servers+username+ttl))

@@ -178,7 +178,7 @@ func TestHTTP2(t *testing.T) {
 	roots.AddCert(s.Certificate())
 	client := provider.NewHTTPClient(roots, 10*time.Second)
 	defer client.CloseIdleConnections()
-	api := provider.API{Method: http.MethodGet, URL: s.URL}
+	api := provider.API{Method: http.MethodGet, URL: hide(s.URL)}
 	if _, err := api.Fetch(t.Context(), client, "", time.Now()); err != nil || proto.Load() != "HTTP/2.0" {
 		t.Errorf("%v, %v", proto.Load(), err)
 	}

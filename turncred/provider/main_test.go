@@ -49,8 +49,8 @@ func answering(status int, header http.Header, body string) *http.Client {
 
 // fetchBody has an API read a body as an answer.
 func fetchBody(api provider.API, body string) (provider.Set, error) {
-	if api.URL == "" {
-		api.Method, api.URL = http.MethodGet, "https://turn.example.org/"
+	if api.URL.IsEmpty() {
+		api.Method, api.URL = http.MethodGet, hide("https://turn.example.org/")
 	}
 	return api.Fetch(context.Background(), answering(http.StatusOK, nil, body), "", testTime)
 }

@@ -46,7 +46,7 @@ func (a *API) offer(parsed *answer, now time.Time) (Set, error) {
 		s.takeEntry(e)
 	}
 	if s.count > maxURLs {
-		s.notes.add("%d URLs are left out: no more than %d are taken from an answer", s.count-maxURLs, maxURLs)
+		s.notes.add("only the first %d of %d URLs are used", maxURLs, s.count)
 	}
 	if len(s.servers) == 0 || s.turnNamed && !s.turnKept {
 		return Set{}, s.nothing()
@@ -139,13 +139,15 @@ func (s *selection) takeURL(u located, hasCredential bool) (uri iceuri.URI, text
 		text, change = withScheme, "its scheme was missing"
 	}
 	if err == nil {
-		uri, err = iceuri.Parse(text)
+		if uri, err = iceuri.Parse(text); err != nil {
+			err = fmt.Errorf("it %w", err)
+		}
 	}
 	if err != nil {
 		if scheme := strings.ToLower(strings.TrimSpace(u.url)); strings.HasPrefix(scheme, "turn") {
 			s.turnNamed = true
 		}
-		s.notes.add("%s is left out: it %v", u.place, err)
+		s.notes.add("%s is left out: %v", u.place, err)
 		return uri, "", false
 	}
 	where := u.place + " (" + uri.String() + ")"

@@ -34,7 +34,7 @@ func Cloudflare(base, keyID string, token []byte, ttl time.Duration, identifier 
 	}
 	return &API{
 		Method: http.MethodPost,
-		URL:    base + "/turn/keys/" + url.PathEscape(keyID) + "/credentials/generate-ice-servers",
+		URL:    text(base + "/turn/keys/" + url.PathEscape(keyID) + "/credentials/generate-ice-servers"),
 		Header: contentType(jsonType),
 		Body:   marshal(body),
 		Bearer: NewSecret(token),
@@ -54,7 +54,7 @@ func Cloudflare(base, keyID string, token []byte, ttl time.Duration, identifier 
 func CloudflareRevocation(base, keyID string, token []byte, username string) *API {
 	return &API{
 		Method: http.MethodPost,
-		URL:    base + "/turn/keys/" + url.PathEscape(keyID) + "/credentials/" + url.PathEscape(username) + "/revoke",
+		URL:    text(base + "/turn/keys/" + url.PathEscape(keyID) + "/credentials/" + url.PathEscape(username) + "/revoke"),
 		Bearer: NewSecret(token),
 	}
 }
@@ -64,9 +64,9 @@ func CloudflareRevocation(base, keyID string, token []byte, username string) *AP
 func Twilio(base, accountSID, user string, password []byte, ttl time.Duration) *API {
 	return &API{
 		Method:   http.MethodPost,
-		URL:      base + "/2010-04-01/Accounts/" + url.PathEscape(accountSID) + "/Tokens.json",
+		URL:      text(base + "/2010-04-01/Accounts/" + url.PathEscape(accountSID) + "/Tokens.json"),
 		Header:   contentType("application/x-www-form-urlencoded"),
-		Body:     NewSecret([]byte("Ttl={{ttl}}")),
+		Body:     text("Ttl={{ttl}}"),
 		User:     user,
 		Password: NewSecret(password),
 		TTL:      ttl,
@@ -85,7 +85,7 @@ func Twilio(base, accountSID, user string, password []byte, ttl time.Duration) *
 func Metered(base string, apiKey []byte, region string, ttl time.Duration) *API {
 	a := &API{
 		Method: http.MethodGet,
-		URL:    base + "/api/v1/turn/credentials",
+		URL:    text(base + "/api/v1/turn/credentials"),
 		Query:  map[string]Secret{},
 		TTL:    ttl,
 		Cures: map[int]string{
@@ -99,7 +99,7 @@ func Metered(base string, apiKey []byte, region string, ttl time.Duration) *API 
 		a.Query["apiKey"] = NewSecret(apiKey)
 	}
 	if region != "" {
-		a.Query["region"] = NewSecret([]byte(region))
+		a.Query["region"] = text(region)
 	}
 	return a
 }
@@ -109,7 +109,7 @@ func Metered(base string, apiKey []byte, region string, ttl time.Duration) *API 
 func MeteredCreate(base string, secretKey []byte, region string, ttl time.Duration) *API {
 	return &API{
 		Method: http.MethodPost,
-		URL:    base + "/api/v1/turn/credential",
+		URL:    text(base + "/api/v1/turn/credential"),
 		Header: contentType(jsonType),
 		Body:   marshal(map[string]any{"expiryInSeconds": int64(ttl / time.Second), "label": "extdisco"}),
 		Query:  map[string]Secret{"secretKey": NewSecret(secretKey)},
@@ -130,7 +130,7 @@ func MeteredCreate(base string, secretKey []byte, region string, ttl time.Durati
 func Xirsys(base, channel, ident string, password []byte, ttl time.Duration) *API {
 	return &API{
 		Method:   http.MethodPut,
-		URL:      base + "/_turn/" + url.PathEscape(channel),
+		URL:      text(base + "/_turn/" + url.PathEscape(channel)),
 		Header:   contentType(jsonType),
 		Body:     marshal(map[string]any{"format": "urls", "expire": int64(ttl / time.Second)}),
 		User:     ident,
@@ -152,8 +152,8 @@ func Xirsys(base, channel, ident string, password []byte, ttl time.Duration) *AP
 func TURNREST(address string, key []byte, user string, ttl time.Duration) *API {
 	a := &API{
 		Method: http.MethodGet,
-		URL:    address,
-		Query:  map[string]Secret{"service": NewSecret([]byte("turn"))},
+		URL:    text(address),
+		Query:  map[string]Secret{"service": text("turn")},
 		TTL:    ttl,
 		Cures: map[int]string{
 			400: "the request was not understood; check url",
@@ -167,7 +167,7 @@ func TURNREST(address string, key []byte, user string, ttl time.Duration) *API {
 		a.Query["key"] = NewSecret(key)
 	}
 	if user != "" {
-		a.Query["username"] = NewSecret([]byte(user))
+		a.Query["username"] = text(user)
 	}
 	return a
 }
@@ -175,15 +175,18 @@ func TURNREST(address string, key []byte, user string, ttl time.Duration) *API {
 // TrimBase returns a base address without the slash at its end.
 func TrimBase(base string) string { return strings.TrimRight(base, "/") }
 
+// text returns a Secret that is none.
+func text(value string) Secret { return NewSecret([]byte(value)) }
+
 func contentType(kind string) map[string]Secret {
-	return map[string]Secret{"Content-Type": NewSecret([]byte(kind))}
+	return map[string]Secret{"Content-Type": text(kind)}
 }
 
 // marshal returns a body in JSON.
 func marshal(v map[string]any) Secret {
-	text, err := json.Marshal(v)
+	body, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // of numbers and texts: cannot fail
 	}
-	return NewSecret(text)
+	return NewSecret(body)
 }

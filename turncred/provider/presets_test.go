@@ -191,7 +191,7 @@ func TestFormBody(t *testing.T) {
 		return answering(403, nil, "").Transport.RoundTrip(r)
 	})}
 	api := provider.API{
-		Method: "POST", URL: "https://turn.example.org/", Header: map[string]provider.Secret{"Content-Type": hide("application/x-www-form-urlencoded; charset=utf-8")},
+		Method: "POST", URL: hide("https://turn.example.org/"), Header: map[string]provider.Secret{"Content-Type": hide("application/x-www-form-urlencoded; charset=utf-8")},
 		Body: hide("Ttl={{ttl}}&who={{user}}"), TTL: time.Minute,
 	}
 	_, err := api.Fetch(t.Context(), client, "a&b=c", testTime)
@@ -212,8 +212,8 @@ func TestPresetPathsAreEscaped(t *testing.T) {
 		"/2010-04-01/Accounts/" + escaped + "/Tokens.json":            provider.Twilio(base, odd, "user", s, time.Hour),
 		"/_turn/" + escaped: provider.Xirsys(base, odd, "ident", s, time.Hour),
 	} {
-		if api.URL != base+want {
-			t.Errorf("URL = %s, want %s", api.URL, base+want)
+		if string(api.URL.Reveal()) != base+want {
+			t.Errorf("URL = %s, want %s", api.URL.Reveal(), base+want)
 		}
 	}
 }

@@ -26,12 +26,13 @@ const echo = 8
 type redactor struct {
 	whole map[string]bool // secrets too short to be recognised by a part
 	parts map[string]bool // each run of echo bytes of the others, in lower case
+	bones map[string]bool // the same of their letters and digits alone
 	keep  []string        // texts of the configuration that are no secrets, such as the host
 }
 
 // newRedactor returns the redactor for an API and those that it asks next.
 func newRedactor(a *API) *redactor {
-	r := &redactor{whole: map[string]bool{}, parts: map[string]bool{}}
+	r := &redactor{whole: map[string]bool{}, parts: map[string]bool{}, bones: map[string]bool{}}
 	for ; a != nil; a = a.Then {
 		r.addAPI(a)
 	}
@@ -56,7 +57,7 @@ func (r *redactor) addAPI(a *API) {
 		}
 	}
 	r.addAll(bodyValues(a.Body.reveal()))
-	if u, err := url.Parse(a.URL); err == nil {
+	if u, err := url.Parse(a.URL.reveal()); err == nil {
 		r.keep = append(r.keep, u.Host)
 		for _, values := range u.Query() {
 			r.addAll(values)
@@ -142,10 +143,30 @@ func (r *redactor) add(value string) {
 			r.whole[form] = true
 			continue
 		}
-		for i := range len(form) - echo + 1 {
-			r.parts[form[i:i+echo]] = true
+		addRuns(r.parts, form)
+		bare, _ := bone(form)
+		addRuns(r.bones, bare)
+	}
+}
+
+// addRuns adds each run of echo bytes.
+func addRuns(set map[string]bool, text string) {
+	for i := range len(text) - echo + 1 {
+		set[text[i:i+echo]] = true
+	}
+}
+
+// bone returns the letters and digits of a text in lower case, and where each
+// stood: whatever escapes a secret or cuts it into a host name leaves them.
+func bone(text string) (string, []int) {
+	var b []byte
+	var at []int
+	for i, c := range []byte(text) {
+		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
+			b, at = append(b, c), append(at, i)
 		}
 	}
+	return string(b), at
 }
 
 // forms returns the ways to write a value.
@@ -193,6 +214,12 @@ func (r *redactor) text(text string) string {
 	for i := range len(text) - echo + 1 {
 		if r.parts[folded[i:i+echo]] {
 			mark(hide, i, i+echo, true)
+		}
+	}
+	bare, at := bone(folded)
+	for i := range len(bare) - echo + 1 {
+		if r.bones[bare[i:i+echo]] {
+			mark(hide, at[i], at[i+echo-1]+1, true)
 		}
 	}
 	for _, plain := range r.keep {

@@ -20,7 +20,7 @@ func (a *API) request(ctx context.Context, user string) (*http.Request, error) {
 	if body != "" {
 		reader = bytes.NewReader([]byte(body))
 	}
-	request, err := http.NewRequestWithContext(ctx, a.Method, a.fillPlain(a.URL, url.QueryEscape(user)), reader)
+	request, err := http.NewRequestWithContext(ctx, a.Method, a.fillPlain(a.URL.reveal(), url.QueryEscape(user)), reader)
 	if err != nil {
 		return nil, errors.New("the provider's url or method is not valid")
 	}
