@@ -50,8 +50,11 @@ func newOffer(cfg *config, previous *offer, log *slog.Logger, now time.Time) *of
 			continue
 		}
 		p := previous.provider(s.provider)
-		if p == nil || !p.hasAnything() { // a reload is also a wish to try again
+		switch {
+		case p == nil:
 			p = startProvider(s.provider, log, now)
+		case !p.hasAnything(): // a reload asks again at once; a fetch that is running goes on
+			p.refresher.AskNow()
 		}
 		o.sources = append(o.sources, source{provider: p})
 	}

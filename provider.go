@@ -138,7 +138,7 @@ func (p *provider) groups(requester []byte, now time.Time) []*xep0215.Group {
 	return current.groups
 }
 
-// hasAnything reports whether there is something that a new start would lose.
+// hasAnything reports whether there is something to offer, or will be when it is asked for.
 func (p *provider) hasAnything() bool { return p.perUser != nil || p.current.Load() != nil }
 
 // prepare returns a channel that is closed when groups has something to say for

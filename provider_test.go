@@ -20,11 +20,13 @@ import (
 type vendor struct {
 	status atomic.Int64 // 0 means that nobody answers
 	asked  atomic.Int64
+	takes  atomic.Int64 // nanoseconds until it answers
 }
 
 // RoundTrip implements [http.RoundTripper].
 func (v *vendor) RoundTrip(r *http.Request) (*http.Response, error) {
 	n := v.asked.Add(1)
+	<-time.After(time.Duration(v.takes.Load()))
 	status := int(v.status.Load())
 	if status == 0 {
 		return nil, errors.New("connection refused")
@@ -211,6 +213,47 @@ func TestProviderReload(t *testing.T) {
 		t.Error("a provider that changed goes on with the old settings")
 	}
 	d.close()
+}
+
+// TestProviderReloadDuringFirstFetch has a first fetch go on over a reload, so that
+// those who wait for it get what it brings.
+func TestProviderReloadDuringFirstFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(vendor)
+		v.status.Store(http.StatusCreated)
+		v.takes.Store(int64(2 * time.Second))
+		d, _ := providerOffer(t, v, false)
+		defer d.close()
+		wait := d.prepare([]byte("juliet@example.org"), time.Now())
+		<-time.After(time.Second)
+		d.reload(&config{allow: []string{"example.org"}, iceServers: []iceServer{{provider: cloudflareConfig(false)}}}, time.Now())
+		select {
+		case <-wait:
+			t.Error("the reload ended the wait for the first fetch")
+		default:
+		}
+		<-wait
+		if users := providerUsers(t, d, "juliet@example.org"); len(users) != 1 || users[0] != "user1" || v.asked.Load() != 1 {
+			t.Errorf("TURN credentials of %v after %d requests", users, v.asked.Load())
+		}
+	})
+}
+
+// TestProviderReloadAsksAgain has a reload end the long pause after a refusal.
+func TestProviderReloadAsksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(vendor)
+		v.status.Store(http.StatusForbidden)
+		d, _ := providerOffer(t, v, false)
+		defer d.close()
+		<-time.After(time.Minute)
+		v.status.Store(http.StatusCreated)
+		d.reload(&config{allow: []string{"example.org"}, iceServers: []iceServer{{provider: cloudflareConfig(false)}}}, time.Now())
+		synctest.Wait()
+		if users := providerUsers(t, d, "juliet@example.org"); len(users) != 1 {
+			t.Errorf("TURN credentials of %v after the reload", users)
+		}
+	})
 }
 
 func TestProviderSetChecked(t *testing.T) {
