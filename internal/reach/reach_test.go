@@ -54,6 +54,7 @@ func TestKind(t *testing.T) {
 		reach.Multicast:   {"a multicast address", true, false},
 		reach.Reserved:    {"a reserved address", true, false},
 		reach.LocalName:   {"a name of the local network", false, true},
+		8:                 {"an address of kind 8", false, false},
 		99:                {"an address of kind 99", false, false},
 	} {
 		if kind.String() != want.text || kind.IsNowhere() != want.nowhere || kind.IsLocal() != want.local {
