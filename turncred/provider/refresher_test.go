@@ -325,6 +325,7 @@ func TestFirstFetch(t *testing.T) {
 					t.Errorf("waited %v, want %v", waited, tt.wait)
 				}
 				<-time.After(tt.took)
+				synctest.Wait()
 				if used != (tt.err == nil) {
 					t.Errorf("used = %v", used)
 				}
@@ -347,11 +348,13 @@ func TestAskNow(t *testing.T) {
 			r.AskNow() // during the first fetch
 		}
 		<-time.After(time.Minute)
+		synctest.Wait()
 		if p.fetches != 1 {
 			t.Errorf("%d fetches before AskNow", p.fetches)
 		}
 		r.AskNow()
 		<-time.After(2 * time.Second)
+		synctest.Wait()
 		if p.fetches != 2 {
 			t.Errorf("%d fetches after AskNow", p.fetches)
 		}
