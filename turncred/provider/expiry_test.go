@@ -35,7 +35,7 @@ func TestExpiry(t *testing.T) {
 		{"nulls", time.Hour, `"ttl":null,"expires_at":null,"expiry":""`, 3600},
 		{"not expired", time.Hour, `"expired":false`, 3600},
 		{"never", time.Hour, `"expires":"never"`, 3600},
-		{"another member", time.Hour, `"throttle":5,"context":1,"exports":2,"endpoint":"x","expand":true`, 3600},
+		{"another member", time.Hour, `"throttle":5,"context":1,"exports":2,"endpoint":"x","expand":true,"duration":0.012`, 3600},
 		{"both, the instant sooner", time.Hour, `"ttl":60,"expires_at":"` + iso + `"`, 10},
 		{"both, the lifetime sooner", time.Hour, `"ttl":5,"expires_at":"` + iso + `"`, 5},
 		{"not understood, beside another", time.Hour, `"ttl":60,"expires_at":"tomorrow"`, 60},
@@ -85,7 +85,7 @@ func TestExpiry(t *testing.T) {
 			want   int64
 		}{name, time.Hour, `"` + name + `":"` + iso + `"`, 10})
 	}
-	for _, name := range strings.Fields("ttl TTL ttl_seconds credentialTtl expires_in expiresIn expiry_in expiresInSeconds lifetime lifetimeSeconds time_to_live max_age validFor validity leaseTime duration") {
+	for _, name := range strings.Fields("ttl TTL ttl_seconds credentialTtl expires_in expiresIn expiry_in expiresInSeconds lifetime lifetimeSeconds time_to_live max_age validFor validity leaseTime") {
 		tests = append(tests, struct {
 			name   string
 			ttl    time.Duration

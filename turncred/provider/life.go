@@ -112,7 +112,7 @@ func fold(name string) string {
 }
 
 // Names of members that state an end, folded, beside those that hold "expir".
-var endNames = regexp.MustCompile(`^(ttl.*|.*ttl|exp|expat|expire.*|(not|good|valid|live)(after|until|till|to|through|thru|for)|until|ends?(at|on|time|date)|lifetime.*|timetolive|maxage|validity.*|leasetime|duration)$`)
+var endNames = regexp.MustCompile(`^(ttl.*|.*ttl|exp|expat|expire.*|(not|good|valid|live)(after|until|till|to|through|thru|for)|until|ends?(at|on|time|date)|lifetime.*|timetolive|maxage|validity.*|leasetime)$`)
 
 // Units that a name can end with.
 var nameUnits = []struct {
