@@ -64,6 +64,11 @@ func (e *environment) fetchAll(cfg *config.Config) error {
 		if err := report.Services(e.stdout, set.Services, now); err != nil {
 			return err
 		}
+		for _, note := range set.Notes {
+			if _, err := fmt.Fprintf(e.stdout, "  note: %s\n", note); err != nil {
+				return err
+			}
+		}
 	}
 	if !asked {
 		return errors.New("--fetch: the configuration names no provider")

@@ -313,15 +313,15 @@ func describeProvider(b *strings.Builder, p *Provider) {
 }
 
 func describeAPI(b *strings.Builder, a *provider.API) {
-	fmt.Fprintf(b, "  %s %s\n", a.Method, a.URL)
+	fmt.Fprintf(b, "  %s %s\n", a.Method, a.URL.Reveal())
 	for _, name := range slices.Sorted(maps.Keys(a.Query)) {
 		fmt.Fprintf(b, "    query %s=%q\n", name, a.Query[name].Reveal())
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Header)) {
-		fmt.Fprintf(b, "    header %s: %s\n", name, a.Header[name])
+		fmt.Fprintf(b, "    header %s: %s\n", name, a.Header[name].Reveal())
 	}
-	if a.Body != "" {
-		fmt.Fprintf(b, "    body %s\n", a.Body)
+	if !a.Body.IsEmpty() {
+		fmt.Fprintf(b, "    body %s\n", a.Body.Reveal())
 	}
 	if a.User != "" || !a.Password.IsEmpty() || !a.Bearer.IsEmpty() {
 		fmt.Fprintf(b, "    user %q, password %q, bearer %q\n", a.User, a.Password.Reveal(), a.Bearer.Reveal())

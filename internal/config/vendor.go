@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"time"
 
-	"extdisco/internal/secret"
 	"extdisco/turncred/provider"
 )
 
@@ -20,13 +19,13 @@ func readCloudflare(t *table, p *Provider) {
 		}
 		identifier = "{{user}}"
 	}
-	p.API = provider.Cloudflare(base, keyID, token, ttl, identifier)
+	p.API = provider.Cloudflare(base, keyID, []byte(token.Reveal()), ttl, identifier)
 	if t.bool("revoke_on_exit") {
 		if p.PerUser {
 			t.fault("revoke_on_exit", "does not go with per_user = true; leave one of them out")
 		}
 		p.Revocation = func(username string) *provider.API {
-			return provider.CloudflareRevocation(base, keyID, token, username)
+			return provider.CloudflareRevocation(base, keyID, []byte(token.Reveal()), username)
 		}
 	}
 }
@@ -45,7 +44,7 @@ func readTwilio(t *table, p *Provider) {
 	default:
 		t.requireSecret("auth_token", "the account's auth token (or give key_sid and key_secret_file)")
 	}
-	p.API = provider.Twilio(base, account, user, password, t.life(provider.TwilioMaxTTL, provider.TwilioMaxTTL))
+	p.API = provider.Twilio(base, account, user, []byte(password.Reveal()), t.life(provider.TwilioMaxTTL, provider.TwilioMaxTTL))
 }
 
 // appName is the name of an app at Metered, which is part of a host name.
@@ -69,12 +68,12 @@ func readMetered(t *table, p *Provider) {
 		t.fault(t.secretKey("secret_key"), "is given, and %s too; leave one of them out: with the secret key credentials are made that expire, with the API key a lasting one is used",
 			t.secretKey("api_key"))
 	case t.hasSecret("api_key"):
-		p.API = provider.Metered(base, apiKey, region, t.requiredLife())
+		p.API = provider.Metered(base, []byte(apiKey.Reveal()), region, t.requiredLife())
 		return
 	default:
 		t.requireSecret("secret_key", "the secret key of the app (or give api_key_file, the API key of a lasting credential, and ttl)")
 	}
-	p.API = provider.MeteredCreate(base, secretKey, region, t.life(DefaultTTL, 0))
+	p.API = provider.MeteredCreate(base, []byte(secretKey.Reveal()), region, t.life(DefaultTTL, 0))
 }
 
 // requiredLife is the ttl of a provider whose answer states none.
@@ -90,7 +89,7 @@ func readXirsys(t *table, p *Provider) {
 	channel := t.required("channel", "the name of the channel")
 	ident := t.required("ident", "the ident of the account")
 	password := t.requiredSecret("secret", "the secret of the account")
-	p.API = provider.Xirsys(base, channel, ident, password, t.life(DefaultTTL, 0))
+	p.API = provider.Xirsys(base, channel, ident, []byte(password.Reveal()), t.life(DefaultTTL, 0))
 }
 
 func readTURNREST(t *table, p *Provider) {
@@ -102,27 +101,30 @@ func readTURNREST(t *table, p *Provider) {
 	if p.PerUser && user == "" {
 		user = "{{user}}"
 	}
-	p.API = provider.TURNREST(address, t.secret("key"), user, t.life(0, 0))
+	p.API = provider.TURNREST(address, []byte(t.secret("key").Reveal()), user, t.life(0, 0))
 }
 
 func readHTTPProvider(t *table, p *Provider) {
 	if !t.has("url") {
 		t.missing("url", "; write the address that gives credentials")
 	}
-	api := &provider.API{URL: t.address(""), Method: t.oneOf("method", "GET", "POST", "PUT"), Body: t.string("body"),
-		Header: t.texts("headers"), Query: map[string]secret.Secret{}, TTL: t.life(0, 0)}
-	api.User, api.Password = t.string("basic_user"), t.secret("basic_password")
+	api := &provider.API{URL: hidden(t.address("")), Method: t.oneOf("method", "GET", "POST", "PUT"), Body: hidden(t.string("body")),
+		Header: map[string]provider.Secret{}, Query: map[string]provider.Secret{}, TTL: t.life(0, 0)}
+	for name, value := range t.texts("headers") {
+		api.Header[name] = hidden(value)
+	}
+	api.User, api.Password = t.string("basic_user"), hidden(t.secret("basic_password").Reveal())
 	t.together("basic_user", "basic_password", "the user", "the user's password")
-	if api.Bearer = t.secret("bearer_token"); t.hasSecret("bearer_token") && t.has("basic_user") {
+	if api.Bearer = hidden(t.secret("bearer_token").Reveal()); t.hasSecret("bearer_token") && t.has("basic_user") {
 		t.fault(t.secretKey("bearer_token"), "is given, and basic_user too; leave one of them out")
 	}
 	for name, value := range t.texts("query") {
-		api.Query[name] = secret.New(value)
+		api.Query[name] = hidden(value)
 	}
 	name, value := t.string("query_secret_name"), t.secret("query_secret")
 	t.together("query_secret_name", "query_secret", "the parameter's name", "its value")
 	if name != "" {
-		api.Query[name] = value
+		api.Query[name] = hidden(value.Reveal())
 	}
 	api.Pointers = provider.Pointers{Servers: t.pointer("servers_pointer"), Username: t.pointer("username_pointer"),
 		Password: t.pointer("password_pointer"), TTL: t.pointer("ttl_pointer"), Expires: t.pointer("expires_pointer")}
@@ -133,3 +135,5 @@ func readHTTPProvider(t *table, p *Provider) {
 	})
 	p.API = api
 }
+
+func hidden(value string) provider.Secret { return provider.NewSecret([]byte(value)) }
