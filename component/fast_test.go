@@ -411,7 +411,9 @@ func TestFastPathDefers(t *testing.T) {
 // The fast path notes refusals of what a host forwards, as the slow one does, and of
 // nothing else.
 func TestFastPathNotesRefusals(t *testing.T) {
-	stranger := func(frame string) []byte { return []byte(strings.Replace(frame, "juliet@meet.test", "eve@evil.test", 1)) }
+	stranger := func(frame string) []byte {
+		return []byte(strings.Replace(frame, "juliet@meet.test", "eve@evil.test", 1))
+	}
 	c, _ := newFastComponent(t)
 	r := &newLink(c, nil, nil).responder
 	for _, frame := range [][]byte{[]byte(forwarded(nsDelegation2, innerGet(ask))), stranger(directly(ask))} {
