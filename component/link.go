@@ -212,8 +212,8 @@ func (l *link) flush(ctx context.Context) error {
 // writeTimeout, or when we have to leave. A server that is overloaded reads slowly,
 // and is waited for: all its requests would be lost otherwise.
 func (l *link) write(ctx context.Context, b []byte) error {
-	for {
-		if err := l.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	for waiting := -1; ; { // bytes that the server's system had no room for when last asked
+		if err := l.conn.SetWriteDeadline(time.Now().Add(writeTimeout / 2)); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -223,14 +223,14 @@ func (l *link) write(ctx context.Context, b []byte) error {
 				return err
 			}
 		}
-		queued := unread(l.conn)
 		n, err := l.conn.Write(b)
 		l.life.written += int64(n)
 		l.c.pulse.beat(time.Now())
 		if !errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
 			return err
 		}
-		if n == 0 && unread(l.conn) >= queued {
+		before := waiting
+		if waiting = unread(l.conn); n == 0 && before >= 0 && waiting >= before {
 			return errNotRead
 		}
 		b = b[n:]
