@@ -25,7 +25,8 @@ const (
 // since no browser and no XMPP client can use it; and names are host names of
 // DNS, without percent-encoding.
 //
-// The text of an error continues a sentence that begins with the URI.
+// The text of an error continues a sentence that begins with the URI, and quotes nothing of it:
+// what was not understood may hold a password.
 func ParseURI(uri string) (Service, error) {
 	scheme, rest, _ := strings.Cut(uri, ":")
 	s := Service{Type: strings.ToLower(scheme), Port: DefaultPort, Transport: TransportUDP}
@@ -55,7 +56,7 @@ func ParseURI(uri string) (Service, error) {
 // setAddress reads HOST, HOST:PORT, [IPv6] or [IPv6]:PORT.
 func (s *Service) setAddress(address string) error {
 	if strings.Contains(address, "@") {
-		return errors.New("has a user before an @; username and password do not belong into the URI, give them on their own")
+		return errors.New("has an @; username and password do not belong in the URI, they have keys of their own")
 	}
 	host, port, hasPort := strings.Cut(address, ":")
 	if strings.HasPrefix(address, "[") {
@@ -65,16 +66,16 @@ func (s *Service) setAddress(address string) error {
 		}
 		ip, err := netip.ParseAddr(inside)
 		if err != nil || !ip.Is6() || ip.Zone() != "" {
-			return fmt.Errorf("has %.60q in brackets; only an IPv6 address belongs there, such as [2001:db8::1]", inside)
+			return errors.New("has brackets around something other than an IPv6 address; write for example [2001:db8::1]")
 		}
 		host = ip.String()
 		var between string
 		if between, port, hasPort = strings.Cut(behind, ":"); between != "" {
-			return fmt.Errorf("has %.20q behind the IPv6 address; only :PORT may follow", between)
+			return errors.New("has text behind the IPv6 address; only :PORT may follow")
 		}
 	} else {
 		if strings.Contains(port, ":") {
-			return fmt.Errorf("has too many colons; write %s:HOST:PORT, an IPv6 address in brackets: %[1]s:[2001:db8::1]:3478", s.Type)
+			return fmt.Errorf("has too many colons; write %s:HOST:PORT, and an IPv6 address in brackets: %[1]s:[2001:db8::1]:3478", s.Type)
 		}
 		if host = strings.TrimSuffix(host, "."); host == "" {
 			return fmt.Errorf("names no host; write %s:HOST or %[1]s:HOST:PORT", s.Type)
@@ -87,7 +88,7 @@ func (s *Service) setAddress(address string) error {
 	if hasPort {
 		var ok bool
 		if s.Port, ok = parsePort(port); !ok {
-			return fmt.Errorf("has the port %.20q; write a number from 1 to 65535, or leave :PORT out", port)
+			return errors.New("has a port that is not a number from 1 to 65535; correct it, or leave :PORT out")
 		}
 	}
 	return nil
@@ -102,30 +103,30 @@ const (
 // checkHost says what is wrong with a host name or IPv4 address.
 func checkHost(host string) error {
 	if len(host) > maxHost {
-		return fmt.Errorf("names a host of %d characters; a host name has at most %d", len(host), maxHost)
+		return fmt.Errorf("names a host of %d characters; at most %d are allowed", len(host), maxHost)
 	}
 	for _, r := range host {
 		switch {
 		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '.', r == '_':
 		case r > '~':
-			return fmt.Errorf("names the host %.80q, in which %q is not allowed; write international names in their xn-- form", host, r)
+			return errors.New("names a host with letters that are not ASCII; write international names in their xn-- form")
 		default:
-			return fmt.Errorf("names the host %.80q, in which %q is not allowed; write letters, digits, hyphens and dots", host, r)
+			return errors.New("names a host with a character that is not allowed; use letters, digits, hyphens and dots")
 		}
 	}
 	labels := strings.Split(host, ".")
 	for _, label := range labels {
 		switch {
 		case label == "":
-			return fmt.Errorf("names the host %.80q, which has a dot too many", host)
+			return errors.New("names a host with a dot too many")
 		case len(label) > maxLabel:
-			return fmt.Errorf("names a host with %d characters between dots; %d are the most", len(label), maxLabel)
+			return fmt.Errorf("names a host with %d characters between two dots; at most %d are allowed", len(label), maxLabel)
 		}
 	}
 	// No top-level domain is a number, so this was meant as an address.
 	if last := labels[len(labels)-1]; strings.Trim(last, "0123456789") == "" {
 		if _, err := netip.ParseAddr(host); err != nil {
-			return fmt.Errorf("names the host %.80q, which is neither a host name nor an IPv4 address", host)
+			return errors.New("names a host that is neither a host name nor an IPv4 address")
 		}
 	}
 	return nil
@@ -134,14 +135,14 @@ func checkHost(host string) error {
 // setQuery reads transport=udp or transport=tcp.
 func (s *Service) setQuery(query string) error {
 	if !NeedsCredentials(s.Type) {
-		return fmt.Errorf("has a query; a %s URI takes none, leave out %.40q", s.Type, "?"+query)
+		return fmt.Errorf("has a query; a %s URI takes none, leave out the ? and what follows", s.Type)
 	}
 	name, transport, _ := strings.Cut(strings.ToLower(query), "=")
 	switch {
 	case name != "transport":
-		return fmt.Errorf("has the query %.40q; the only one is ?transport=udp or ?transport=tcp", query)
+		return errors.New("has an unknown query; the only ones are ?transport=udp and ?transport=tcp")
 	case transport != TransportUDP && transport != TransportTCP:
-		return fmt.Errorf("has the transport %.20q; write udp or tcp; for TLS write a turns: URI", transport)
+		return errors.New("has an unknown transport; write udp or tcp, and for TLS a turns: URI")
 	case s.Type == TypeTURNS && transport == TransportUDP:
 		return errors.New("asks for turns over udp, which clients cannot use; write ?transport=tcp or leave it out")
 	}
