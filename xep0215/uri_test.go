@@ -1,6 +1,7 @@
 package xep0215_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -66,13 +67,13 @@ func TestParseURI(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%q %v", tt.uri, err)
 			}
-			if got != tt.want {
+			if !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("ParseURI(%q) = %+v, want %+v", tt.uri, got, tt.want)
 			}
 			if uri := got.URI(); uri != tt.again {
 				t.Errorf("URI = %q, want %q", uri, tt.again)
 			}
-			if again, err := xep0215.ParseURI(got.URI()); err != nil || again != got {
+			if again, err := xep0215.ParseURI(got.URI()); err != nil || !reflect.DeepEqual(again, got) {
 				t.Errorf("ParseURI(%q) = %+v, %v, want %+v", got.URI(), again, err, got)
 			}
 		})
@@ -81,23 +82,23 @@ func TestParseURI(t *testing.T) {
 
 // The messages stand behind the configuration's key and the URI, such as:
 //
-//	ice_server[0].urls[1]: "turn:" names no host; write turn:HOST or turn:HOST:PORT
+//	ice_server[0].urls[1]: "turn:" has no host; write turn:HOST or turn:HOST:PORT
 //
 // so each says what is wrong and what to write.
 func TestParseURIRefuses(t *testing.T) {
 	const (
 		notURI   = `is not an ICE URI; write stun:, stuns:, turn: or turns: and then the host, such as turn:turn.example.org:3478`
-		tooMany  = `has too many colons; write turn:HOST:PORT, an IPv6 address in brackets: turn:[2001:db8::1]:3478`
-		noHost   = `names no host; write turn:HOST or turn:HOST:PORT`
-		userInfo = `has a user before an @; username and password do not belong into the URI, give them on their own`
-		plain    = `; write letters, digits, hyphens and dots`
-		foreign  = `; write international names in their xn-- form`
-		badPort  = `; write a number from 1 to 65535, or leave :PORT out`
-		brackets = ` in brackets; only an IPv6 address belongs there, such as [2001:db8::1]`
-		unclosed = `has an IPv6 address without the closing bracket; write turn:[2001:db8::1]:3478`
-		neither  = `, which is neither a host name nor an IPv4 address`
-		query    = `; the only one is ?transport=udp or ?transport=tcp`
-		protocol = `; write udp or tcp; for TLS write a turns: URI`
+		tooMany  = `has too many colons; write turn:HOST:PORT, and an IPv6 address in brackets: turn:[2001:db8::1]:3478`
+		noHost   = `has no host; write turn:HOST or turn:HOST:PORT`
+		userInfo = `has a user before an @; username and password do not belong in the URI, give them separately`
+		plain    = `has a host with a character that is not allowed; use letters, digits, hyphens and dots`
+		foreign  = `has a host with characters beyond ASCII; write international names in their xn-- form`
+		badPort  = `has an invalid port; write a number from 1 to 65535, or leave :PORT out`
+		brackets = `has brackets without a valid IPv6 address in them; write an address such as [2001:db8::1]`
+		unclosed = `has an IPv6 address without a closing bracket; write turn:[2001:db8::1]:3478`
+		neither  = `has a host that is neither a host name nor an IPv4 address`
+		query    = `has an unknown query; only ?transport=udp and ?transport=tcp are allowed`
+		protocol = `has an unknown transport; write udp or tcp; for TLS write a turns: URI`
 	)
 	long := strings.Repeat("a", 64)
 	tests := []struct{ name, uri, want string }{
@@ -110,71 +111,71 @@ func TestParseURIRefuses(t *testing.T) {
 		{"blank in front", " turn:turn.example.org", notURI},
 		{"several in one string", "stun,turn:turn.example.org", notURI},
 
-		{"slashes", "turns://turn.example.org", `has // behind the scheme; write turns:HOST, without slashes`},
+		{"slashes", "turns://turn.example.org", `has // after the scheme; write turns:HOST, without slashes`},
 		{"no host", "turn:", noHost},
 		{"no host but a port", "turn::3478", noHost},
 		{"no host but a query", "turn:?transport=udp", noHost},
-		{"no host of stun", "stun:", `names no host; write stun:HOST or stun:HOST:PORT`},
-		{"port in place of the host", "turn:3478", `names the host "3478"` + neither},
-		{"scheme twice", "turn:turn:turn.example.org", `has the port "turn.example.org"` + badPort},
+		{"no host of stun", "stun:", `has no host; write stun:HOST or stun:HOST:PORT`},
+		{"port in place of the host", "turn:3478", neither},
+		{"scheme twice", "turn:turn:turn.example.org", badPort},
 		{"scheme twice and a port", "turn:turn:turn.example.org:3478", tooMany},
 		{"IPv6 without brackets", "turn:2001:db8::1", tooMany},
 		{"shortest IPv6 without brackets", "turn:::1", tooMany},
 		{"user", "turn:juliet@turn.example.org", userInfo},
 		{"user and password", "turn:juliet:capulet@turn.example.org:3478", userInfo},
-		{"blank in the host", "turn:turn example.org", `names the host "turn example.org", in which ' ' is not allowed` + plain},
-		{"blank behind the host", "turn:turn.example.org ", `names the host "turn.example.org ", in which ' ' is not allowed` + plain},
-		{"line break in the host", "turn:turn\nexample.org", `names the host "turn\nexample.org", in which '\n' is not allowed` + plain},
-		{"path", "turn:turn.example.org/path", `names the host "turn.example.org/path", in which '/' is not allowed` + plain},
-		{"fragment", "turn:turn.example.org#a", `names the host "turn.example.org#a", in which '#' is not allowed` + plain},
-		{"percent-encoded host", "turn:turn%2eexample.org", `names the host "turn%2eexample.org", in which '%' is not allowed` + plain},
-		{"placeholder", "turn:<host>", `names the host "<host>", in which '<' is not allowed` + plain},
-		{"list of hosts", "turn:a,b", `names the host "a,b", in which ',' is not allowed` + plain},
-		{"international name", "turn:münchen.example.org", `names the host "münchen.example.org", in which 'ü' is not allowed` + foreign},
-		{"not UTF-8", "turn:\xff", `names the host "\xff", in which '` + "\uFFFD" + `' is not allowed` + foreign},
-		{"two dots", "turn:turn..example.org", `names the host "turn..example.org", which has a dot too many`},
-		{"two trailing dots", "turn:turn.example.org..", `names the host "turn.example.org.", which has a dot too many`},
-		{"dot in front", "turn:.example.org", `names the host ".example.org", which has a dot too many`},
+		{"blank in the host", "turn:turn example.org", plain},
+		{"blank behind the host", "turn:turn.example.org ", plain},
+		{"line break in the host", "turn:turn\nexample.org", plain},
+		{"path", "turn:turn.example.org/path", plain},
+		{"fragment", "turn:turn.example.org#a", plain},
+		{"percent-encoded host", "turn:turn%2eexample.org", plain},
+		{"placeholder", "turn:<host>", plain},
+		{"list of hosts", "turn:a,b", plain},
+		{"international name", "turn:münchen.example.org", foreign},
+		{"not UTF-8", "turn:\xff", foreign},
+		{"two dots", "turn:turn..example.org", `has a host with a dot too many`},
+		{"two trailing dots", "turn:turn.example.org..", `has a host with a dot too many`},
+		{"dot in front", "turn:.example.org", `has a host with a dot too many`},
 		{"dot alone", "turn:.", noHost},
-		{"IPv4 out of range", "turn:192.0.2.256", `names the host "192.0.2.256"` + neither},
-		{"IPv4 of three numbers", "turn:10.0.1", `names the host "10.0.1"` + neither},
-		{"IPv4 of five numbers", "turn:10.0.0.0.1", `names the host "10.0.0.0.1"` + neither},
-		{"huge number", "turn:99999999999999999999999", `names the host "99999999999999999999999"` + neither},
-		{"label too long", "turn:" + long + ".example.org", `names a host with 64 characters between dots; 63 are the most`},
-		{"host too long", "turn:" + strings.Repeat("abc.", 63) + "ab", `names a host of 254 characters; a host name has at most 253`},
+		{"IPv4 out of range", "turn:192.0.2.256", neither},
+		{"IPv4 of three numbers", "turn:10.0.1", neither},
+		{"IPv4 of five numbers", "turn:10.0.0.0.1", neither},
+		{"huge number", "turn:99999999999999999999999", neither},
+		{"label too long", "turn:" + long + ".example.org", `has a host with 64 characters between dots; the limit is 63`},
+		{"host too long", "turn:" + strings.Repeat("abc.", 63) + "ab", `has a host of 254 characters; a host name has at most 253`},
 
 		{"bracket not closed", "turn:[2001:db8::1", unclosed},
 		{"bracket not closed before a port", "turn:[2001:db8::1:3478", unclosed},
 		{"bracket not opened", "turn:2001:db8::1]:3478", tooMany},
-		{"empty brackets", "turn:[]", `has ""` + brackets},
-		{"name in brackets", "turn:[turn.example.org]", `has "turn.example.org"` + brackets},
-		{"IPv4 in brackets", "turn:[192.0.2.1]", `has "192.0.2.1"` + brackets},
-		{"IPv6 with a zone", "turn:[fe80::1%eth0]", `has "fe80::1%eth0"` + brackets},
-		{"text behind the brackets", "turn:[2001:db8::1]x:80", `has "x" behind the IPv6 address; only :PORT may follow`},
-		{"two ports behind the brackets", "turn:[2001:db8::1]:80:81", `has the port "80:81"` + badPort},
-		{"path behind the brackets", "turn:[2001:db8::1]/path", `has "/path" behind the IPv6 address; only :PORT may follow`},
+		{"empty brackets", "turn:[]", brackets},
+		{"name in brackets", "turn:[turn.example.org]", brackets},
+		{"IPv4 in brackets", "turn:[192.0.2.1]", brackets},
+		{"IPv6 with a zone", "turn:[fe80::1%eth0]", brackets},
+		{"text behind the brackets", "turn:[2001:db8::1]x:80", `has text after the IPv6 address; only :PORT may follow`},
+		{"two ports behind the brackets", "turn:[2001:db8::1]:80:81", badPort},
+		{"path behind the brackets", "turn:[2001:db8::1]/path", `has text after the IPv6 address; only :PORT may follow`},
 
-		{"port empty", "turn:turn.example.org:", `has the port ""` + badPort},
-		{"port empty before a query", "turn:turn.example.org:?transport=udp", `has the port ""` + badPort},
-		{"port empty behind brackets", "turn:[2001:db8::1]:", `has the port ""` + badPort},
-		{"port zero", "turn:turn.example.org:0", `has the port "0"` + badPort},
-		{"port too large", "turn:turn.example.org:65536", `has the port "65536"` + badPort},
-		{"port below zero", "turn:turn.example.org:-1", `has the port "-1"` + badPort},
-		{"port with a plus sign", "turn:turn.example.org:+80", `has the port "+80"` + badPort},
-		{"port that is no number", "turn:turn.example.org:https", `has the port "https"` + badPort},
-		{"port with a path", "turn:turn.example.org:3478/path", `has the port "3478/path"` + badPort},
+		{"port empty", "turn:turn.example.org:", badPort},
+		{"port empty before a query", "turn:turn.example.org:?transport=udp", badPort},
+		{"port empty behind brackets", "turn:[2001:db8::1]:", badPort},
+		{"port zero", "turn:turn.example.org:0", badPort},
+		{"port too large", "turn:turn.example.org:65536", badPort},
+		{"port below zero", "turn:turn.example.org:-1", badPort},
+		{"port with a plus sign", "turn:turn.example.org:+80", badPort},
+		{"port that is no number", "turn:turn.example.org:https", badPort},
+		{"port with a path", "turn:turn.example.org:3478/path", badPort},
 
-		{"stun with a transport", "stun:stun.example.org?transport=udp", `has a query; a stun URI takes none, leave out "?transport=udp"`},
-		{"stuns with a transport", "stuns:stun.example.org?transport=tcp", `has a query; a stuns URI takes none, leave out "?transport=tcp"`},
-		{"stun with an empty query", "stun:stun.example.org?", `has a query; a stun URI takes none, leave out "?"`},
-		{"empty query", "turn:turn.example.org?", `has the query ""` + query},
-		{"another query", "turn:turn.example.org?ttl=1", `has the query "ttl=1"` + query},
-		{"transport without a value", "turn:turn.example.org?transport", `has the transport ""` + protocol},
-		{"empty transport", "turn:turn.example.org?transport=", `has the transport ""` + protocol},
-		{"transport tls", "turn:turn.example.org?transport=tls", `has the transport "tls"` + protocol},
-		{"two transports", "turn:turn.example.org?transport=udp&transport=tcp", `has the transport "udp&transport=tcp"` + protocol},
-		{"second question mark", "turn:turn.example.org?transport=udp?", `has the transport "udp?"` + protocol},
-		{"query behind a blank", "turn:turn.example.org? transport=udp", `has the query " transport=udp"` + query},
+		{"stun with a transport", "stun:stun.example.org?transport=udp", `has a query, which a stun URI cannot have; leave out everything from the ?`},
+		{"stuns with a transport", "stuns:stun.example.org?transport=tcp", `has a query, which a stuns URI cannot have; leave out everything from the ?`},
+		{"stun with an empty query", "stun:stun.example.org?", `has a query, which a stun URI cannot have; leave out everything from the ?`},
+		{"empty query", "turn:turn.example.org?", query},
+		{"another query", "turn:turn.example.org?ttl=1", query},
+		{"transport without a value", "turn:turn.example.org?transport", protocol},
+		{"empty transport", "turn:turn.example.org?transport=", protocol},
+		{"transport tls", "turn:turn.example.org?transport=tls", protocol},
+		{"two transports", "turn:turn.example.org?transport=udp&transport=tcp", protocol},
+		{"second question mark", "turn:turn.example.org?transport=udp?", protocol},
+		{"query behind a blank", "turn:turn.example.org? transport=udp", query},
 		{"turns over udp", "turns:turn.example.org?transport=udp", `asks for turns over udp, which clients cannot use; write ?transport=tcp or leave it out`},
 	}
 	for _, tt := range tests {
@@ -186,22 +187,23 @@ func TestParseURIRefuses(t *testing.T) {
 			if err.Error() != tt.want {
 				t.Errorf("%q %v\nwant: %s", tt.uri, err, tt.want)
 			}
-			if got != (xep0215.Service{}) {
+			if !reflect.DeepEqual(got, xep0215.Service{}) {
 				t.Errorf("a service beside the error: %+v", got)
 			}
 		})
 	}
 }
 
-// Long input is not echoed whole.
-func TestParseURIErrorsAreShort(t *testing.T) {
-	long := strings.Repeat("ü", 1000)
+// What cannot be understood may be a password, so nothing of it is quoted.
+func TestParseURIErrorsQuoteNothing(t *testing.T) {
 	for _, uri := range []string{
-		long, "turn:" + strings.Repeat("a.", 126) + "ü", "turn:[" + long, "turn:[" + long + "]", "turn:[::1]" + long,
-		"turn:h:" + long, "turn:h?" + long, "turn:h?transport=" + long, "stun:h?" + long,
+		"hidden", "hidden:h", "turn:user:hidden@h", "turn:hidden@h:80", "turn:h@hidden", "turn:h:hidden", "turn:h:80:hidden", "turn:h/hidden", "turn:h|hidden", "turn:hidden|h",
+		"turn:h?hidden", "turn:h?transport=hidden", "turn:h?transport=udp&password=hidden", "turns:h?password=hidden", "stun:h?hidden", "turn:[hidden]", "turn:[hidden",
+		"turn:[::1]hidden", "turn:[::1]:hidden", "turn:hidden..h", "turn:hiddenü", "turn:" + strings.Repeat("hidden", 11), "turn:" + strings.Repeat("hidden.", 40) + "h",
+		"turn://hidden", "turn:hidden.1", "turn:hidden h", "turn:h#hidden", "turn:h hidden",
 	} {
-		if _, err := xep0215.ParseURI(uri); err == nil || len(err.Error()) > 260 {
-			t.Errorf("%.30q: error of %d bytes: %v", uri, len(err.Error()), err)
+		if _, err := xep0215.ParseURI(uri); err == nil || strings.Contains(err.Error(), "hidden") || len(err.Error()) > 200 {
+			t.Errorf("%q: %v", uri, err)
 		}
 	}
 }

@@ -20,7 +20,7 @@ func readCAFile(t *table) *x509.CertPool {
 
 // ReadRootCAs returns the authorities of the system and those in a PEM file.
 func ReadRootCAs(file string) (*x509.CertPool, error) {
-	pem, err := readRegular(file)
+	pem, err := readRegular(file, true)
 	if err != nil {
 		return nil, err
 	}
@@ -49,11 +49,11 @@ func (c Certificate) IsSet() bool { return c.CertFile != "" }
 
 // Load reads the certificate and its key. The files must be regular and of at most 1 MiB.
 func (c Certificate) Load() (tls.Certificate, error) {
-	cert, err := readRegular(c.CertFile)
+	cert, err := readRegular(c.CertFile, true)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	key, err := readRegular(c.KeyFile)
+	key, err := readRegular(c.KeyFile, true)
 	if err != nil {
 		return tls.Certificate{}, err
 	}

@@ -24,7 +24,7 @@ type Config struct {
 	Probe      Probe
 	HTTP       HTTP
 	Log        Log
-	Warnings   []string // one line each, with file, line and key
+	Warnings   Faults // what is valid, and probably not meant
 }
 
 // Find returns the configuration file to read: the named one, or else the first candidate that
@@ -50,7 +50,7 @@ func Load(file string, now time.Time) (*Config, error) { return LoadAs(file, now
 
 // LoadAs is Load, and reports what the account may not read besides. nil asks for nobody.
 func LoadAs(file string, now time.Time, account *Account) (*Config, error) {
-	content, err := readRegular(file)
+	content, err := readRegular(file, true)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the configuration: %w", err)
 	}

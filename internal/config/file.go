@@ -15,13 +15,13 @@ import (
 // maxFile bounds every file that is read, in bytes.
 const maxFile = 1 << 20
 
-// readRegular reads a regular file of at most [maxFile] bytes. A FIFO does not block it. The error
-// names the file only if there is one: what stands in the configuration in place of a file's name
-// may be a secret.
-func readRegular(name string) ([]byte, error) {
+// readRegular reads a regular file of at most [maxFile] bytes. A FIFO does not block it. Unless
+// the name is open, the error names the file only if there is one: what stands in the configuration
+// in place of a file's name may be a secret.
+func readRegular(name string, open bool) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, explainOpen(name, err)
+		return nil, explainOpen(name, open, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -69,7 +69,7 @@ func cause(err error) error {
 var fileName = regexp.MustCompile(`^[\w-]{1,64}(?:\.[\w-]{1,32})?\.(?:secret|password|key|token|pem|crt|cer|cert|ca|txt|conf|toml|json)$`)
 
 // explainOpen says why a file cannot be opened, and the cure.
-func explainOpen(name string, err error) error {
+func explainOpen(name string, open bool, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		who := currentAccount()
@@ -80,10 +80,13 @@ func explainOpen(name string, err error) error {
 	case errors.Is(err, syscall.ENXIO): // a socket
 		return fmt.Errorf("%s is a socket; it must be a regular file", name)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		if fileName.MatchString(filepath.Base(name)) {
+		if open || fileName.MatchString(filepath.Base(name)) {
 			return fmt.Errorf("there is no file %s", name)
 		}
 		return fmt.Errorf("there is no such file in %s; write the name of the file, not what belongs in it", existingFolder(name))
+	}
+	if open {
+		return fmt.Errorf("cannot read %s: %w", name, cause(err))
 	}
 	return errors.New("this is not the name of a file; write the name of the file, not what belongs in it")
 }
@@ -101,7 +104,7 @@ func existingFolder(name string) string {
 // its name.
 func (r *reader) readBeside(key, file string) (content []byte, name string, err error) {
 	name, handed := r.resolve(file)
-	content, err = readRegular(name)
+	content, err = readRegular(name, false)
 	if err != nil {
 		return nil, name, err
 	}

@@ -20,11 +20,11 @@ func parseTOML(file string, content []byte) (document string, values map[string]
 	document = string(content)
 	switch {
 	case bytes.IndexByte(content, 0) >= 0 || bytes.HasPrefix(content, []byte{0xff, 0xfe}) || bytes.HasPrefix(content, []byte{0xfe, 0xff}):
-		return "", nil, &Fault{file: file, message: "is not a text in UTF-8, probably UTF-16; save it as UTF-8"}
+		return "", nil, &Fault{File: file, Message: "is not a text in UTF-8, probably UTF-16; save it as UTF-8"}
 	case !utf8.ValidString(document):
 		valid := strings.ToValidUTF8(document, "\x00")
 		line := strings.Count(valid[:strings.IndexByte(valid, 0)], "\n") + 1
-		return "", nil, &Fault{file: file, line: line, message: "holds bytes that are not UTF-8; save the file as UTF-8"}
+		return "", nil, &Fault{File: file, Line: line, Message: "holds bytes that are not UTF-8; save the file as UTF-8"}
 	}
 	_, err := toml.Decode(document, &values)
 	if err == nil {
@@ -51,7 +51,7 @@ var keyAndValue = regexp.MustCompile(`^\s*([^=#"'\[{]*?|"[^"]*"|'[^']*')\s*=\s*(
 func explainSyntax(file, document string, err error) *Fault {
 	var parse toml.ParseError
 	if !errors.As(err, &parse) {
-		return &Fault{file: file, message: "is not TOML; compare it with config.toml.example"}
+		return &Fault{File: file, Message: "is not TOML; compare it with config.toml.example"}
 	}
 	m := &mistake{lines: strings.Split(strings.ReplaceAll(document, "\r", ""), "\n"), line: parse.Position.Line, message: parse.Message, lastKey: parse.LastKey}
 	m.line = min(max(m.line, 1), len(m.lines))
@@ -59,14 +59,14 @@ func explainSyntax(file, document string, err error) *Fault {
 	m.look()
 	for _, explain := range []func(*mistake) string{(*mistake).duplicate, (*mistake).header, (*mistake).character, (*mistake).open, (*mistake).pair, (*mistake).badValue, (*mistake).list} {
 		if message := explain(m); message != "" {
-			return &Fault{file: file, line: m.line, key: m.path(), message: message}
+			return &Fault{File: file, Line: m.line, Key: m.path(), Message: message}
 		}
 	}
 	message := "is not TOML; compare the line with config.toml.example"
 	if said := openPart(parse.Message); said != "" {
 		message += " (TOML: " + said + ")"
 	}
-	return &Fault{file: file, line: m.line, key: m.path(), message: message}
+	return &Fault{File: file, Line: m.line, Key: m.path(), Message: message}
 }
 
 // openPart returns the part of a message of the library that quotes nothing.

@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -17,43 +16,60 @@ import (
 	"extdisco/internal/secret"
 )
 
-// Fault is one thing that is wrong with a configuration.
+// Fault is one thing that is wrong with a configuration, or that a warning is about.
 type Fault struct {
-	file    string
-	line    int // 0 when not known
-	key     string
-	message string
+	File    string `json:"file"`           // as it was named
+	Line    int    `json:"line,omitempty"` // 0 when not known
+	Key     string `json:"key,omitempty"`  // with its tables and indexes: ice_server[0].urls[1]
+	Message string `json:"message"`        // what is wrong; what to do
 }
 
 // Error returns one line. It quotes no value that was not understood: it may be a secret, or part
 // of one.
 func (f Fault) Error() string {
+	where := f.File
+	if f.Line > 0 {
+		where = fmt.Sprintf("%s:%d", where, f.Line)
+	}
+	if f.Key != "" {
+		where += ": " + f.Key
+	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return unicode.ReplacementChar
 		}
 		return r
-	}, f.text())
+	}, where+": "+f.Message)
 }
 
-func (f Fault) text() string {
-	where := f.file
-	if f.line > 0 {
-		where = fmt.Sprintf("%s:%d", where, f.line)
+// Faults are several, in the order of the file.
+type Faults []Fault
+
+// String returns a line for each.
+func (f Faults) String() string {
+	var lines []string
+	for _, fault := range f {
+		lines = append(lines, fault.Error())
 	}
-	if f.key == "" {
-		return where + ": " + f.message
-	}
-	return where + ": " + f.key + ": " + f.message
+	return strings.Join(lines, "\n")
 }
+
+// Invalid is the error of a configuration that was read and cannot be used.
+type Invalid struct {
+	Faults   Faults // at least one
+	Warnings Faults
+}
+
+// Error returns a line for each fault.
+func (e *Invalid) Error() string { return e.Faults.String() }
 
 // reader gathers what is wrong while a configuration is read.
 type reader struct {
 	file     string
 	lines    keyLines
 	now      time.Time
-	faults   []Fault
-	warnings []string
+	faults   Faults
+	warnings Faults
 	// inlineSecret is set when the file itself holds a secret.
 	inlineSecret bool
 	account      *Account // in whose name files are read as well; nil for none
@@ -64,22 +80,21 @@ func (r *reader) fault(key, format string, args ...any) {
 	r.faults = append(r.faults, r.at(key, format, args...))
 }
 
-// err joins the faults in the order of the file.
+// err returns the faults and warnings in the order of the file, or nil when there is no fault.
 func (r *reader) err() error {
-	slices.SortStableFunc(r.faults, func(a, b Fault) int { return cmp.Compare(a.line, b.line) })
-	var errs []error
-	for _, f := range r.faults {
-		errs = append(errs, f)
+	if len(r.faults) == 0 {
+		return nil
 	}
-	return errors.Join(errs...)
+	slices.SortStableFunc(r.faults, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
+	return &Invalid{Faults: r.faults, Warnings: r.warnings}
 }
 
 func (r *reader) warn(key, format string, args ...any) {
-	r.warnings = append(r.warnings, r.at(key, format, args...).Error())
+	r.warnings = append(r.warnings, r.at(key, format, args...))
 }
 
 func (r *reader) at(key, format string, args ...any) Fault {
-	return Fault{file: r.file, line: r.lines.line(key), key: key, message: fmt.Sprintf(format, args...)}
+	return Fault{File: r.file, Line: r.lines.line(key), Key: key, Message: fmt.Sprintf(format, args...)}
 }
 
 // table is one table of the document. Its methods return the value of a
@@ -416,7 +431,7 @@ func (t *table) fingerprint() [sha256.Size]byte {
 		fmt.Fprintf(h, "%s=%#v\n", name, v)
 		if file, isText := v.(string); isText && (strings.HasSuffix(name, "_file") || name == "file") {
 			path, _ := t.r.resolve(file)
-			content, _ := readRegular(path) // a file that cannot be read is a fault already
+			content, _ := readRegular(path, false) // a file that cannot be read is a fault already
 			fmt.Fprintf(h, "%x\n", sha256.Sum256(content))
 		}
 	}

@@ -36,7 +36,7 @@ func (r *reader) reportStrangers() {
 		path := joinKey(s.path, s.name)
 		fault := r.at(path, "%s", s.cure(r, all))
 		if !isPlainName(s.name) {
-			fault.key = s.path // a name may be a secret, too
+			fault.Key = s.path // a name may be a secret, too
 		}
 		r.faults = append(r.faults, fault)
 	}

@@ -129,7 +129,7 @@ func TestConfigWarnings(t *testing.T) {
 				}
 			}
 			cfg := mustLoad(t, filepath.Join(dir, "config.toml"))
-			testkit.WantEqual(t, "warnings", strings.ReplaceAll(strings.Join(cfg.Warnings, "\n"), dir, "DIR"), tt.want)
+			testkit.WantEqual(t, "warnings", strings.ReplaceAll(cfg.Warnings.String(), dir, "DIR"), tt.want)
 		})
 	}
 }
