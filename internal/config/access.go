@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -13,11 +14,14 @@ type Access struct {
 	Deny  []string // domains and bare JIDs that are never served, whatever Allow says; default: none
 }
 
-func readAccess(t *table, hosts []string) Access {
+func readAccess(t *table, c Component) Access {
 	defer t.unknown()
 	a := Access{Allow: readAddresses(t, "allow"), Deny: readAddresses(t, "deny")}
 	if !t.has("allow") {
-		a.Allow = hosts
+		a.Allow = c.Hosts
+	}
+	if c.JID != "" && slices.Contains(a.Allow, c.JID) {
+		t.warn("allow", "has component.jid in it, which has no users; is jid the name of a VirtualHost? A component needs a name of its own, such as \"turn.example.org\"")
 	}
 	denied := map[string]bool{}
 	for _, address := range a.Deny {
@@ -28,7 +32,7 @@ func readAccess(t *table, hosts []string) Access {
 		nobody = nobody && denied[address]
 	}
 	if nobody {
-		t.warn("deny", "holds everything that is allowed: nobody is served")
+		t.warn("deny", "covers everything in allow, so nobody is served; remove an entry")
 	}
 	return a
 }

@@ -34,7 +34,7 @@ func rootCAs(pem []byte, file string) (*x509.CertPool, error) {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate; it must hold one in PEM form (-----BEGIN CERTIFICATE-----)", file)
+		return nil, fmt.Errorf("%s contains no certificate; it must contain one in PEM form (-----BEGIN CERTIFICATE-----)", file)
 	}
 	return pool, nil
 }

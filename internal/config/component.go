@@ -112,8 +112,8 @@ func readHosts(t *table, jid string) []string {
 		return nil
 	}
 	if !strings.Contains(parent, ".") && reach.Of(parent) != reach.Loopback {
-		t.warn("jid", "nothing stands before the domain of the users, it seems: its parent domain, which is trusted and served, is a single word; "+
-			"write a name of its own such as \"turn.example.org\", or set hosts")
+		t.warn("jid", "seems to be the users' own domain: its parent domain, which is trusted and served by default, is a single word; "+
+			"use a separate name such as \"turn.example.org\", or set hosts")
 	}
 	return []string{parent}
 }
@@ -135,7 +135,7 @@ func readServer(t *table, server string) string {
 		return server
 	}
 	if what, known := otherPorts[number]; known {
-		t.fault("server", "%d is the XMPP server's port %s; write the one for components, usually 5347 (Prosody: component_ports; ejabberd: the ejabberd_service in listen)", number, what)
+		t.fault("server", "%d is the XMPP server's port %s; use the one for components, usually 5347 (Prosody: component_ports; ejabberd: the ejabberd_service in listen)", number, what)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		t.warn("server", "the link to another machine is not encrypted and carries credentials; keep it in a private network or in a tunnel")

@@ -37,7 +37,7 @@ func Find(named string, candidates []string) (string, error) {
 		if _, err := os.Stat(file); err == nil {
 			return file, nil
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("cannot look at the configuration: %w", err)
+			return "", fmt.Errorf("cannot look at the configuration: %w", explainOpen(file, true, err))
 		}
 	}
 	return "", fmt.Errorf("no configuration: there is neither %s; write one (config.toml.example has every key) or name it with --config FILE",
@@ -78,7 +78,7 @@ func (r *reader) config(content []byte) (*Config, error) {
 	r.reportStrangers()
 	if r.inlineSecret {
 		if info, err := os.Stat(r.file); err == nil && info.Mode().Perm()&0o004 != 0 {
-			r.warn("", "holds secrets, and everybody on this machine can read it; run: chmod o-r %s", r.file)
+			r.warn("", "contains secrets, and everybody on this machine can read it; run: chmod o-r %s", r.file)
 		}
 	}
 	if err := r.err(); err != nil {
@@ -93,7 +93,7 @@ func readAll(root *table) *Config {
 	defer root.unknown()
 	cfg := &Config{}
 	cfg.Component = readComponent(root)
-	cfg.Access = readAccess(root.table("access"), cfg.Component.Hosts)
+	cfg.Access = readAccess(root.table("access"), cfg.Component)
 	cfg.ICEServers = readICEServers(root)
 	cfg.Limits = readLimits(root.table("limits"))
 	cfg.Probe = readProbe(root)

@@ -53,11 +53,11 @@ func readHTTP(root *table) HTTP {
 	})
 	for _, key := range []string{"hosts", t.secretKey("token"), "cert_file", "key_file", "behind_tls_proxy"} {
 		if t.has(key) && !t.has("listen") {
-			t.fault(key, "requires http.listen, which is not set; write listen = \"127.0.0.1:9215\", or leave it out")
+			t.fault(key, "requires http.listen, which is not set; write listen = \"127.0.0.1:9215\", or remove it")
 		}
 	}
 	if t.has("cert_file") && c.BehindTLSProxy {
-		t.fault("behind_tls_proxy", "is true, and cert_file is set too; leave one of them out")
+		t.fault("behind_tls_proxy", "cannot be combined with cert_file; remove one of them")
 	}
 	c.Clients = readClients(root, t.has("listen"))
 	c.checkOpen(t)
@@ -109,7 +109,7 @@ func checkWebSecret(t *table, name string, s secret.Secret) {
 	case len(value) < shortestWebSecret:
 		t.fault(name, "has only %s and can be guessed; use at least %d: openssl rand -hex 16", count(len(value), "byte"), shortestWebSecret)
 	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }):
-		t.fault(name, "holds blanks or characters that are not ASCII, which HTTP cannot carry; use another: openssl rand -hex 16")
+		t.fault(name, "contains spaces or characters that are not ASCII, which HTTP cannot carry; use another: openssl rand -hex 16")
 	}
 }
 

@@ -59,7 +59,7 @@ func readICEServers(root *table) []ICEServer {
 		s := readICEServer(t, known)
 		if s.Provider != nil {
 			if where, twice := providers[s.Provider.Fingerprint]; twice {
-				t.r.fault(t.path, "is the same as %s; leave one of them out", where)
+				t.r.fault(t.path, "is the same as %s; remove one of them", where)
 			}
 			providers[s.Provider.Fingerprint] = t.path
 		}
@@ -86,10 +86,10 @@ func checkAnswer(root *table, servers []ICEServer) {
 		}
 	}
 	if relays > manyRelays {
-		root.warn("ice_server", "%d TURN URLs stand in one answer, and browsers connect more slowly with more than %d; keep one each over udp, tcp and TLS", relays, manyRelays)
+		root.warn("ice_server", "an answer has %d TURN URLs, and browsers connect more slowly with more than %d; keep one each over udp, tcp and TLS", relays, manyRelays)
 	}
 	if relays > 0 && !overUDP {
-		root.warn("ice_server", "no TURN URL is over udp, and Dino uses no others; add one, such as \"turn:turn.example.org:3478?transport=udp\"")
+		root.warn("ice_server", "no TURN URL is over udp, and Dino uses only those; add one, such as \"turn:turn.example.org:3478?transport=udp\"")
 	}
 }
 
@@ -120,21 +120,21 @@ func readICEServer(t *table, known map[xep0215.Key]string) ICEServer {
 	needsCredentials := slices.ContainsFunc(s.Services, func(s xep0215.Service) bool { return s.Restricted })
 	switch {
 	case mints && fixed:
-		t.fault(t.secretKey("secret"), "is set, and username or password too; a server has either a shared secret or a fixed account, leave the other out")
+		t.fault(t.secretKey("secret"), "cannot be combined with username or password; a server has either a shared secret or a fixed account, remove the other")
 	case mints:
 		checkMinted(t, s)
 	case fixed:
 		checkFixed(t, s)
 	case needsCredentials:
-		t.missing("secret_file", ", and a TURN server is of no use without credentials; name the file that holds the shared secret"+
+		t.missing("secret_file", ", and a TURN server is of no use without credentials; name the file with the shared secret"+
 			" (coturn: static-auth-secret), or give username and password of a fixed account")
 	}
 	if (mints || fixed) && urlsValid && !needsCredentials {
-		t.fault("urls", "has no turn: or turns: URI, which the credentials would be for; add one, or leave the credentials out")
+		t.fault("urls", "has no turn: or turns: URI, which the credentials would be for; add one, or remove the credentials")
 	}
 	for _, key := range []string{"ttl", t.secretKey("pseudonym_key"), t.secretKey("previous_secret"), "username_form", "realm"} {
 		if t.has(key) && !mints && (fixed || !needsCredentials) {
-			t.fault(key, "requires a shared secret (secret_file), which is not set; leave it out")
+			t.fault(key, "requires a shared secret (secret_file), which is not set; remove it")
 		}
 	}
 	return s
@@ -148,7 +148,7 @@ func readUsernameForm(t *table) string {
 	case form != "" && !t.has("realm"):
 		t.missing("realm", ", and username_form requires it; write the host of ejabberd (auth_realm in its configuration, or the host)")
 	case form == "" && t.has("realm"):
-		t.fault("realm", "requires username_form = %q, which is not set; coturn and others need no realm here, leave it out", FormEjabberd)
+		t.fault("realm", "requires username_form = %q, which is not set; coturn and others need no realm here, remove it", FormEjabberd)
 	}
 	return form
 }
@@ -180,14 +180,14 @@ func readName(t *table) Name {
 			t.fault("name", "has a key that is not a language; write { default = \"…\", de = \"…\" }")
 		}
 		if !isText || strings.TrimSpace(name) == "" {
-			t.fault("name", "has a name that is not a text; put each in quotes")
+			t.fault("name", "has a name that is not a string; put each in quotes")
 			continue
 		}
 		checkLabel(t, "name", name)
 		names[strings.ToLower(language)] = name
 	}
 	if len(byLanguage) == 0 {
-		t.fault("name", "is an empty table; write { default = \"…\", de = \"…\" }, or leave it out")
+		t.fault("name", "is an empty table; write { default = \"…\", de = \"…\" }, or remove it")
 	} else if _, ok := byLanguage["default"]; !ok {
 		t.fault("name", "has no default; write { default = \"…\", de = \"…\" }")
 	}
@@ -206,7 +206,7 @@ func checkMinted(t *table, s ICEServer) {
 		t.warn(t.secretKey("secret"), "the shared secret has only %s; a random one of 32 is safer: openssl rand -hex 32", count(n, "byte"))
 	}
 	if t.hasSecret("previous_secret") && s.PreviousSecret.Equal(s.SharedSecret) && !s.SharedSecret.IsEmpty() {
-		t.fault(t.secretKey("previous_secret"), "is the same as the secret; write the old one, or leave it out")
+		t.fault(t.secretKey("previous_secret"), "is the same as the secret; write the old one, or remove it")
 	}
 	switch {
 	case s.TTL < dinoNeeds:
@@ -235,7 +235,7 @@ func checkFixed(t *table, s ICEServer) {
 
 func checkCredentialText(t *table, name, value string) {
 	if !xmltext.IsValid(value) {
-		t.fault(name, "holds characters that XML cannot carry; choose another, here and on the TURN server")
+		t.fault(name, "contains characters that XML cannot carry; choose another, here and on the TURN server")
 	}
 	if len(value) > MaxCredential {
 		t.fault(name, "has %s; choose one of at most %d, here and on the TURN server", count(len(value), "byte"), MaxCredential)
@@ -254,7 +254,7 @@ func readURLs(t *table, known map[xep0215.Key]string) (services []xep0215.Servic
 			return
 		}
 		if where, twice := known[s.Key()]; twice {
-			t.fault(key, "is the same as %s; leave one of them out", where)
+			t.fault(key, "is the same as %s; remove one of them", where)
 			return
 		}
 		known[s.Key()] = t.key(key)

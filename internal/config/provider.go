@@ -75,7 +75,7 @@ func readProvider(t *table) *Provider {
 	p.PerUser = t.bool("per_user")
 	p.PerUserRate = t.rate("per_user_rate", defaultPerUserRate)
 	if t.has("per_user_rate") && !p.PerUser {
-		t.fault("per_user_rate", "requires per_user = true, which is not set; set it, or leave the rate out")
+		t.fault("per_user_rate", "requires per_user = true, which is not set; set it, or remove the rate")
 	}
 	p.RootCAs = readCAFile(t)
 	preset(t, p)

@@ -20,7 +20,7 @@ func (t *table) secret(name string) secret.Secret {
 	inline, file := t.secretText(name), t.string(fileKey)
 	switch {
 	case t.has(name) && t.has(fileKey):
-		t.fault(name, "is set, and %s too; leave one of them out", fileKey)
+		t.fault(name, "cannot be combined with %s; remove one of them", fileKey)
 	case t.has(name):
 		t.r.inlineSecret = true
 		t.r.warnOfSecret(t.key(name), "the secret", inline)
@@ -40,7 +40,7 @@ func (t *table) secretText(name string) string {
 	case !isString:
 		t.fault(name, "is %s; put it in quotes", kindOf(v))
 	case s == "":
-		t.fault(name, "is empty; write the secret, or name the file that holds it in %s_file", name)
+		t.fault(name, "is empty; write the secret, or name the file with it in %s_file", name)
 	}
 	return s
 }
@@ -58,7 +58,7 @@ func (t *table) secretKey(name string) string {
 // requireSecret reports a secret that is missing.
 func (t *table) requireSecret(name, purpose string) {
 	if !t.hasSecret(name) {
-		t.missing(name+"_file", "; name the file that holds %s", purpose)
+		t.missing(name+"_file", "; name the file with %s", purpose)
 	}
 }
 
@@ -169,23 +169,23 @@ func (r *reader) warnOfSecret(key, what, value string) {
 	_, quoted := unquote(trimmed)
 	switch {
 	case !utf8.ValidString(value):
-		r.warn(key, "%s holds bytes that are not UTF-8 text, which count; most servers cannot be given such a secret", what)
+		r.warn(key, "%s contains bytes that are not UTF-8, and they are part of the secret; most servers cannot use such a secret", what)
 	case bracketed.MatchString(trimmed) || fillers.MatchString(trimmed):
 		r.warn(key, "%s looks like a placeholder; write the secret itself", what)
 	case strings.ContainsAny(strings.Trim(value, "\n"), "\n\r"):
-		r.warn(key, "%s holds %s, and all of them count; a secret is one line", what, count(strings.Count(value, "\n")+1, "line"))
+		r.warn(key, "%s has %s, and all of them are part of the secret; write it on a single line", what, count(strings.Count(value, "\n")+1, "line"))
 	case quoted:
-		r.warn(key, "%s has quotes around the secret, which count; remove them unless they belong to it", what)
+		r.warn(key, "%s has quotes around the secret, and they are part of it; remove them unless they belong there", what)
 	case pastedKey.MatchString(value):
-		r.warn(key, "%s holds NAME=SECRET, and all of it counts; leave only the secret", what)
+		r.warn(key, "%s contains NAME=SECRET, and all of it is used; keep only the secret", what)
 	case strings.HasPrefix(trimmed, "#"), strings.HasPrefix(trimmed, "//"), strings.HasPrefix(trimmed, "-- "):
-		r.warn(key, "%s begins like a comment, which counts; leave only the secret", what)
+		r.warn(key, "%s looks like a comment, and all of it is used; keep only the secret", what)
 	case trimmed != value:
-		r.warn(key, "%s has blanks before or after the secret, which count; remove them unless they belong to it", what)
+		r.warn(key, "%s has spaces before or after the secret, and they are part of it; remove them unless they belong there", what)
 	}
 	if i := strings.IndexFunc(trimmed, isInvisible); i >= 0 && utf8.ValidString(value) && !strings.ContainsAny(value, "\n") {
 		c, _ := utf8.DecodeRuneInString(trimmed[i:])
-		r.warn(key, "%s holds the invisible character %U, which counts; type the secret again", what, c)
+		r.warn(key, "%s contains the invisible character %U; retype the secret", what, c)
 	}
 }
 

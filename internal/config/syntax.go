@@ -20,11 +20,11 @@ func parseTOML(file string, content []byte) (document string, values map[string]
 	document = string(content)
 	switch {
 	case bytes.IndexByte(content, 0) >= 0 || bytes.HasPrefix(content, []byte{0xff, 0xfe}) || bytes.HasPrefix(content, []byte{0xfe, 0xff}):
-		return "", nil, &Fault{File: file, Message: "is not a text in UTF-8, probably UTF-16; save it as UTF-8"}
+		return "", nil, &Fault{File: file, Message: "is not UTF-8 text, probably UTF-16; save it as UTF-8"}
 	case !utf8.ValidString(document):
 		valid := strings.ToValidUTF8(document, "\x00")
 		line := strings.Count(valid[:strings.IndexByte(valid, 0)], "\n") + 1
-		return "", nil, &Fault{File: file, Line: line, Message: "holds bytes that are not UTF-8; save the file as UTF-8"}
+		return "", nil, &Fault{File: file, Line: line, Message: "contains bytes that are not UTF-8; save the file as UTF-8"}
 	}
 	_, err := toml.Decode(document, &values)
 	if err == nil {
@@ -148,16 +148,16 @@ func (m *mistake) duplicate() string {
 	if strings.HasPrefix(m.text, "[") {
 		found := headerLine.FindStringSubmatch(m.text)
 		if found == nil || !isPlainName(found[1]) {
-			return "this table is given twice; merge the two tables"
+			return "this table is defined twice; merge the two tables"
 		}
 		name, first := found[1], m.firstHeader()
 		if slices.Contains(arrays, name) {
-			return fmt.Sprintf("%s is given more than once, and not always in double brackets; write [[%[1]s]] each time", name)
+			return fmt.Sprintf("%s is defined more than once, and not always in double brackets; write [[%[1]s]] each time", name)
 		}
 		if first == 0 {
-			return fmt.Sprintf("[%s] is given twice; merge the two tables", name)
+			return fmt.Sprintf("[%s] is defined twice; merge the two tables", name)
 		}
-		return fmt.Sprintf("[%s] is given twice, first in line %d; merge the two tables", name, first)
+		return fmt.Sprintf("[%s] is defined twice, first on line %d; merge the two tables", name, first)
 	}
 	for i := m.line - 1; i > 0 && !strings.HasPrefix(strings.TrimSpace(m.lines[i-1]), "["); i-- {
 		if found := keyAndValue.FindStringSubmatch(m.lines[i-1]); found != nil && strings.Trim(found[1], `"' `) == strings.Trim(m.key, `"' `) {
@@ -165,10 +165,10 @@ func (m *mistake) duplicate() string {
 			if m.path() == "" {
 				what = "this key is"
 			}
-			return fmt.Sprintf("%s given twice, first in line %d; leave one of them out", what, i)
+			return fmt.Sprintf("%s set twice, first on line %d; remove one of them", what, i)
 		}
 	}
-	return "this key is given twice; leave one of them out"
+	return "this key is set twice; remove one of them"
 }
 
 // firstHeader returns the line of the first header with the name of this one.
@@ -201,13 +201,13 @@ func (m *mistake) header() string {
 	}
 	switch {
 	case headerAndText.MatchString(text):
-		return "text stands behind the header of the table; begin a new line"
+		return "there is text after the table header; start a new line"
 	case !strings.HasSuffix(text, "]"):
 		return fmt.Sprintf("the closing %s is missing; write %s", closing, where)
 	case strings.Count(text, "[") != strings.Count(text, "]"):
 		return fmt.Sprintf("the brackets do not match; write %s", where)
 	case strings.Contains(inner, " "):
-		return fmt.Sprintf("a blank stands in the name of a table; write %s", where)
+		return fmt.Sprintf("the name of a table has no spaces; write %s", where)
 	}
 	return fmt.Sprintf("this is not the header of a table; write %s", where)
 }
@@ -263,11 +263,11 @@ func (m *mistake) character() string {
 	bare := withoutTexts(m.text)
 	switch {
 	case strings.ContainsAny(bare, typographic):
-		return `has typographic quotes, which word processors and web pages put in; write straight ones: "…"`
+		return `has typographic quotes, as word processors insert them; use straight ones: "…"`
 	case strings.Contains(bare, "`"):
-		return `has backquotes; write straight double quotes: "…"`
+		return `has backquotes; use straight double quotes: "…"`
 	case strings.ContainsFunc(bare, func(c rune) bool { return isInvisible(c) && c != '\t' }):
-		return "holds an invisible character, such as a no-break space; type the line again"
+		return "contains an invisible character, such as a no-break space; retype the line"
 	}
 	return ""
 }
@@ -279,7 +279,7 @@ func (m *mistake) open() string {
 	case strings.Contains(m.message, `'"""'`) || strings.Contains(m.message, `"'''"`):
 		return `the closing """ or ''' is missing`
 	case strings.Contains(m.message, "escape") || strings.Contains(m.message, "hexadecimal digits after"):
-		return `has a \ in double quotes, where it begins a special character; write '…' in single quotes, or \\`
+		return `has a \ in double quotes, where it starts an escape; use single quotes, '…', or write \\`
 	case strings.Count(bare, `"`) == 1 || strings.Count(bare, "'") == 1:
 		mark := `"`
 		if !strings.Contains(bare, mark) {
@@ -329,7 +329,7 @@ func (m *mistake) pair() string {
 		return "looks like JSON; this file is TOML, with lines such as " + `KEY = "…" below [TABLE]; see config.toml.example`
 	case found != nil && (!m.equals || strings.Contains(m.key, ":")):
 		m.key = found[1]
-		return "write = in place of the colon: " + m.example()
+		return "write = instead of the colon: " + m.example()
 	}
 	if found := arrowPair.FindStringSubmatch(m.text); found != nil {
 		m.key = found[1]
@@ -340,24 +340,24 @@ func (m *mistake) pair() string {
 			m.key = found[1]
 			return "the = is missing; write " + m.example()
 		}
-		return "has no =; write KEY = VALUE, and put # before a comment"
+		return "has no =; write KEY = VALUE, and start a comment with #"
 	}
 	key := strings.TrimSpace(m.key)
 	switch {
 	case key == "":
-		return "no key stands before the =; write KEY = VALUE"
+		return "there is no key before the =; write KEY = VALUE"
 	case strings.ContainsAny(key, " \t"):
 		joined := strings.Join(strings.Fields(key), "_")
 		m.key = ""
 		if m.isKnown(joined) {
-			return "a blank stands in the key; write " + joined
+			return "the key contains a space; write " + joined
 		}
-		return "a blank stands in the key; keys are one word, such as secret_file"
+		return "the key contains a space; keys are one word, such as secret_file"
 	case !dottedKey.MatchString(key):
 		m.key = ""
-		return "the key holds a character that is not allowed; use a-z and _"
+		return "the key contains a character that is not allowed; use a-z and _"
 	case m.value == "" || strings.HasPrefix(m.value, "#"):
-		return "has no value; write " + m.example() + ", or leave the line out"
+		return "has no value; write " + m.example() + ", or remove the line"
 	}
 	return ""
 }
@@ -390,17 +390,17 @@ func (m *mistake) badValue() string {
 		case strings.HasPrefix(rest, ","):
 			return `ends in a comma, or has several values; write a list: ["…", "…"], or remove the comma`
 		case rest != "":
-			return "text stands behind the value; put # before a comment, and \\\" for a quote inside the text"
+			return "there is text after the value; start a comment with #, and write \\\" for a quote inside the text"
 		}
-		return `has quotes inside the text; write '…' around a text with ", and """…""" around one with both`
+		return `has quotes inside the text; use '…' around text with ", and """…""" around text with both`
 	case first == '[' || first == '{':
 		return ""
 	case slices.Contains(listKeys, m.key):
 		return "write a list in square brackets, and quotes around each entry: " + m.example()
 	case slices.Contains(boolKeys, m.key):
-		return "write true or false, in small letters and without quotes"
+		return "write true or false, in lower case and without quotes"
 	case number.MatchString(bare) && strings.ContainsAny(bare, ";,"):
-		return "remove what stands behind the value"
+		return "remove what follows the value"
 	}
 	return "put texts in quotes: " + m.example()
 }
@@ -415,18 +415,18 @@ func (m *mistake) list() string {
 	bracket := m.equals && strings.HasPrefix(m.value, "[")
 	switch {
 	case m.equals && strings.HasPrefix(m.value, "{"):
-		return `is not a table on one line; write { NAME = "…", NAME = "…" }`
+		return `is not an inline table; write { NAME = "…", NAME = "…" }`
 	case from == 0 && !bracket:
 		return ""
 	}
-	begins := "in this line"
+	begins := "on this line"
 	if from > 0 && !bracket {
-		begins = "in line " + strconv.Itoa(from)
+		begins = "on line " + strconv.Itoa(from)
 		m.key = keyAndValue.FindStringSubmatch(m.lines[from-1])[1]
 	}
 	if bare := strings.Trim(withoutTexts(strings.TrimPrefix(m.value, "[")), " ,[]"); bracket && bare != "" && !strings.ContainsAny(bare, "[]{}=") ||
 		!m.equals && !headerLine.MatchString(m.text) && strings.Trim(withoutTexts(m.text), " ,[]") != "" {
-		return `the list that begins ` + begins + ` needs quotes around each entry, commas between them and ] at the end: ["…", "…"]`
+		return `the list that starts ` + begins + ` needs quotes around each entry, commas between them and a ] at the end: ["…", "…"]`
 	}
-	return `the list that begins ` + begins + ` needs a comma between two entries and ] at the end: ["…", "…"]`
+	return `the list that starts ` + begins + ` needs commas between its entries and a ] at the end: ["…", "…"]`
 }

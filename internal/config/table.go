@@ -1,101 +1,16 @@
 package config
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"extdisco/internal/limit"
 	"extdisco/internal/secret"
 )
-
-// Fault is one thing that is wrong with a configuration, or that a warning is about.
-type Fault struct {
-	File    string `json:"file"`           // as it was named
-	Line    int    `json:"line,omitempty"` // 0 when not known
-	Key     string `json:"key,omitempty"`  // with its tables and indexes: ice_server[0].urls[1]
-	Message string `json:"message"`        // what is wrong; what to do
-}
-
-// Error returns one line. It quotes no value that was not understood: it may be a secret, or part
-// of one.
-func (f Fault) Error() string {
-	where := f.File
-	if f.Line > 0 {
-		where = fmt.Sprintf("%s:%d", where, f.Line)
-	}
-	if f.Key != "" {
-		where += ": " + f.Key
-	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, where+": "+f.Message)
-}
-
-// Faults are several, in the order of the file.
-type Faults []Fault
-
-// String returns a line for each.
-func (f Faults) String() string {
-	var lines []string
-	for _, fault := range f {
-		lines = append(lines, fault.Error())
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Invalid is the error of a configuration that was read and cannot be used.
-type Invalid struct {
-	Faults   Faults // at least one
-	Warnings Faults
-}
-
-// Error returns a line for each fault.
-func (e *Invalid) Error() string { return e.Faults.String() }
-
-// reader gathers what is wrong while a configuration is read.
-type reader struct {
-	file     string
-	lines    keyLines
-	now      time.Time
-	faults   Faults
-	warnings Faults
-	// inlineSecret is set when the file itself holds a secret.
-	inlineSecret bool
-	account      *Account // in whose name files are read as well; nil for none
-	strangers    []stranger
-}
-
-func (r *reader) fault(key, format string, args ...any) {
-	r.faults = append(r.faults, r.at(key, format, args...))
-}
-
-// err returns the faults and warnings in the order of the file, or nil when there is no fault.
-func (r *reader) err() error {
-	if len(r.faults) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(r.faults, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
-	return &Invalid{Faults: r.faults, Warnings: r.warnings}
-}
-
-func (r *reader) warn(key, format string, args ...any) {
-	r.warnings = append(r.warnings, r.at(key, format, args...))
-}
-
-func (r *reader) at(key, format string, args ...any) Fault {
-	return Fault{File: r.file, Line: r.lines.line(key), Key: key, Message: fmt.Sprintf(format, args...)}
-}
 
 // table is one table of the document. Its methods return the value of a
 // key, or the zero value when it is missing or wrong, and report what is wrong.
@@ -154,7 +69,7 @@ func (t *table) stringOf(name, cure string) string {
 	case !isString:
 		t.fault(name, "is %s; %s", kindOf(v), cure)
 	case strings.TrimSpace(s) == "":
-		t.fault(name, "is empty; write a value or leave the key out")
+		t.fault(name, "is empty; write a value or remove the key")
 		return ""
 	}
 	return s
@@ -168,11 +83,11 @@ func (t *table) eachString(name string, f func(key, value string)) {
 	}
 	list, isList := v.([]any)
 	if !isList {
-		t.fault(name, "is %s; write a list of texts, such as [\"…\", \"…\"]", kindOf(v))
+		t.fault(name, "is %s; write a list of strings, such as [\"…\", \"…\"]", kindOf(v))
 		return
 	}
 	if len(list) == 0 {
-		t.fault(name, "is an empty list; write at least one entry or leave the key out")
+		t.fault(name, "is an empty list; write at least one entry or remove the key")
 	}
 	for i, e := range list {
 		entry := fmt.Sprintf("%s[%d]", name, i)
@@ -182,55 +97,6 @@ func (t *table) eachString(name string, f func(key, value string)) {
 			t.fault(entry, "is %s; put it in quotes", kindOf(e))
 		}
 	}
-}
-
-// duration returns a positive duration of whole seconds, or missing.
-func (t *table) duration(name string, missing time.Duration) time.Duration {
-	if number, isNumber := t.values[name].(int64); isNumber {
-		t.know(name)
-		t.fault(name, "is a number without a unit; write %s", durationExample(strconv.FormatInt(number, 10)))
-		return missing
-	}
-	s := t.stringOf(name, `write a duration in quotes, such as "24h"`)
-	if s == "" {
-		return missing
-	}
-	d, err := time.ParseDuration(strings.ReplaceAll(s, " ", ""))
-	switch {
-	case err != nil || strings.Contains(s, " "):
-		t.fault(name, "is not a duration; write %s", durationExample(s))
-	case d < time.Second:
-		t.fault(name, "is too short; write at least \"1s\"")
-	case d%time.Second != 0:
-		t.fault(name, "has a fraction of a second; write whole seconds")
-	default:
-		return d
-	}
-	return missing
-}
-
-// numberAndUnit is a duration as it is written elsewhere: 86400, 1d, 2 weeks, 30 min.
-var numberAndUnit = regexp.MustCompile(`(?i)^\s*(\d{1,8})\s*([a-z]*)\.?\s*$`)
-
-// otherUnits are units that Go does not know, and other spellings of those that it does. A number
-// without a unit counts seconds, as in coturn and Prosody.
-var otherUnits = map[string]time.Duration{
-	"": time.Second, "s": time.Second, "sec": time.Second, "secs": time.Second, "second": time.Second, "seconds": time.Second,
-	"m": time.Minute, "min": time.Minute, "mins": time.Minute, "minute": time.Minute, "minutes": time.Minute,
-	"h": time.Hour, "hr": time.Hour, "hrs": time.Hour, "hour": time.Hour, "hours": time.Hour,
-	"d": 24 * time.Hour, "day": 24 * time.Hour, "days": 24 * time.Hour,
-	"w": 7 * 24 * time.Hour, "week": 7 * 24 * time.Hour, "weeks": 7 * 24 * time.Hour,
-}
-
-// durationExample returns what to write in place of s, as far as that can be guessed.
-func durationExample(s string) string {
-	if m := numberAndUnit.FindStringSubmatch(s); m != nil {
-		n, err := strconv.Atoi(m[1])
-		if unit, known := otherUnits[strings.ToLower(m[2])]; known && err == nil && n > 0 && n < 1_000_000 {
-			return strconv.Quote(FormatDuration(time.Duration(n) * unit))
-		}
-	}
-	return `for example "24h", "90m" or "3600s"`
 }
 
 // rate returns a rate; the zero Rate stands for "none".
@@ -295,7 +161,7 @@ func (t *table) secretTexts(name string) map[string]secret.Secret {
 		case map[string]any:
 			file, isText := value["file"].(string)
 			if !isText || len(value) != 1 || strings.TrimSpace(file) == "" {
-				t.r.fault(path, "%s a table without file; write { file = \"NAME\" }, or the text in quotes", is)
+				t.r.fault(path, "%s a table without file; write { file = \"NAME\" }, or the value in quotes", is)
 				continue
 			}
 			out[entry] = t.r.secretFile(path, file)
@@ -326,7 +192,7 @@ func (t *table) file(key string) (content []byte, name string, ok bool) {
 func (t *table) together(name, secretName, what, secretWhat string) {
 	switch {
 	case t.has(name) && !t.hasSecret(secretName):
-		t.fault(name, "requires %s_file, which is not set; name the file that holds %s", secretName, secretWhat)
+		t.fault(name, "requires %s_file, which is not set; name the file with %s", secretName, secretWhat)
 	case !t.has(name) && t.hasSecret(secretName):
 		t.fault(t.secretKey(secretName), "requires %s, which is not set; write %s", name, what)
 	}
@@ -396,7 +262,7 @@ func (t *table) tables(name string) []*table {
 func kindOf(v any) string {
 	switch v.(type) {
 	case string:
-		return "a text"
+		return "a string"
 	case int64:
 		return "a number"
 	case float64:

@@ -22,7 +22,7 @@ func readCloudflare(t *table, p *Provider) {
 	p.API = provider.Cloudflare(base, keyID, token, ttl, identifier)
 	if t.bool("revoke_on_exit") {
 		if p.PerUser {
-			t.fault("revoke_on_exit", "cannot be combined with per_user = true; leave one of them out")
+			t.fault("revoke_on_exit", "cannot be combined with per_user = true; remove one of them")
 		}
 		p.Revocation = func(username string) *provider.API {
 			return provider.CloudflareRevocation(base, keyID, token, username)
@@ -37,7 +37,7 @@ func readTwilio(t *table, p *Provider) {
 	user, password := account, authToken
 	switch hasKey := t.has("key_sid") || t.hasSecret("key_secret"); {
 	case hasKey && t.hasSecret("auth_token"):
-		t.fault(t.secretKey("auth_token"), "is set, and an API key (key_sid or key_secret) too; leave one of them out")
+		t.fault(t.secretKey("auth_token"), "cannot be combined with an API key (key_sid or key_secret); remove one of them")
 	case hasKey:
 		user, password = keySID, keySecret
 		t.together("key_sid", "key_secret", "the SID of the API key", "the secret of the API key")
@@ -65,7 +65,7 @@ func readMetered(t *table, p *Provider) {
 	region, secretKey, apiKey := t.string("region"), t.secret("secret_key"), t.secret("api_key")
 	switch {
 	case t.hasSecret("secret_key") && t.hasSecret("api_key"):
-		t.fault(t.secretKey("secret_key"), "is set, and %s too; leave one of them out: the secret key makes credentials that expire, the API key uses a lasting one",
+		t.fault(t.secretKey("secret_key"), "cannot be combined with %s; remove one of them: the secret key makes credentials that expire, the API key uses a lasting one",
 			t.secretKey("api_key"))
 	case t.hasSecret("api_key"):
 		p.API = provider.Metered(base, apiKey, region, t.requiredLife())
@@ -116,7 +116,7 @@ func readHTTPProvider(t *table, p *Provider) {
 	api.User, api.Password = t.string("basic_user"), t.secret("basic_password")
 	t.together("basic_user", "basic_password", "the user", "the user's password")
 	if api.Bearer = t.secret("bearer_token"); t.hasSecret("bearer_token") && t.has("basic_user") {
-		t.fault(t.secretKey("bearer_token"), "is set, and basic_user too; leave one of them out")
+		t.fault(t.secretKey("bearer_token"), "cannot be combined with basic_user; remove one of them")
 	}
 	api.Pointers = provider.Pointers{Servers: t.pointer("servers_pointer"), Username: t.pointer("username_pointer"),
 		Password: t.pointer("password_pointer"), TTL: t.pointer("ttl_pointer"), Expires: t.pointer("expires_pointer")}
@@ -134,7 +134,7 @@ func readBody(t *table) string {
 	content, file, ok := t.file("body_file")
 	switch {
 	case t.has("body") && t.has("body_file"):
-		t.fault("body", "is set, and body_file too; leave one of them out")
+		t.fault("body", "cannot be combined with body_file; remove one of them")
 	case t.has("body"):
 		t.r.inlineSecret = true
 	case ok:
