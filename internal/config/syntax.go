@@ -313,6 +313,7 @@ var (
 var (
 	colonPair   = regexp.MustCompile(`^\s*["']?([A-Za-z_-]+)["']?\s*:\s*\S`)
 	arrowPair   = regexp.MustCompile(`^\s*["']?([A-Za-z_-]+)["']?\s*(?:=>|:=|==)\s*\S`)
+	yamlHeader  = regexp.MustCompile(`^[A-Za-z_-]+:$`)
 	otherRemark = regexp.MustCompile(`^\s*(?://|--|;|/\*|<!--|%)`)
 	wordAndText = regexp.MustCompile(`^\s*([A-Za-z_-]+)\s+\S`)
 )
@@ -327,6 +328,11 @@ func (m *mistake) pair() string {
 		return "a comment begins with # in TOML"
 	case strings.HasPrefix(m.text, "{") || strings.HasPrefix(m.text, "}"):
 		return "looks like JSON; this file is TOML, with lines such as " + `KEY = "…" below [TABLE]; see config.toml.example`
+	case yamlHeader.MatchString(m.text):
+		if table := closest(strings.TrimSuffix(m.text, ":"), tableNames[1:]); table != "" {
+			return "looks like YAML; this file is TOML, where a table starts with " + header(table)
+		}
+		return "looks like YAML; this file is TOML, where a table starts with [TABLE]; see config.toml.example"
 	case found != nil && (!m.equals || strings.Contains(m.key, ":")):
 		m.key = found[1]
 		return "write = instead of the colon: " + m.example()
@@ -387,8 +393,10 @@ func (m *mistake) badValue() string {
 		switch {
 		case strings.HasPrefix(rest, ";"):
 			return "remove the ; at the end of the line"
-		case strings.HasPrefix(rest, ","):
+		case strings.HasPrefix(rest, ",") && !strings.Contains(rest, "="):
 			return `ends in a comma, or has several values; write a list: ["…", "…"], or remove the comma`
+		case strings.Contains(rest, "="):
+			return "there are several keys on this line; write each on a line of its own"
 		case rest != "":
 			return "there is text after the value; start a comment with #, and write \\\" for a quote inside the text"
 		}

@@ -35,7 +35,7 @@ func (r *reader) reportStrangers() {
 	for _, s := range r.strangers {
 		path := joinKey(s.path, s.name)
 		fault := r.at(path, "%s", s.cure(r, all))
-		if !isPlainName(s.name) {
+		if !isPlainName(s.name) && !slices.ContainsFunc(s.known, func(known string) bool { return strings.EqualFold(known, s.name) }) {
 			fault.Key = s.path // a name may be a secret, too
 		}
 		r.faults = append(r.faults, fault)
@@ -43,8 +43,10 @@ func (r *reader) reportStrangers() {
 }
 
 func (s stranger) cure(r *reader, all map[string][]string) string {
-	if meant := otherNames[s.name]; slices.Contains(s.known, meant) {
-		return "unknown key; did you mean " + meant + "?"
+	for _, meant := range otherNames[s.name] {
+		if slices.Contains(s.known, meant) {
+			return "unknown key; did you mean " + meant + "?"
+		}
 	}
 	if slices.Contains(all[s.table], s.name) {
 		return "unknown key; it requires " + s.needs(all)
@@ -106,12 +108,12 @@ var (
 )
 
 // otherNames are what keys are called elsewhere.
-var otherNames = map[string]string{
-	"component_secret": "secret", "handshake_secret": "secret", "password": "secret", "component_secret_file": "secret_file",
-	"shared_secret": "secret", "static-auth-secret": "secret", "static_auth_secret": "secret",
-	"address": "jid", "domain": "jid", "component": "jid", "url": "urls", "uri": "urls", "uris": "urls",
-	"credential": "password", "credentials": "password", "user": "username", "lifetime": "ttl", "expires": "ttl", "expiry": "ttl",
-	"vhosts": "hosts", "domains": "hosts", "address_and_port": "listen", "bind": "listen", "port": "listen", "block": "deny",
+var otherNames = map[string][]string{
+	"component_secret": {"secret"}, "component_secret_file": {"secret_file"}, "handshake_secret": {"secret"}, "shared_secret": {"secret"},
+	"static-auth-secret": {"secret"}, "static_auth_secret": {"secret"}, "password": {"secret"}, "credential": {"password"}, "credentials": {"password"},
+	"address": {"jid", "listen", "urls"}, "domain": {"jid"}, "component": {"jid"}, "host": {"urls", "server", "listen"}, "port": {"urls", "server", "listen"},
+	"url": {"urls"}, "uri": {"urls"}, "uris": {"urls"}, "user": {"username"}, "bind": {"listen"},
+	"lifetime": {"ttl"}, "expires": {"ttl"}, "expiry": {"ttl"}, "vhosts": {"hosts"}, "domains": {"hosts", "allow"}, "block": {"deny"},
 }
 
 // vocabulary returns the keys that each table knows, as its reader asks for them in an empty table;
