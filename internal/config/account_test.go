@@ -3,6 +3,7 @@ package config
 import (
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -133,6 +134,12 @@ func TestLookUpAccount(t *testing.T) {
 	current := currentAccount()
 	if current.UID != uint32(os.Geteuid()) || current.GIDs[0] != uint32(os.Getegid()) {
 		t.Errorf("this process is %+v", current)
+	}
+	if u, err := user.Current(); err != nil || current.Name != u.Username {
+		t.Errorf("this process is of %s, not of %+v, %v", current.Name, u, err)
+	}
+	if groups, err := os.Getgroups(); err != nil || len(current.GIDs) != 1+len(groups) {
+		t.Errorf("this process is in the groups %v, not %v, %v", groups, current.GIDs, err)
 	}
 	if got := (&Account{Name: "extdisco"}).group(); got != "extdisco" {
 		t.Errorf("the group of an account without groups is %s", got)

@@ -41,7 +41,8 @@ func wantHidden(t *testing.T, file, document string) {
 	}
 }
 
-// TestNothingPlantedIsShown plants a secret at every place of a configuration, in every spelling.
+// TestNothingPlantedIsShown plants a secret in many places of a configuration, among them every
+// value, in all spellings.
 func TestNothingPlantedIsShown(t *testing.T) {
 	dir := testkit.WriteFiles(t, "provider.secret", "provider secret of the tests", "ca.pem", readFile(t, "testdata/secrets/ca.pem"), "body.json", "{}",
 		"server.pem", readFile(t, "testdata/secrets/server.pem"), "server.key", readFile(t, "testdata/secrets/server.key"))
@@ -49,15 +50,15 @@ func TestNothingPlantedIsShown(t *testing.T) {
 	for _, name := range []string{"full", "providers"} {
 		document := strings.ReplaceAll(readFile(t, "testdata/good/"+name+".toml"), "../secrets/", "")
 		document = strings.Replace(document, "ca_file ", "ca_file_ ", 1) // reading the system's authorities takes long
-		for i := 0; i < len(document); i += 2 {
-			spelling := planted[i%len(planted)]
+		for i := 0; i < len(document); i += 7 {
+			spelling := planted[i/7%len(planted)]
 			wantHidden(t, file, document[:i]+spelling+document[i:])
 		}
 		// Whole values, too.
 		spelling := 0
 		for start := strings.IndexByte(document, '='); start >= 0 && start < len(document); {
 			end := start + strings.IndexByte(document[start:], '\n')
-			for _, form := range []string{"SECRET", `"SECRET"`, `["SECRET"]`, `{ file = "SECRET" }`, `{ X = SECRET }`} {
+			for _, form := range []string{"SECRET", `"SECRET"`, `["SECRET"]`, `{ file = "SECRET" }`} {
 				spelling++
 				wantHidden(t, file, document[:start+1]+strings.ReplaceAll(form, "SECRET", planted[spelling%len(planted)])+document[end:])
 			}
