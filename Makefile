@@ -2,6 +2,7 @@ GO ?= go
 # Linters, at versions that are known to work with each other.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.8.0
+CYCLONEDX = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 # How long each fuzz target runs.
 FUZZTIME ?= 1m
@@ -23,7 +24,7 @@ PROSODYDIR ?= $(PREFIX)/lib/prosody/modules
 
 LDFLAGS = -X main.version=$(VERSION) -X main.systemConfig=$(SYSCONFDIR)/extdisco/config.toml
 
-.PHONY: all build pages install uninstall deb demo test unit lua integration lint fuzz mutants soak bench clean
+.PHONY: all build pages install uninstall deb sbom demo test unit lua integration lint fuzz mutants soak attack bench clean
 
 all: build
 
@@ -72,6 +73,13 @@ uninstall:
 # A Debian package in build/deb, made with Debian's own tools and the Go in PATH.
 deb:
 	contrib/build-deb $(GO) build/deb
+
+# The modules that are compiled into the binary, as CycloneDX 1.6, in build/extdisco.cdx.json.
+sbom: build
+	mkdir -p build
+	$(GO) run $(CYCLONEDX) bin -json -std -noserial -output build/extdisco.cdx.json \
+		$(if $(VERSION),-version $(VERSION)) ./extdisco
+	@echo "wrote build/extdisco.cdx.json"
 
 # Shows extdisco at work between a real Prosody and a real coturn.
 demo:
