@@ -121,6 +121,7 @@ func (p *prosodyScene) ask(ctx context.Context) {
 		p.violation("a user was not served: %v: %.500s", err, out)
 	default:
 		p.add("users' requests answered", 1)
+		p.minted(anyPassword.FindAllString(string(out), -1)...)
 	}
 }
 
