@@ -48,6 +48,9 @@ func TestIntegrationMakeInstall(t *testing.T) {
 	if info, err := os.Stat(at("/opt/etc/extdisco/secrets")); err != nil || info.Mode() != fs.ModeDir|0o700 {
 		t.Errorf("the folder of secrets: %v, %v", info, err)
 	}
+	if info, err := os.Stat(at("/opt/etc/extdisco/config.toml")); err != nil || info.Mode() != 0o640 {
+		t.Errorf("others than its owner and group can read the configuration: %v, %v", info.Mode(), err)
+	}
 	unit, err := os.ReadFile(at("/opt/extdisco/lib/systemd/system/extdisco.service"))
 	if err != nil {
 		t.Fatal(err)
