@@ -46,11 +46,12 @@ func (h feedHandler) AppendReply(dst []byte, r *component.Request) ([]byte, erro
 	if err != nil {
 		return dst, err
 	}
-	if d := h.daemon; d.offer.Load().limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
-		d.limited(limit.Total, r.Requester)
+	offer := h.daemon.offer.Load()
+	if count > 0 && offer.limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
+		h.daemon.limited(limit.Total, r.Requester)
 		return dst, errTooMany
 	}
-	reply := append(dst, "<feed xmlns='"+nsFeed+"'>"...)
+	reply := append(dst, "<feed xmlns='"+nsFeed+"' mark='"+offer.mark(r.Requester, r.Now)+"'>"...)
 	for range count {
 		reply, err = h.handler.AppendReply(reply, xep0215.Request{NS: xep0215.NS}, anonymousAt(r.Requester), r.Now)
 		if err != nil {
@@ -60,7 +61,7 @@ func (h feedHandler) AppendReply(dst []byte, r *component.Request) ([]byte, erro
 	return append(reply, "</feed>"...), nil
 }
 
-// parseFeedRequest returns how many sets are asked for.
+// parseFeedRequest returns how many sets are asked for; for none, only the mark is.
 func parseFeedRequest(r xml.TokenReader) (int, error) {
 	token, _ := r.Token() // without a start element there is nothing to go by
 	start, ok := token.(xml.StartElement)
@@ -73,9 +74,9 @@ func parseFeedRequest(r xml.TokenReader) (int, error) {
 			continue
 		}
 		var err error
-		if count, err = strconv.Atoi(a.Value); err != nil || count < 1 || count > maxFeed {
+		if count, err = strconv.Atoi(a.Value); err != nil || count < 0 || count > maxFeed {
 			return 0, stanza.Error{Type: stanza.Modify, Condition: stanza.BadRequest,
-				Text: map[string]string{"en": "count is a number from 1 to " + strconv.Itoa(maxFeed)}}
+				Text: map[string]string{"en": "count is a number from 0 to " + strconv.Itoa(maxFeed)}}
 		}
 	}
 	return count, nil
