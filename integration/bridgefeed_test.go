@@ -266,7 +266,7 @@ func TestIntegrationBridgeMisconfigured(t *testing.T) {
 		{name: "a wrong host", xmpp: func(cfg *lab.XMPPConfig) { cfg.Components[0].Extra = `extdisco_hosts = { "meat.example.org" }` },
 			prosody: `extdisco_hosts names "meat.example.org", which is no host of this server; correct it. Its virtual hosts: "corp.example.net", "guest.meet.example.org", "meet.example.org"`},
 		{name: "no host named, and no parent domain", xmpp: func(cfg *lab.XMPPConfig) { cfg.Components[0].JID = "turn.example.net" },
-			config: func(c string) string { return strings.Replace(c, turnJID, "turn.example.net", 1) },
+			config:  func(c string) string { return strings.Replace(c, turnJID, "turn.example.net", 1) },
 			prosody: `extdisco_hosts is not set, and "example.net", the parent domain of this component, is no host of this server; set it.`},
 		{name: "no Component", xmpp: func(cfg *lab.XMPPConfig) { cfg.Components[0].JID = "other.meet.example.org" },
 			prosody: `extdisco is not connected as other.meet.example.org`, extdisco: `knows no component`, neverConnecting: true},
@@ -284,7 +284,9 @@ func TestIntegrationBridgeMisconfigured(t *testing.T) {
 				`, which clients are given as well; delete external_services and external_service_secret from its configuration and restart it`},
 		{name: "a delegation too", xmpp: func(cfg *lab.XMPPConfig) { cfg.Hosts[0].DelegateTo = turnJID; cfg.Components[0].Delegation = true },
 			prosody: `Requests on ` + meetHost + ` are delegated too`},
-		{name: "a host to feed that is not there", xmpp: func(cfg *lab.XMPPConfig) { cfg.Components[0].Extra += `extdisco_feed_hosts = { "metadata.example.com" }` },
+		{name: "a host to feed that is not there", xmpp: func(cfg *lab.XMPPConfig) {
+			cfg.Components[0].Extra += `extdisco_feed_hosts = { "metadata.example.com" }`
+		},
 			prosody: `extdisco_feed_hosts names "metadata.example.com", which is no host of this server`},
 		{name: "mod_external_services disabled", xmpp: func(cfg *lab.XMPPConfig) { cfg.Hosts[0].Extra += `modules_disabled = { "external_services" }` },
 			prosody: `take "external_services" out of modules_disabled`},

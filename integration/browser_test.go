@@ -264,8 +264,8 @@ func TestIntegrationJitsiBridged(t *testing.T) {
 	}
 	j := newJitsi(t, newMetadataScene(t, bridgeScene{program: program, sceneConfig: sceneConfig{xmpp: func(cfg *lab.XMPPConfig) {
 		cfg.HTTP = true
-		cfg.Hosts[2] = lab.Host{Name: corpHost, Anonymous: true, Modules: []string{"extdisco_bridge"},
-			Extra: fmt.Sprintf("extdisco_component = %q\n", turnJID)}
+		cfg.Hosts[2] = lab.Host{Name: corpHost, Anonymous: true}
+		cfg.Components[0].Extra = fmt.Sprintf("extdisco_hosts = { %q, %q }\n", meetHost, corpHost)
 	}}}))
 	testJitsi(t, j)
 	t.Run("second host", func(t *testing.T) {

@@ -189,6 +189,7 @@ local function new(component, size, requests, sessions, now)
 
 	local function failed(pool, condition, text)
 		pool.asking = false;
+		if not requests.is_connected() then return; end -- which is in the log already
 		pool.failures = pool.failures + 1;
 		pool.ask_at = now() + math.min(30, 2 ^ (pool.failures - 1));
 		local reason = cures[condition] and cures[condition]:format(pool.owner) or (text or condition).." (see its log)";
@@ -298,7 +299,7 @@ local function new(component, size, requests, sessions, now)
 				modulemanager.unload(host, module.name);
 			elseif instance then
 				instance.set_items({});
-				instance.filled_by = nil;
+				instance.filled_by = false;
 			end
 		end
 	end

@@ -7,6 +7,7 @@ local modulemanager = require "core.modulemanager";
 local listed = {};
 local brought_services = not modulemanager.get_module(module.host, "external_services");
 local instance = module.environment;
+instance.filled_by = false; -- or the component that fills it
 
 -- Puts these items into the list, in place of those before.
 function instance.set_items(items)

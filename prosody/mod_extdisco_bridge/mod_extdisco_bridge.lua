@@ -154,7 +154,7 @@ end
 ---- Hosts ----
 
 local answering = {}; -- the hosts whose requests are taken
-local started = false;
+local started, closed = false, false;
 
 -- Requests are taken below priority 100, where Jitsi checks that only participants ask,
 -- and above 0, where mod_external_services answers.
@@ -223,10 +223,22 @@ module:hook_global("host-activated", function (host)
 	module:add_timer(0, meet_hosts); -- when its modules are there
 end);
 
+-- Prosody forgets the modules of a host that it takes away, but not what they hooked.
+local function leave()
+	closed = true;
+	on_disconnected({});
+	jitsi.close();
+	feed.close();
+	for object, event, handler in module.event_handlers:iter(nil, nil, nil) do
+		object.remove_handler(event, handler);
+	end
+end
+
 module:hook_global("host-deactivated", function (host)
 	answering[host], followed[host] = nil, nil;
 	requests.unwatch(host);
 	jitsi.host_deactivated(host);
+	if host == component then leave(); end
 end);
 
 ---- Loading and unloading ----
@@ -247,10 +259,12 @@ if link then on_connected({ session = link }); end
 meet_hosts();
 module:add_timer(0, function ()
 	meet_hosts();
+	feed.tick();
 	started = true;
 	check();
 end);
 module:add_timer(1, function ()
+	if closed then return; end
 	feed.tick();
 	sessions.tick();
 	jitsi.tick();
