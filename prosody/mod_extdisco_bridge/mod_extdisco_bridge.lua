@@ -254,8 +254,11 @@ local function check()
 end
 
 add_feeds();
-local link = modulemanager.get_module(component, "component").session;
-if link then on_connected({ session = link }); end
+local function meet_extdisco()
+	local session = modulemanager.get_module(component, "component").session;
+	if session then on_connected({ session = session }); end
+end
+if not module.reloading then meet_extdisco(); end -- or what is under way has to come back first
 meet_hosts();
 module:add_timer(0, function ()
 	meet_hosts();
@@ -277,11 +280,13 @@ function module.save()
 end
 
 function module.restore(saved)
-	if not saved.requests then return; end
-	requests.restore(saved.requests);
-	sessions.restore(saved.sessions);
-	push.restore(saved.push);
-	feed.restore(saved.feed);
+	if saved.requests then
+		requests.restore(saved.requests);
+		sessions.restore(saved.sessions);
+		push.restore(saved.push);
+		feed.restore(saved.feed);
+	end
+	meet_extdisco();
 end
 
 function module.unload()

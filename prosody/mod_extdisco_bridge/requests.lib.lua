@@ -166,10 +166,7 @@ local function new(component, timeout, now)
 		for _, host in ipairs(saved.watched) do
 			if prosody.hosts[host] then requests.watch(host); end
 		end
-		if pending_count > 0 then
-			start_sweeping();
-			if not link then refuse_pending("The relay service has disconnected"); end
-		end
+		if pending_count > 0 then start_sweeping(); end
 	end
 
 	function requests.close()

@@ -154,6 +154,7 @@ local function new(requests, now)
 
 	function sessions.make_stale()
 		generation, scan_at = generation + 1, 0;
+		for _, record in pairs(records) do record.ask_at = 0; end
 	end
 
 	-- After a pause everything is asked for again that could not be had.
@@ -199,7 +200,7 @@ local function new(requests, now)
 		generation = saved.generation;
 		for jid, record in pairs(saved.records) do
 			record.asking = nil;
-			record.rooms = records[jid] and records[jid].rooms or record.rooms;
+			for room in pairs(records[jid] and records[jid].rooms or {}) do record.rooms[room] = true; end
 			records[jid] = record;
 		end
 		scan_at = 0;

@@ -76,15 +76,15 @@ end
 
 -- Answers what was asked in the names of users, and returns how many there were.
 function bridge.answer_users(ttl, relay)
-	local count = 0;
-	while #bridge.server.sent > 0 do
-		local stanza = table.remove(bridge.server.sent, 1).stanza;
-		if stanza.attr.to == turn then
-			count = count + 1;
-			bridge.server:arrive(bridge.add_services(st.reply(stanza), ttl, relay), bridge.link);
-		end
+	local on_the_way, others = {}, {};
+	for _, sent in ipairs(bridge.server.sent) do
+		table.insert(sent.stanza.attr.to == turn and on_the_way or others, sent);
 	end
-	return count;
+	bridge.server.sent = others;
+	for _, sent in ipairs(on_the_way) do
+		bridge.server:arrive(bridge.add_services(st.reply(sent.stanza), ttl, relay), bridge.link);
+	end
+	return #on_the_way;
 end
 
 -- Returns the username that all TURN services of a call of get_services() have, none of

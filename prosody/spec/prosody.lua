@@ -163,15 +163,16 @@ function Prosody:unbind(jid)
 end
 
 -- Loads the module on a host and returns its environment.
-function Prosody:load(host, name, options)
+function Prosody:load(host, name, options, reloading)
 	if options then self.options = options; end
-	local module = setmetatable({ host = host, name = name, items = {}, server = self, _log = print, hooked = {} }, api);
+	local module = setmetatable({ host = host, name = name, items = {}, server = self, _log = print, hooked = {}, reloading = reloading }, api);
 	module.event_handlers = setmetatable({ hooked = module.hooked }, event_handlers);
 	local env = setmetatable({ module = module, prosody = { hosts = self.hosts, full_sessions = self.full_sessions } }, { __index = _G });
 	module.environment = env;
 	self.modules[host][name] = env;
 	if name ~= "extdisco_bridge" then return env; end
 	assert(loadfile(folder.."mod_extdisco_bridge.lua", "t", env))();
+	module.reloading = nil;
 	return env;
 end
 
@@ -192,7 +193,7 @@ function Prosody:reload(host, name)
 	local saved = instance.module.save();
 	instance.module.reloading = true;
 	self:unload(host, name);
-	self:load(host, name).module.restore(saved);
+	self:load(host, name, nil, true).module.restore(saved);
 end
 
 -- Lets time pass and timers run.
