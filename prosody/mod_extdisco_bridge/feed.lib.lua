@@ -174,8 +174,8 @@ local function new(component, size, requests, sessions, now)
 		local sets, form = {}, nil;
 		for element in answer:childtags("services", xmlns_extdisco) do
 			local set = services.read(element, time);
-			form = form or set.form;
-			if set.form == form then table.insert(sets, set); end
+			form = form or services.form(set);
+			if services.form(set) == form then table.insert(sets, set); end
 		end
 		if #sets == 0 then return false; end
 		local fresh = pool.form == form;

@@ -5,6 +5,15 @@
 
 local parse_datetime = require "util.datetime".parse;
 
+-- Many credentials in a row end in the same second, and reading the time is slow.
+local last_text, last_time;
+local function read_time(text)
+	if text ~= last_text then
+		last_text, last_time = text, parse_datetime(text);
+	end
+	return last_time;
+end
+
 local services = {};
 
 local function is_relay(service_type)
@@ -16,7 +25,7 @@ local function read_service(tag, time)
 	return {
 		type = attr.type, host = attr.host, port = tonumber(attr.port), transport = attr.transport;
 		username = attr.username, password = attr.password;
-		expires = attr.expires and parse_datetime(attr.expires), made = time;
+		expires = attr.expires and read_time(attr.expires), made = time;
 	};
 end
 
@@ -24,24 +33,26 @@ function services.key(service)
 	return table.concat({ service.type, service.host, tostring(service.port), tostring(service.transport) }, " ");
 end
 
--- Reads <services/>, without relays that have no credential. The form of a set is what
--- is in it besides the relays' addresses and credentials, which are filled in later.
+-- Reads <services/>, without relays that have no credential.
 function services.read(element, time)
-	local set, form = {}, {};
-	for tag in element:childtags("service") do
-		local service = read_service(tag, time);
-		if service.type and service.host then
-			if service.username and service.password then
-				table.insert(set, service);
-				table.insert(form, "relay");
-			elseif not is_relay(service.type) then
-				table.insert(set, service);
-				table.insert(form, services.key(service));
-			end
+	local set = {};
+	for _, tag in ipairs(element.tags) do
+		local attr = tag.attr;
+		if tag.name == "service" and attr.type and attr.host and (attr.username and attr.password or not is_relay(attr.type)) then
+			set[#set + 1] = read_service(tag, time);
 		end
 	end
-	set.form = table.concat(form, ", ");
 	return set;
+end
+
+-- Returns what is in a set besides the addresses and credentials of its relays, which are
+-- filled in when it is given out.
+function services.form(set)
+	local form = {};
+	for i, service in ipairs(set) do
+		form[i] = service.username and "relay" or services.key(service);
+	end
+	return table.concat(form, ", ");
 end
 
 -- Whether a credential can still be given out: until a tenth of its life is left, at
