@@ -7,8 +7,8 @@
 local modulemanager = require "core.modulemanager";
 
 -- Returns what follows the rooms of Jitsi Meet. It tells sessions whom a call of
--- get_services() is for.
-local function new(sessions)
+-- get_services() is for, and has follow(host) see to the end of sessions there.
+local function new(sessions, follow)
 	local jitsi = {};
 	local metadata_hosts = {}; -- by the host of the rooms
 	local watched = {}; -- hosts of rooms
@@ -19,12 +19,17 @@ local function new(sessions)
 		return prosody.hosts[muc_host] and prosody.hosts[muc_host].modules.muc;
 	end
 
+	local function take_note(jid, room)
+		local session = prosody.full_sessions[jid];
+		if not session then return; end -- a user of another server
+		follow(session.host);
+		sessions.bind(jid, session.host).rooms[room.jid] = true;
+	end
+
 	-- Runs just before whatever pushes to those who join.
 	local function on_joining(event)
 		local jid = event.stanza.attr.from;
-		local session = prosody.full_sessions[jid];
-		if not session then return; end -- a user of another server
-		sessions.bind(jid, session.host).rooms[event.room.jid] = true;
+		take_note(jid, event.room);
 		sessions.read_as(jid);
 	end
 
@@ -41,10 +46,7 @@ local function new(sessions)
 	local function look_around(muc)
 		for room in muc.each_room(true) do
 			for _, occupant in room:each_occupant() do
-				for jid in occupant:each_session() do
-					local session = prosody.full_sessions[jid];
-					if session then sessions.bind(jid, session.host).rooms[room.jid] = true; end
-				end
+				for jid in occupant:each_session() do take_note(jid, room); end
 			end
 		end
 	end
@@ -80,6 +82,7 @@ local function new(sessions)
 
 	-- Follows the rooms that the metadata of this host is about. Returns whether there are any.
 	function jitsi.serve(host)
+		if prosody.hosts[host].type ~= "component" then return false; end
 		local context = module:context(host);
 		local found = false;
 		for _, name in ipairs { "muc_component", "breakout_rooms_component" } do

@@ -59,7 +59,8 @@ local served = host_list("extdisco_hosts", { component:match("^[^.]+%.(.+)$") })
 local requests = module:require "requests" (component, timeout, now);
 local sessions = module:require "sessions" (requests, now);
 local feed = module:require "feed" (component, pool_size, requests, sessions, now);
-local jitsi = module:require "jitsi" (sessions);
+local follow;
+local jitsi = module:require "jitsi" (sessions, function (host) follow(host); end);
 local push = module:require "push" (sessions);
 local advice = module:require "advice";
 
@@ -118,7 +119,7 @@ local function on_unbind(event)
 	sessions.drop(event.session.full_jid);
 end
 
-local function follow(host)
+function follow(host)
 	if followed[host] or not hosts[host] then return; end
 	followed[host] = true;
 	module:context(host):hook("resource-bind", on_bind);

@@ -171,8 +171,10 @@ local function new(requests, now)
 		local time = now();
 		if time < scan_at or not requests.is_connected() then return; end
 		local next_scan, count = math.huge, 0;
-		for _, record in pairs(records) do
-			if is_due(record, time) then
+		for jid, record in pairs(records) do
+			if not prosody.full_sessions[jid] then
+				records[jid] = nil; -- with its host
+			elseif is_due(record, time) then
 				if count == max_renewed then
 					next_scan = 0;
 					break;

@@ -172,6 +172,16 @@ describe("a session's set", function ()
 		assert.is_nil(next(server.modules[turn].extdisco_bridge.module.save().sessions.records));
 	end);
 
+	it("of a user of a host that is none of ours is dropped too", function ()
+		server:activate("corp.example.net", "local");
+		server:bind(jid_of(1, "corp.example.net"));
+		assert.equal(0, #server.sent);
+		join(muc.add("room"), jid_of(1, "corp.example.net"));
+		assert.equal(1, answer_users(3600));
+		server:unbind(jid_of(1, "corp.example.net"));
+		assert.is_nil(next(server.modules[turn].extdisco_bridge.module.save().sessions.records));
+	end);
+
 	it("falls back to the pool when extdisco cannot be asked", function ()
 		bridge.disconnect();
 		server:bind(jid_of(1));
