@@ -87,6 +87,7 @@ describe("the list", function ()
 		local name, count = username();
 		assert.is_nil(name);
 		assert.equal(1, count); -- STUN has nothing that could expire
+		assert.equal(1, logged("warn: "..metadata.." lists no TURN server any more, and 1 other services"));
 		assert.equal(0, #server.asked);
 		connect();
 		answer_all(100);
