@@ -172,22 +172,33 @@ local function new(component, size, requests, sessions, now)
 		tick_soon();
 	end
 
+	-- Whether the sets of the pool are what extdisco offers still, and all of it is good.
+	local function is_current(pool, time)
+		for _, set in ipairs(pool.sets) do
+			if set.stale or services.count_good(set, time) < #set then return false; end
+		end
+		return #pool.sets > 0;
+	end
+
+	-- Takes the sets of an answer and returns how many there were, and how many could be
+	-- used: all sets of a pool have one form, and not everybody need be offered the same.
 	local function accept(pool, answer)
 		local time = now();
-		local sets, form = {}, nil;
+		local sets, count, form = {}, 0, is_current(pool, time) and pool.form or nil;
+		local keeps = form ~= nil;
 		for element in answer:childtags("services", xmlns_extdisco) do
 			local set = services.read(element, time);
-			form = form or services.form(set);
+			count, form = count + 1, form or services.form(set);
 			if services.form(set) == form then table.insert(sets, set); end
 		end
-		if #sets == 0 then return false; end
-		local fresh = pool.form == form;
-		for _, set in ipairs(pool.sets) do fresh = fresh and not set.stale; end
-		if not fresh then pool.sets, pool.head = {}, 0; end
-		pool.form = form;
-		refill(pool, sets, time);
-		list(pool, time);
-		return true;
+		local used = #sets;
+		if used > 0 then
+			if not keeps then pool.sets, pool.head = {}, 0; end
+			pool.form = form;
+			refill(pool, sets, time);
+			list(pool, time);
+		end
+		return count, used;
 	end
 
 	local function failed(pool, condition, text)
@@ -210,9 +221,11 @@ local function new(component, size, requests, sessions, now)
 		local sets = answer:get_child("feed", xmlns_feed);
 		if not sets then return failed(pool, "undefined-condition", "its answer holds no services"); end
 		see_mark(pool.owner, sets.attr.mark);
-		if count > 0 and not accept(pool, sets) then
+		local given, used = accept(pool, sets);
+		if given == 0 and count > 0 then
 			return failed(pool, "undefined-condition", "its answer holds no services");
 		end
+		pool.ask_at = used < count and now() + 1 or 0;
 		if pool.told then
 			module:log("info", "extdisco at %s gives credentials for the list of %s again", component, pool.host);
 		end
