@@ -186,6 +186,31 @@ func TestIntegrationFeedModuleReloads(t *testing.T) {
 	})
 }
 
+// TestIntegrationBridgeHostComesLater takes a host away while the server runs, and brings
+// it back: its requests are answered, and its list is filled.
+func TestIntegrationBridgeHostComesLater(t *testing.T) {
+	eachProsody(t, func(t *testing.T, program string) {
+		s := newBridgeScene(t, bridgeScene{program: program})
+		c := dialRaw(t, s.xmpp.C2SAddr, guestHost, "")
+		for _, what := range []string{"deactivate", "activate"} {
+			if e := c.mustAsk("m", fmt.Sprintf("<iq type='get' id='m' to='%s'><module xmlns='test:services' do='%s' host='%s'/></iq>", metadataHost, what, meetHost)); e.attr("type") != "result" {
+				t.Fatalf("%s: %+v", what, e)
+			}
+		}
+		err := lab.Poll(stepContext(t), func(context.Context) error {
+			e := c.mustAsk("a", "<iq type='get' id='a' to='"+meetHost+"'>"+servicesPayload+"</iq>")
+			if strings.Count(e.Inner, "password=") != 3 {
+				return fmt.Errorf("the host has come back, and the answer is %+v", e)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.waitListed(metadataHost, 5)
+	})
+}
+
 // TestIntegrationBridgeOutage: requests are answered or refused in bounded time,
 // whatever becomes of extdisco.
 func TestIntegrationBridgeOutage(t *testing.T) {

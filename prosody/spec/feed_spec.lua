@@ -87,6 +87,7 @@ describe("the list", function ()
 		local name, count = username();
 		assert.is_nil(name);
 		assert.equal(1, count); -- STUN has nothing that could expire
+		assert.equal(1, logged("warn: "..metadata.." lists no TURN server any more, and 1 other services"));
 		assert.equal(0, #server.asked);
 		connect();
 		answer_all(100);
@@ -141,6 +142,30 @@ describe("the list", function ()
 		answer_all(3600);
 		assert.equal(before + 8, bridge.made);
 		for _ = 1, 4 do assert.is_true(tonumber(username():match("%d+")) > before); end
+	end);
+
+	it("stays in order when not everybody is offered the same number of servers", function ()
+		local asked = 0;
+		for round = 1, 40 do
+			while #server.asked > 0 do
+				asked = asked + 1;
+				local question = table.remove(server.asked, 1);
+				local reply = st.reply(question.stanza):tag("feed", { xmlns = "extdisco:feed:1", mark = "mark" });
+				for i = 1, tonumber(question.stanza.tags[1].attr.count) do
+					reply:tag("services", { xmlns = xmlns });
+					for server_number = 1, 1 + (round + i) % 2 do
+						reply:tag("service", { type = "turn", host = server_number..".example.org", port = "3478", transport = "udp",
+							username = round.."."..i, password = "p" }):up();
+					end
+					reply:up();
+				end
+				question.answer(reply);
+			end
+			server:pass(1);
+			assert.is_string((username()));
+			assert.equal(1, logged("info: "..metadata.." lists"));
+		end
+		assert.is_true(asked < 120, asked);
 	end);
 
 	it("goes on while what has changed cannot be had", function ()
