@@ -11,7 +11,6 @@ import (
 
 	"extdisco/integration/lab"
 	"extdisco/integration/vendors"
-	"extdisco/internal/secret"
 	vendorapi "extdisco/turncred/provider"
 )
 
@@ -33,11 +32,11 @@ func TestIntegrationCoturnTakesCredentials(t *testing.T) {
 		defer s.Close()
 		base := s.URL()
 		for vendor, api := range map[string]*vendorapi.API{
-			"Cloudflare": vendorapi.Cloudflare(base+"/v1", vendors.CloudflareKeyID, secret.New(vendors.CloudflareToken), ttl, ""),
-			"Twilio":     vendorapi.Twilio(base, vendors.TwilioAccountSID, vendors.TwilioKeySID, secret.New(vendors.TwilioKeySecret), ttl),
-			"Metered":    vendorapi.MeteredCreate(base, secret.New(vendors.MeteredSecretKey), "", ttl),
-			"Xirsys":     vendorapi.Xirsys(base, vendors.XirsysChannel, vendors.XirsysIdent, secret.New(vendors.XirsysSecret), ttl),
-			"TURN REST":  vendorapi.TURNREST(base+vendors.RESTPath, secret.New(vendors.RESTKey), "somebody", ttl),
+			"Cloudflare": vendorapi.Cloudflare(base+"/v1", vendors.CloudflareKeyID, []byte(vendors.CloudflareToken), ttl, ""),
+			"Twilio":     vendorapi.Twilio(base, vendors.TwilioAccountSID, vendors.TwilioKeySID, []byte(vendors.TwilioKeySecret), ttl),
+			"Metered":    vendorapi.MeteredCreate(base, []byte(vendors.MeteredSecretKey), "", ttl),
+			"Xirsys":     vendorapi.Xirsys(base, vendors.XirsysChannel, vendors.XirsysIdent, []byte(vendors.XirsysSecret), ttl),
+			"TURN REST":  vendorapi.TURNREST(base+vendors.RESTPath, []byte(vendors.RESTKey), "somebody", ttl),
 		} {
 			client := vendorapi.NewHTTPClient(nil, 10*time.Second)
 			set, err := api.Fetch(t.Context(), client, "", time.Now())
@@ -47,7 +46,7 @@ func TestIntegrationCoturnTakesCredentials(t *testing.T) {
 			}
 			_, _, err = lab.Allocation{
 				Type: "turn", Host: "127.0.0.1", Port: turn.Port,
-				Username: set.Servers[0].Username, Password: set.Servers[0].Password,
+				Username: set.Servers[0].Username, Password: string(set.Servers[0].Password.Reveal()),
 			}.Do(t.Context())
 			var refused *lab.AllocateError
 			if right && err != nil || !right && (!errors.As(err, &refused) || refused.Code != http.StatusUnauthorized) {

@@ -34,7 +34,7 @@ func askFeed(t *testing.T, d *daemon, host, payload string) (fed, error) {
 	t.Helper()
 	var out fed
 	const before = "<before/>"
-	reply, err := d.handle.feed.AppendReply([]byte(before), &component.Request{
+	reply, err := answer(d, d.handle.feed, []byte(before), &component.Request{
 		Requester: []byte(host), Payload: xml.NewDecoder(strings.NewReader(payload)), Now: testkit.Time,
 	})
 	reply, ok := []byte(strings.TrimPrefix(string(reply), before)), strings.HasPrefix(string(reply), before)
@@ -127,6 +127,7 @@ func TestFeedMark(t *testing.T) {
 		"another lifetime": testkit.MinimalConfig + "ttl = \"1h\"\n",
 		"another secret":   strings.Replace(testkit.MinimalConfig, `secret_file = "turn.secret"`, `secret = "another secret of the TURN server"`, 1),
 		"another server":   testkit.MinimalConfig + "[[ice_server]]\nurls = [\"stun:stun.example.net\"]\n",
+		"somebody denied":  testkit.MinimalConfig + "[access]\ndeny = [\"mallory@example.org\"]\n",
 		"others served":    testkit.MinimalConfig + "[access]\nallow = [\"example.net\"]\n",
 		"a provider":       testkit.MinimalConfig + "[[ice_server]]\nprovider = \"http\"\nurl = \"http://127.0.0.1:1/\"\n",
 	} {

@@ -19,14 +19,15 @@ var markTime = time.Unix(1, 0)
 // nothing about them that a credential does not.
 func (o *offer) mark(host []byte, now time.Time) string {
 	h := hmac.New(sha256.New, []byte(nsFeed))
-	fmt.Fprintf(h, "%q\n", o.cfg.Access.Allow)
+	fmt.Fprintf(h, "%q %q\n", o.cfg.Access.Allow, o.cfg.Access.Deny)
 	for i, s := range o.sources {
 		provider := o.cfg.ICEServers[i].Provider
+		fmt.Fprintf(h, "%q\n", o.cfg.ICEServers[i].Name)
 		if provider != nil {
 			fmt.Fprintf(h, "provider %x\n", provider.Fingerprint)
 		}
 		for _, g := range s.Groups(host, now) {
-			services, _ := g.Services(nil, markTime)
+			services, _ := g.Services(host, markTime)
 			for _, v := range services {
 				fmt.Fprintf(h, "%q\n", fmt.Sprint(v.Key()))
 				if provider == nil {

@@ -8,11 +8,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"extdisco/internal/config"
 	"extdisco/internal/limit"
-	"extdisco/internal/secret"
 	"extdisco/internal/source"
 	"extdisco/internal/testkit"
 	"extdisco/turncred/provider"
@@ -25,7 +25,7 @@ func cloudflareConfig(perUser bool) *config.Provider {
 	return &config.Provider{
 		Name: "cloudflare", Key: "ice_server[0]", Timeout: 5 * time.Second, MinRemaining: 10 * time.Minute,
 		PerUser: perUser, PerUserRate: limit.Rate{Events: 50, Per: time.Second},
-		API: provider.Cloudflare("https://vendor.example/v1", "key", secret.New(vendorToken), time.Hour, ""),
+		API: provider.Cloudflare("https://vendor.example/v1", "key", []byte(vendorToken), time.Hour, ""),
 	}
 }
 
@@ -108,4 +108,47 @@ func TestMetricsFollowTheConfigurationInForce(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A first fetch goes on over a reload, so that those who wait for it get what it brings.
+func TestReloadDuringTheFirstFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(testkit.Vendor)
+		v.Status.Store(http.StatusCreated)
+		v.Takes.Store(int64(2 * time.Second))
+		d, _ := providerOffer(t, v, false)
+		defer d.close()
+		wait := d.offers.now().prepare([]byte("juliet@example.org"), time.Now())
+		if len(wait) != 1 {
+			t.Fatal("nobody waits for the first fetch")
+		}
+		<-time.After(time.Second)
+		d.use(&config.Config{ICEServers: []config.ICEServer{{Provider: cloudflareConfig(false)}}}, time.Now())
+		select {
+		case <-wait[0]:
+			t.Error("the reload ended the wait for the first fetch")
+		default:
+		}
+		<-wait[0]
+		if n := len(d.offers.now().groups([]byte("juliet@example.org"), time.Now())); n != 2 || v.Asked.Load() != 1 {
+			t.Errorf("%d groups on offer after %d requests", n, v.Asked.Load())
+		}
+	})
+}
+
+// A reload ends the long pause after a refusal.
+func TestReloadAsksAProviderAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(testkit.Vendor)
+		v.Status.Store(http.StatusForbidden)
+		d, _ := providerOffer(t, v, false)
+		defer d.close()
+		<-time.After(time.Minute)
+		v.Status.Store(http.StatusCreated)
+		d.use(&config.Config{ICEServers: []config.ICEServer{{Provider: cloudflareConfig(false)}}}, time.Now())
+		synctest.Wait()
+		if !d.offers.now().hasSomething(time.Now()) {
+			t.Error("nothing is on offer after the reload")
+		}
+	})
 }

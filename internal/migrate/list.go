@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"extdisco/internal/config"
+	"extdisco/internal/iceuri"
 	"extdisco/internal/secret"
 	"extdisco/internal/xmltext"
 	"extdisco/xep0215"
@@ -90,7 +91,7 @@ func (l *List) note(line int, format string, args ...any) {
 // add adds the service that an ICE URI names.
 func (l *List) add(line int, uri string, c credential) {
 	shown := showURI(uri)
-	uri, change, err := repairURI(uri)
+	uri, change, err := iceuri.Repair(uri)
 	if err != nil {
 		l.note(line, "%q is left out: %v", shown, err)
 		return
@@ -143,26 +144,6 @@ func showURI(uri string) string {
 		return "…@" + host
 	}
 	return uri
-}
-
-// repairURI mends what is common in the URIs of web pages and harmless, and says
-// what it did.
-func repairURI(uri string) (repaired, change string, err error) {
-	scheme, rest, _ := strings.Cut(strings.TrimSpace(uri), ":")
-	scheme = strings.ToLower(scheme)
-	if bare, slashes := strings.CutPrefix(rest, "//"); slashes {
-		rest, change = bare, "the // behind the scheme is gone"
-	}
-	only := map[string]string{xep0215.TypeSTUN: xep0215.TransportUDP, xep0215.TypeSTUNS: xep0215.TransportTCP}[scheme]
-	address, query, _ := strings.Cut(rest, "?")
-	switch name, transport, _ := strings.Cut(strings.ToLower(query), "="); {
-	case only == "" || name != "transport":
-	case transport == only:
-		rest, change = address, "the ?transport is gone, a "+scheme+" URI takes none"
-	default:
-		return "", "", fmt.Errorf("%s is offered over %s only", scheme, only)
-	}
-	return scheme + ":" + rest, change, nil
 }
 
 // mintedUsername is the username of a time-limited credential: its expiry, and

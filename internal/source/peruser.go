@@ -9,20 +9,31 @@ import (
 	"extdisco/xep0215"
 )
 
-// perUser fetches for each requester when it asks.
+// perUser fetches for each requester when it asks. It implements [Provider] and
+// [provider.Sink].
 type perUser struct {
-	*api
+	*vendor
 	fetcher    *provider.PerUser
 	pseudonyms *turncred.Pseudonyms
 }
 
-func newPerUser(a *api, now time.Time) *perUser {
-	cfg := a.cfg.Load()
-	return &perUser{
-		api: a, pseudonyms: turncred.NewPseudonyms([]byte(cfg.PseudonymKey().Reveal())),
-		fetcher: provider.NewPerUser(a.fetch, cfg.Timeout, cfg.MinRemaining, cfg.PerUserRate, now),
-	}
+func newPerUser(v *vendor, now time.Time) *perUser {
+	cfg := v.cfg.Load()
+	p := &perUser{vendor: v, pseudonyms: turncred.NewPseudonyms([]byte(cfg.PseudonymKey().Reveal()))}
+	p.fetcher = provider.NewPerUser(cfg.API.Fetcher(v.client), p, provider.PerUserConfig{
+		Timeout: cfg.Timeout, Rest: cfg.MinRemaining, Fetches: cfg.PerUserRate.Events, Per: cfg.PerUserRate.Per,
+	}, now)
+	return p
 }
+
+// Use implements [provider.Sink]. The set is kept by the fetcher.
+func (p *perUser) Use(_ string, given provider.Set) error {
+	_, err := newSet(given, p.cfg.Load().DisplayName)
+	return err
+}
+
+// Report implements [provider.Sink].
+func (p *perUser) Report(r provider.Result) { p.report(r) }
 
 // Groups implements [Source].
 func (p *perUser) Groups(requester []byte, now time.Time) []*xep0215.Group {
@@ -30,10 +41,9 @@ func (p *perUser) Groups(requester []byte, now time.Time) []*xep0215.Group {
 	if err != nil || len(given.Servers) == 0 {
 		return nil
 	}
-	set, err := newSet(given)
+	set, err := newSet(given, p.cfg.Load().DisplayName)
 	if err != nil {
-		p.logger().Debug("the provider gave a requester what cannot be offered", "err", err.Error())
-		return nil
+		return nil // which was reported
 	}
 	return set.groups
 }
@@ -52,11 +62,7 @@ func (p *perUser) Good(time.Time) bool { return true }
 func (p *perUser) ForTrial() Source { return p }
 
 // Status implements [Source].
-func (p *perUser) Status(time.Time) Status {
-	key, status := p.api.status()
-	status.PerUser = true
-	return Status{Key: key, Provider: status}
-}
+func (p *perUser) Status(time.Time) Status { return p.status(p.fetcher.Status()) }
 
 // Adopt implements [Provider].
 func (p *perUser) Adopt(cfg *config.Provider) bool { return p.adopt(cfg) }

@@ -12,7 +12,6 @@ import (
 
 	"extdisco/internal/config"
 	"extdisco/internal/limit"
-	"extdisco/internal/secret"
 	"extdisco/internal/testkit"
 	"extdisco/turncred/provider"
 	"extdisco/xep0215"
@@ -27,7 +26,7 @@ func cloudflareConfig(perUser bool) *config.Provider {
 	return &config.Provider{
 		Name: "cloudflare", Key: "ice_server[0]", Timeout: 5 * time.Second, MinRemaining: 10 * time.Minute,
 		PerUser: perUser, PerUserRate: limit.Rate{Events: 50, Per: time.Second},
-		API: provider.Cloudflare("https://vendor.example/v1", "key", secret.New(vendorToken), time.Hour, ""),
+		API: provider.Cloudflare("https://vendor.example/v1", "key", []byte(vendorToken), time.Hour, ""),
 	}
 }
 
@@ -183,10 +182,8 @@ func TestProviderPerUser(t *testing.T) {
 
 func TestProviderSetChecked(t *testing.T) {
 	turn := func(urls ...string) provider.Set {
-		return provider.Set{Servers: []provider.Server{{URLs: urls, Username: "u", Password: "p"}}, Expires: testkit.Time.Add(time.Hour)}
+		return provider.Set{Servers: []provider.Server{{URLs: urls, Username: "u", Password: provider.NewSecret([]byte("p"))}}, Expires: testkit.Time.Add(time.Hour)}
 	}
-	odd := turn("turn:turn.example.org")
-	odd.Servers[0].Password = "p\x00"
 	tests := []struct {
 		name string
 		set  provider.Set
@@ -196,11 +193,10 @@ func TestProviderSetChecked(t *testing.T) {
 		{"the same twice", turn("turn:turn.example.org", "turn:TURN.example.org:3478?transport=udp"), "turn:turn.example.org:3478?transport=udp"},
 		{"one that clients cannot use", turn("turns:turn.example.org?transport=udp", "turn:turn.example.org"), "turn:turn.example.org:3478?transport=udp"},
 		{"none that clients can use", turn("turns:turn.example.org?transport=udp", "ftp:x"), "names no server that clients can use"},
-		{"what XML cannot carry", odd, "cannot be sent to clients"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := newSet(tt.set)
+			got, err := newSet(tt.set, nil)
 			if err != nil {
 				if !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("error %v, want %q", err, tt.want)
@@ -226,7 +222,7 @@ func TestProviderRevokesOnExit(t *testing.T) {
 		var revoked []string
 		cfg.Revocation = func(username string) *provider.API {
 			revoked = append(revoked, username)
-			return provider.CloudflareRevocation("https://vendor.example/v1", "key", secret.New(vendorToken), username)
+			return provider.CloudflareRevocation("https://vendor.example/v1", "key", []byte(vendorToken), username)
 		}
 		p := StartProvider(cfg, &http.Client{Transport: v}, testkit.NewLog(testkit.NewLogBuffer()), time.Now())
 		synctest.Wait()

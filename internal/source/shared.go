@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -11,25 +10,38 @@ import (
 	"extdisco/xep0215"
 )
 
-// shared keeps one set of credentials, which all requesters get, fresh.
+// shared keeps one set of credentials, which all requesters get, fresh. It implements
+// [Provider] and [provider.Sink].
 type shared struct {
-	*api
-	current atomic.Pointer[Set]
-	first   chan struct{} // closed when the first fetch has ended, well or not
-	stop    context.CancelFunc
-	done    chan struct{}
+	*vendor
+	refresher *provider.Refresher
+	current   atomic.Pointer[Set]
 }
 
-func startShared(a *api) *shared {
-	ctx, stop := context.WithCancel(context.Background())
-	s := &shared{api: a, first: make(chan struct{}), stop: stop, done: make(chan struct{})}
-	refresher := provider.NewRefresher(func(ctx context.Context, now time.Time) (provider.Set, error) { return a.fetch(ctx, "", now) },
-		s.use, s.report)
-	go func() {
-		defer close(s.done)
-		refresher.Run(ctx)
-	}()
+func startShared(v *vendor) *shared {
+	s := &shared{vendor: v}
+	s.refresher = provider.NewRefresher(v.cfg.Load().API.Fetcher(v.client), s)
+	s.refresher.Start()
 	return s
+}
+
+// Use implements [provider.Sink]: it puts a set in force, or says why it cannot be
+// offered.
+func (s *shared) Use(_ string, given provider.Set) error {
+	next, err := newSet(given, s.cfg.Load().DisplayName)
+	if err == nil {
+		s.current.Store(next)
+	}
+	return err
+}
+
+// Report implements [provider.Sink].
+func (s *shared) Report(r provider.Result) {
+	var attrs []any
+	if current := s.current.Load(); current != nil {
+		attrs = append(attrs, "good_until", current.Expires.Format(time.RFC3339))
+	}
+	s.report(r, attrs...)
 }
 
 // Groups implements [Source].
@@ -37,110 +49,65 @@ func (s *shared) Groups(_ []byte, now time.Time) []*xep0215.Group {
 	switch current := s.current.Load(); {
 	case current == nil:
 		return nil
-	case current.isGood(now):
+	case s.isGood(current, now):
 		return current.groups
 	default:
 		return current.down
 	}
 }
 
-// Prepare implements [Source]: only the first fetch is worth waiting for.
-func (s *shared) Prepare([]byte, time.Time) <-chan struct{} {
-	if s.isFetchingFirst() {
-		return s.first
-	}
-	return nil
+// isGood reports whether a set is given out at now.
+func (s *shared) isGood(set *Set, now time.Time) bool {
+	return set != nil && !now.After(set.Until(s.cfg.Load().MinRemaining))
 }
 
-func (s *shared) isFetchingFirst() bool {
+// Prepare implements [Source]: only the first fetch is worth waiting for.
+func (s *shared) Prepare([]byte, time.Time) <-chan struct{} {
 	select {
-	case <-s.first:
-		return false
+	case <-s.refresher.First():
+		return nil
 	default:
-		return true
+		return s.refresher.First()
 	}
 }
 
 // Good implements [Source].
-func (s *shared) Good(now time.Time) bool { return s.current.Load().isGood(now) }
+func (s *shared) Good(now time.Time) bool { return s.isGood(s.current.Load(), now) }
 
 // ForTrial implements [Source].
 func (s *shared) ForTrial() Source { return s }
 
 // Status implements [Source].
 func (s *shared) Status(now time.Time) Status {
-	key, status := s.api.status()
-	out := Status{Key: key, Provider: status}
+	out := s.status(s.refresher.Status())
 	current := s.current.Load()
 	if current == nil {
 		return out
 	}
-	status.Fetched, status.Expires = current.fetched, current.Expires
-	status.Good, status.NearExpiry = current.isGood(now), current.isNearExpiry(now)
+	p := out.Provider
+	p.Fetched, p.Expires = current.Fetched, current.Expires
+	p.Good, p.NearExpiry = s.isGood(current, now), current.IsNearExpiry(now)
 	for _, service := range current.Services {
-		out.Services = append(out.Services, Service{service.Key(), service.URI(), "from " + status.Name})
+		out.Services = append(out.Services, Service{service.Key(), service.URI(), "from " + p.Name})
 	}
 	return out
 }
 
-// Adopt implements [Provider]. A source that has nothing starts anew, since who
-// reloads has often just mended what was wrong; a first fetch that is under way goes on.
+// Adopt implements [Provider]. Who reloads has often just mended what was wrong, so a
+// source that has nothing asks again at once; a fetch that is running goes on.
 func (s *shared) Adopt(cfg *config.Provider) bool {
-	return (s.current.Load() != nil || s.isFetchingFirst()) && s.adopt(cfg)
-}
-
-// use puts a set in force, or says why it cannot be offered.
-func (s *shared) use(given provider.Set) error {
-	next, err := newSet(given)
-	if err != nil {
-		s.unusable(err)
-		return err
+	if !s.adopt(cfg) {
+		return false
 	}
-	// Of a short life a quarter is kept back: it is refreshed at half, and what lives
-	// for minutes only would never be given out otherwise.
-	rest := min(s.cfg.Load().MinRemaining, time.Until(given.Expires)/4)
-	next.until = given.Expires.Add(-rest)
-	next.fetched = time.Now()
-	s.current.Store(next)
-	return nil
-}
-
-// report logs how a fetch ended.
-func (s *shared) report(err error, alike bool, next time.Duration) {
-	s.fetchedOnce()
-	level, message := slog.LevelWarn, "the provider gives no credentials at present"
-	switch {
-	case err == nil:
-		level, message = slog.LevelInfo, "the provider gave credentials"
-	case isPermanent(err):
-		level = slog.LevelError
+	if s.current.Load() == nil {
+		s.refresher.AskNow()
 	}
-	if alike {
-		level = slog.LevelDebug
-	}
-	attrs := []any{"next_in", next.Round(time.Second).String()}
-	if current := s.current.Load(); current != nil {
-		attrs = append(attrs, "good_until", current.Expires.Format(time.RFC3339))
-	}
-	if err != nil {
-		attrs = append(attrs, "err", err.Error())
-	}
-	s.logger().Log(context.Background(), level, message, attrs...)
-}
-
-// fetchedOnce notes that the first fetch has ended. It is called by the goroutine
-// that fetches, or after its end.
-func (s *shared) fetchedOnce() {
-	if s.isFetchingFirst() {
-		close(s.first)
-	}
+	return true
 }
 
 // Close implements [Source].
 func (s *shared) Close(exit bool) {
-	s.stop()
-	<-s.done
-	s.fetchedOnce() // whoever waits for it waits no longer
+	s.refresher.Close()
 	if exit {
 		s.revoke()
 	}

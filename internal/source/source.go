@@ -58,6 +58,7 @@ type ProviderStatus struct {
 	Error      string    // why the last request failed; empty if it did not
 	Fetched    time.Time // when the set in use was fetched; zero for none
 	Expires    time.Time // when the set in use expires; zero for none
+	Notes      []string  // what of the last answer was repaired or left out, and why
 	Good       bool      // whether the set in use is given out
 	NearExpiry bool      // whether the set in use should have been renewed by now
 }

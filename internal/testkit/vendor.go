@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // Vendor is a provider's API without a network, so that it can live in a bubble
@@ -14,11 +15,13 @@ import (
 type Vendor struct {
 	Status atomic.Int64 // 0 means that nobody answers
 	Asked  atomic.Int64
+	Takes  atomic.Int64 // nanoseconds until it answers
 }
 
 // RoundTrip implements [http.RoundTripper].
 func (v *Vendor) RoundTrip(r *http.Request) (*http.Response, error) {
 	n := v.Asked.Add(1)
+	<-time.After(time.Duration(v.Takes.Load()))
 	status := int(v.Status.Load())
 	if status == 0 {
 		return nil, errors.New("connection refused")

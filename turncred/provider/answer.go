@@ -3,91 +3,97 @@ package provider
 import (
 	"encoding/json"
 	"errors"
-	"extdisco/turncred"
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
-	"time"
 )
 
 // answer is a provider's answer, reduced to what all of them have in common.
 type answer struct {
-	servers  []Server
-	username string // beside the servers, for those that have none of their own
+	entries  []entry
+	username string // beside the entries, for those that have none of their own
 	password string
-	ttl      time.Duration // 0 when the answer states none
-	expires  time.Time     // zero when the answer states none
+	life     life
+	notes    notes
+	says     string // what it gives as the reason of an error
 }
 
-// Pointers are JSON Pointers (RFC 6901) into an answer of an unusual shape. An
-// empty one leaves that part to be found.
-type Pointers struct {
-	Servers, Username, Password, TTL, Expires string
+// entry is one ICE server of an answer.
+type entry struct {
+	place    string // such as "server 2"
+	urls     []located
+	username string
+	password string
+	life     life
 }
+
+// located is a URL and its place, such as "server 2, url 1".
+type located struct{ place, url string }
 
 // The names that providers use for the same things, in lower case.
 var (
-	serverNames   = []string{"iceservers", "ice_servers", "iceserverlist", "v", "data", "result"}
+	serverNames   = []string{"iceservers", "ice_servers", "iceserverlist"}
+	envelopeNames = []string{"v", "data", "result"}
 	urlNames      = []string{"urls", "uris", "url"}
 	passwordNames = []string{"credential", "password"}
-	ttlNames      = []string{"ttl", "expiryinseconds"}
-	expiresNames  = []string{"expires_at", "expireson", "expires"}
 )
 
-// maxURLs bounds what one answer may name.
-const maxURLs = 32
-
-// parseAnswer reads a JSON answer of any of the shapes in use: a list of ICE
-// servers, an object with such a list under one of several names, a single ICE
-// server, or the form of the TURN REST API draft with uris.
-func parseAnswer(body []byte, at Pointers) (answer, error) {
-	document, err := decode(body)
-	if err != nil {
-		return answer{}, err
-	}
+// parseAnswer reads an answer of any of the shapes in use: a list of ICE servers,
+// an object with such a list under one of several names, a single ICE server, or
+// the form of the TURN REST API draft with uris. blank is a life without
+// statements.
+func parseAnswer(document any, at Pointers, blank life) (*answer, error) {
 	if err := checkStatus(document); err != nil {
-		return answer{}, err
+		return nil, err
 	}
-	var a answer
-	list := document
+	a := &answer{life: blank, says: reasonOf(document, 0)}
+	var list any
 	if at.Servers == "" {
 		list = a.descend(document)
-	} else if list, err = pointer(document, at.Servers); err != nil {
-		return answer{}, err
 	} else {
+		var err error
+		if list, err = pointer(document, at.Servers); err != nil {
+			return nil, err
+		}
 		a.readAround(document)
 	}
-	if err := a.readServers(list); err != nil {
-		return answer{}, err
+	switch list.(type) {
+	case []any, map[string]any, string:
+		a.readServers(list)
+	default:
+		return nil, errors.New("the answer names no servers where they were expected")
 	}
 	// Last, since what is pointed at counts more than what was found.
-	if err := a.readPointers(document, at); err != nil {
-		return answer{}, err
-	}
-	return a, a.complete()
+	return a, a.readPointers(document, at)
 }
 
+// errNotJSON is an answer that cannot be read at all.
+var errNotJSON = errors.New("the answer is not JSON")
+
 // decode reads JSON. Its errors are short and quote no more than a character.
-func decode(body []byte) (document any, err error) {
-	if err = json.Unmarshal(body, &document); err == nil {
+func decode(got received) (document any, err error) {
+	if err = json.Unmarshal(got.body, &document); err == nil {
 		return document, nil
 	}
 	var syntax *json.SyntaxError
 	if !errors.As(err, &syntax) {
 		return nil, errors.New("the answer holds a number that is out of range")
 	}
-	return nil, fmt.Errorf("the answer is not JSON: %w", err)
+	return nil, fmt.Errorf("%w: %w", errNotJSON, err)
 }
 
-// errSaysNo is a refusal with the status of success.
-var errSaysNo = errors.New("the answer says")
+// saysNoError is a refusal with the status of success.
+type saysNoError struct{ text string }
+
+// Error implements error.
+func (e saysNoError) Error() string { return e.text }
 
 // checkStatus recognises Xirsys' way to say no with HTTP status 200.
 func checkStatus(document any) error {
 	object, _ := document.(map[string]any)
 	if status, ok := lookup(object, "s").(string); ok && status != "ok" {
 		reason, _ := lookup(object, "v").(string)
-		return fmt.Errorf("%w %.40q: %.200q", errSaysNo, status, reason)
+		return saysNoError{fmt.Sprintf("the answer says %.40q: %.200q", status, reason)}
 	}
 	return nil
 }
@@ -102,12 +108,7 @@ func (a *answer) descend(value any) any {
 			return value
 		}
 		a.readAround(object)
-		var inner any
-		for _, name := range serverNames {
-			if inner = lookup(object, name); inner != nil {
-				break
-			}
-		}
+		inner := inside(object)
 		if inner == nil {
 			return value
 		}
@@ -116,27 +117,28 @@ func (a *answer) descend(value any) any {
 	return value
 }
 
+// inside returns the object or list that holds the servers, or nil when the object
+// is a server itself.
+func inside(object map[string]any) any {
+	names := serverNames
+	if !slices.ContainsFunc(urlNames, func(name string) bool { return lookup(object, name) != nil }) {
+		names = append(slices.Clone(serverNames), envelopeNames...)
+	}
+	for _, name := range names {
+		switch inner := lookup(object, name).(type) {
+		case []any, map[string]any:
+			return inner
+		}
+	}
+	return nil
+}
+
 // readAround notes what an object says of the servers in it.
 func (a *answer) readAround(value any) {
 	object, _ := value.(map[string]any)
-	a.readExpiry(object)
+	a.life.read(object)
 	if username, password := credentials(object); username != "" && password != "" {
 		a.username, a.password = username, password
-	}
-}
-
-// readExpiry notes what an object says about its life. The shortest counts. What
-// cannot be read, or is not positive, counts as not stated.
-func (a *answer) readExpiry(object map[string]any) {
-	for _, name := range ttlNames {
-		if ttl, ok := seconds(lookup(object, name)); ok && (a.ttl == 0 || ttl < a.ttl) {
-			a.ttl = ttl
-		}
-	}
-	for _, name := range expiresNames {
-		if expires, ok := instant(lookup(object, name)); ok && (a.expires.IsZero() || expires.Before(a.expires)) {
-			a.expires = expires
-		}
 	}
 }
 
@@ -152,18 +154,24 @@ func credentials(object map[string]any) (username, password string) {
 }
 
 func (a *answer) readPointers(document any, at Pointers) error {
-	if at.TTL != "" {
-		a.expires = time.Time{}
+	if at.TTL != "" || at.Expires != "" {
+		a.life = a.life.blank()
+		for i := range a.entries {
+			a.entries[i].life = a.life.blank()
+		}
+	}
+	take := func(text *string) func(any) bool {
+		return func(v any) (ok bool) { *text, ok = v.(string); return ok }
 	}
 	for _, p := range []struct {
 		at   string
 		take func(any) bool
 		want string
 	}{
-		{at.Username, func(v any) (ok bool) { a.username, ok = v.(string); return ok }, "a text"},
-		{at.Password, func(v any) (ok bool) { a.password, ok = v.(string); return ok }, "a text"},
-		{at.TTL, func(v any) (ok bool) { a.ttl, ok = seconds(v); return ok }, "a number of seconds"},
-		{at.Expires, func(v any) (ok bool) { a.expires, ok = instant(v); return ok }, "an instant (RFC 3339 or Unix time)"},
+		{at.Username, take(&a.username), "text"},
+		{at.Password, take(&a.password), "text"},
+		{at.TTL, a.takeEnd("ttl"), "number of seconds or other lifetime"},
+		{at.Expires, a.takeEnd("expires"), "instant (RFC 3339 or Unix time)"},
 	} {
 		if p.at == "" {
 			continue
@@ -173,88 +181,88 @@ func (a *answer) readPointers(document any, at Pointers) error {
 			return err
 		}
 		if !p.take(value) {
-			return fmt.Errorf("at %s of the answer there is not %s", p.at, p.want)
+			return fmt.Errorf("the answer has no %s at %s", p.want, p.at)
 		}
 	}
 	return nil
 }
 
-func (a *answer) readServers(value any) error {
-	switch v := value.(type) {
-	case []any:
-		for _, element := range v {
-			if err := a.readServers(element); err != nil {
-				return err
-			}
-		}
-		return nil
-	case string: // a bare list of URIs
-		a.servers = append(a.servers, Server{URLs: []string{v}})
-		return nil
-	case map[string]any:
-		return a.readServer(v)
+func (a *answer) takeEnd(name string) func(any) bool {
+	return func(value any) bool {
+		before := a.life
+		a.life.take(name, value, 0)
+		return len(a.life.unread) == 0 && (a.life.until != before.until || a.life.ttl != before.ttl)
 	}
-	return errors.New("the answer names no servers where they were expected")
 }
 
-func (a *answer) readServer(object map[string]any) error {
-	var s Server
+// readServers reads what should be one server or several. What is neither is left
+// out, and a note says so.
+func (a *answer) readServers(value any) {
+	list, isList := value.([]any)
+	if !isList {
+		list = []any{value}
+	}
+	for _, element := range list {
+		if inner, nested := element.([]any); nested {
+			a.readServers(inner)
+			continue
+		}
+		place := fmt.Sprintf("server %d", len(a.entries)+1)
+		e := entry{place: place, life: a.life.blank()}
+		switch v := element.(type) {
+		case string: // of a bare list of URIs
+			e.urls = []located{{place, v}}
+		case map[string]any:
+			a.readServer(&e, v, isList)
+		default:
+			a.notes.add("%s is left out: it is %s", place, typeName(element))
+		}
+		a.entries = append(a.entries, e)
+	}
+}
+
+func (a *answer) readServer(e *entry, object map[string]any, inList bool) {
 	for _, name := range urlNames {
-		if urls := lookup(object, name); urls != nil {
-			var ok bool
-			if s.URLs, ok = texts(urls); !ok {
-				return fmt.Errorf("%s in the answer is neither a text nor a list of texts", name)
-			}
+		urls := lookup(object, name)
+		if urls == nil {
+			continue
+		}
+		a.readURLs(e, urls)
+		if len(e.urls) > 0 {
 			break
 		}
 	}
-	if len(s.URLs) == 0 {
+	if kind, ok := lookup(object, "credentialtype").(string); ok && !strings.EqualFold(kind, "password") && len(e.urls) > 0 {
+		e.urls = nil
+		a.notes.add("%s is left out: its credential is not a password but of another type, such as OAuth, which XMPP clients do not support", e.place)
+		return
+	}
+	if len(e.urls) == 0 {
 		// Perhaps credentials without servers: those stand elsewhere.
 		a.readAround(object)
-		return nil
+		if username, password := credentials(object); inList && (username == "" || password == "") {
+			a.notes.add("%s is left out: it names no URL", e.place)
+		}
+		return
 	}
-	a.readExpiry(object)
-	s.Username, s.Password = credentials(object)
-	a.servers = append(a.servers, s)
-	return nil
+	e.life.read(object)
+	e.username, e.password = credentials(object)
 }
 
-// complete gives every TURN server a credential, takes it from the STUN servers,
-// and drops repetitions.
-func (a *answer) complete() error {
-	seen := map[string]bool{}
-	var out []Server
-	count := 0
-	for _, s := range a.servers {
-		if s.Username == "" && s.Password == "" {
-			s.Username, s.Password = a.username, a.password
-		}
-		stun, turn := Server{}, Server{Username: s.Username, Password: s.Password}
-		for _, url := range s.URLs {
-			if seen[url] {
-				continue
-			}
-			seen[url] = true
-			if count++; count > maxURLs {
-				return fmt.Errorf("the answer names more than %d URLs", maxURLs)
-			}
-			if scheme, _, _ := strings.Cut(url, ":"); strings.HasPrefix(strings.ToLower(scheme), "stun") {
-				stun.URLs = append(stun.URLs, url)
-			} else {
-				turn.URLs = append(turn.URLs, url)
-			}
-		}
-		if len(turn.URLs) > 0 && (turn.Username == "" || turn.Password == "") {
-			return errors.New("the answer names a TURN server without username or password")
-		}
-		for _, part := range []Server{stun, turn} {
-			if len(part.URLs) > 0 {
-				out = append(out, part)
-			}
+// readURLs reads a text or a list of texts.
+func (a *answer) readURLs(e *entry, value any) {
+	list, isList := value.([]any)
+	if !isList {
+		list = []any{value}
+	}
+	for i, element := range list {
+		place := fmt.Sprintf("%s, url %d", e.place, i+1)
+		if text, ok := element.(string); ok {
+			e.urls = append(e.urls, located{place, text})
+		} else {
+			a.notes.add("%s is left out: it is %s", place, typeName(element))
 		}
 	}
-	a.servers = out
-	return nil
 }
 
 // lookup returns the value of a name, without regard to case, or nil. Of several
@@ -273,94 +281,4 @@ func lookup(object map[string]any, name string) any {
 		return nil
 	}
 	return object[found]
-}
-
-// texts reads a text or a list of texts.
-func texts(value any) ([]string, bool) {
-	switch v := value.(type) {
-	case string:
-		return []string{v}, true
-	case []any:
-		var out []string
-		for _, e := range v {
-			s, ok := e.(string)
-			if !ok {
-				return nil, false
-			}
-			out = append(out, s)
-		}
-		return out, true
-	}
-	return nil, false
-}
-
-// seconds reads a positive number of seconds, which some write as a text.
-func seconds(value any) (time.Duration, bool) {
-	var n float64
-	switch v := value.(type) {
-	case float64:
-		n = v
-	case string:
-		var err error
-		if n, err = strconv.ParseFloat(v, 64); err != nil {
-			return 0, false
-		}
-	}
-	if !(n >= 1) { // or not a number
-		return 0, false
-	}
-	return time.Duration(min(n, turncred.MaxExpires)) * time.Second, true
-}
-
-// instant reads an instant: RFC 3339, or Unix time in seconds or milliseconds.
-func instant(value any) (time.Time, bool) {
-	n, ok := value.(float64)
-	if text, isText := value.(string); isText {
-		if t, err := time.Parse(time.RFC3339, text); err == nil {
-			return t, true
-		}
-		number, err := strconv.ParseFloat(text, 64)
-		n, ok = number, err == nil
-	}
-	if n >= 1e12 {
-		n /= 1000
-	}
-	if !ok || !(n >= 1e9) {
-		return time.Time{}, false
-	}
-	return time.Unix(int64(min(n, turncred.MaxExpires)), 0), true
-}
-
-// pointer evaluates a JSON Pointer. RFC 6901 §4.
-func pointer(document any, path string) (any, error) {
-	value := document
-	rest := path
-	for rest != "" {
-		token := strings.TrimPrefix(rest, "/")
-		if token == rest {
-			return nil, fmt.Errorf("%q is not a JSON pointer; it begins with /", path)
-		}
-		token, after, more := strings.Cut(token, "/")
-		if rest = ""; more {
-			rest = "/" + after
-		}
-		token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
-		switch v := value.(type) {
-		case map[string]any:
-			inner, ok := v[token]
-			if !ok {
-				return nil, fmt.Errorf("the answer has nothing at %s", path)
-			}
-			value = inner
-		case []any:
-			i, err := strconv.Atoi(token)
-			if err != nil || i < 0 || i >= len(v) || strconv.Itoa(i) != token {
-				return nil, fmt.Errorf("the answer has nothing at %s", path)
-			}
-			value = v[i]
-		default:
-			return nil, fmt.Errorf("the answer has nothing at %s", path)
-		}
-	}
-	return value, nil
 }

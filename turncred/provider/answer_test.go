@@ -13,11 +13,16 @@ import (
 
 type server = provider.Server
 
+// turnServer returns a server with a credential.
+func turnServer(username, password string, urls ...string) server {
+	return server{URLs: urls, Username: username, Password: provider.NewSecret([]byte(password))}
+}
+
 // The shapes of answers that are in use.
 func TestAnswerShapes(t *testing.T) {
 	stun := server{URLs: []string{"stun:stun.example.org:3478"}}
 	const turnURL = "turn:turn.example.org:3478?transport=udp"
-	turn := server{[]string{turnURL}, "user", "pass"}
+	turn := turnServer("user", "pass", turnURL)
 	tests := []struct {
 		name string
 		api  provider.API
@@ -28,7 +33,7 @@ func TestAnswerShapes(t *testing.T) {
 		{
 			name: "Cloudflare",
 			body: `{"iceServers":[{"urls":["stun:stun.example.org:3478"]},{"urls":["turn:turn.example.org:3478?transport=udp","turns:turn.example.org:443?transport=tcp"],"username":"user","credential":"pass"}]}`,
-			want: []server{stun, {[]string{turnURL, "turns:turn.example.org:443?transport=tcp"}, "user", "pass"}},
+			want: []server{stun, turnServer("user", "pass", turnURL, "turns:turn.example.org:443?transport=tcp")},
 		},
 		{
 			name: "Cloudflare of 2025, one element",
@@ -145,7 +150,7 @@ func TestAnswerShapes(t *testing.T) {
 func TestAnswerReadAlike(t *testing.T) {
 	for range 50 {
 		set, err := fetchBody(provider.API{TTL: time.Hour}, `{"uris":["turn:turn.example.org"],"UserName":"b","USERNAME":"a","passworD":"d","PASSWORD":"c"}`)
-		if err != nil || set.Servers[0].Username != "a" || set.Servers[0].Password != "c" {
+		if err != nil || set.Servers[0].Username != "a" || string(set.Servers[0].Password.Reveal()) != "c" {
 			t.Fatalf("%v, %v", set, err)
 		}
 	}
@@ -167,7 +172,7 @@ func TestAnswerIsCapped(t *testing.T) {
 		client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: status, Header: http.Header{}, Body: body, Request: r}, nil
 		})}
-		api := provider.API{Method: http.MethodGet, URL: "https://turn.example.org/"}
+		api := provider.API{Method: http.MethodGet, URL: hide("https://turn.example.org/")}
 		_, err := api.Fetch(t.Context(), client, "", testTime)
 		if e := refused(t, err); e.Status != status || body.read > 128<<10 {
 			t.Errorf("%d: %d bytes were read: %v", status, body.read, e)
@@ -178,26 +183,25 @@ func TestAnswerIsCapped(t *testing.T) {
 func TestAnswerRefused(t *testing.T) {
 	tests := []struct{ name, body, want string }{
 		{"nothing", ``, "is not JSON"},
-		{"HTML", `<html>`, "is not JSON: invalid character '<'"},
+		{"HTML", `<html>`, "the answer is a web page, not JSON"},
 		{"cut", `{"iceServers":[`, "is not JSON"},
 		{"two values", `{}{}`, "is not JSON"},
 		{"number out of range", `{"ttl":1e999}`, "number that is out of range"},
 		{"too deep", strings.Repeat("[", 20_000), "is not JSON"},
 		{"null", `null`, "names no servers"},
-		{"text", `"no"`, "without username or password"},
+		{"text", `"no"`, "server 1 is left out: it is not an ICE URI"},
 		{"number", `1`, "names no servers"},
 		{"empty object", `{}`, "names no servers"},
 		{"empty list", `{"iceServers":[]}`, "names no servers"},
-		{"error with status 200", `{"error":"Invalid API Key"}`, "names no servers"},
-		{"number among the servers", `{"iceServers":[1]}`, "names no servers where"},
-		{"urls of a wrong type", `{"iceServers":[{"urls":{"a":1}}]}`, "urls in the answer is neither a text nor a list of texts"},
-		{"urls with a number", `{"iceServers":[{"urls":["stun:stun.example.org",1]}]}`, "urls in the answer is neither"},
+		{"error with status 200", `{"error":"Invalid API Key"}`, `names no servers, saying "Invalid API Key"`},
+		{"number among the servers", `{"iceServers":[1]}`, "server 1 is left out: it is a number"},
+		{"urls of a wrong type", `{"iceServers":[{"urls":{"a":1}}]}`, "server 1, url 1 is left out: it is an object"},
 		{"TURN without credentials", `{"iceServers":[{"urls":"turn:turn.example.org"}]}`, "TURN server without username or password"},
 		{"TURN without password", `{"iceServers":[{"urls":"turn:turn.example.org","username":"user"}]}`, "TURN server without username or password"},
 		{"TURN without username", `{"iceServers":[{"urls":"turns:turn.example.org","credential":"pass"}]}`, "TURN server without username or password"},
 		{"TURN with an empty password", `{"iceServers":[{"urls":"TURN:turn.example.org","username":"user","credential":""}]}`, "TURN server without username or password"},
 		{"username is a number", `{"iceServers":[{"urls":"turn:turn.example.org","username":1,"credential":"pass"}]}`, "TURN server without username or password"},
-		{"port 53 only", `{"iceServers":[{"urls":["stun:stun.example.org:53"]}]}`, "names no servers"},
+		{"port 53 only", `{"iceServers":[{"urls":["stun:stun.example.org:53"]}]}`, "url 1 (stun:stun.example.org:53) is left out: browsers refuse port 53"},
 		{"Xirsys says no", `{"v":"no_namespace","s":"error"}`, `the answer says "error": "no_namespace"`},
 		{"Xirsys says no at length", `{"v":"` + strings.Repeat("x", 5000) + `","s":"error"}`, `the answer says "error": "xxx`},
 	}
@@ -221,12 +225,12 @@ func TestURLCount(t *testing.T) {
 		return "[" + strings.Join(urls, ",") + `,"stun:0.example.org"]`
 	}
 	set, err := fetchBody(provider.API{TTL: time.Hour}, body(32))
-	if err != nil || len(set.Servers) != 32 {
-		t.Errorf("32 URLs, one of them twice: %d servers, %v", len(set.Servers), err)
+	if err != nil || len(set.Servers) != 32 || len(set.Notes) != 0 {
+		t.Errorf("32 URLs, one of them twice: %d servers, %v, %q", len(set.Servers), err, set.Notes)
 	}
-	_, err = fetchBody(provider.API{TTL: time.Hour}, body(33))
-	if e := refused(t, err); !strings.Contains(e.Problem, "more than 32 URLs") {
-		t.Errorf("33 URLs: %v", e)
+	set, err = fetchBody(provider.API{TTL: time.Hour}, body(33))
+	if err != nil || len(set.Servers) != 32 || fmt.Sprint(set.Notes) != "[only the first 32 of 33 URLs are used]" {
+		t.Errorf("33 URLs: %d servers, %v, %q", len(set.Servers), err, set.Notes)
 	}
 }
 
@@ -261,7 +265,7 @@ func TestPort53(t *testing.T) {
 func TestSTUNHasNoCredentials(t *testing.T) {
 	for _, scheme := range []string{"stun", "stuns", "STUN"} {
 		set, err := fetchBody(provider.API{TTL: time.Hour}, `{"username":"a","password":"b","iceServers":[{"urls":["`+scheme+`:stun.example.org"],"username":"user","credential":"pass"}]}`)
-		if err != nil || len(set.Servers) != 1 || set.Servers[0].Username != "" || set.Servers[0].Password != "" {
+		if err != nil || len(set.Servers) != 1 || set.Servers[0].Username != "" || !set.Servers[0].Password.IsEmpty() {
 			t.Errorf("%s: %q, %v", scheme, set.Servers, err)
 		}
 	}

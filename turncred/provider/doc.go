@@ -2,6 +2,14 @@
 // as Cloudflare or Twilio, or from any server that speaks the TURN REST API
 // (draft-uberti-behave-turn-rest-00).
 //
-// An [API] asks over HTTP, a [Refresher] keeps what it gives fresh, and
-// [PerUser] asks for each requester.
+// An [API] describes the request; presets such as [Cloudflare] fill it in.
+// [API.Fetch] asks once and returns a [Set]. Two types keep what was fetched
+// fresh and hand it to a [Sink]: a [Refresher] keeps one Set for everybody,
+// [PerUser] one for each requester.
+//
+//	api := provider.Cloudflare(provider.CloudflareURL, keyID, token, 24*time.Hour, "")
+//	client := provider.NewHTTPClient(nil, 5*time.Second)
+//	r := provider.NewRefresher(api.Fetcher(client), sink)
+//	r.Start()
+//	defer r.Close()
 package provider

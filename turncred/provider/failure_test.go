@@ -9,30 +9,29 @@ import (
 	"time"
 
 	"extdisco/integration/vendors"
-	"extdisco/internal/secret"
 	"extdisco/turncred/provider"
 )
 
 // presets of all vendors, with what they accept.
 func presets(base string) map[string]*provider.API {
 	const ttl = time.Hour
-	key := secret.New(vendors.RESTKey)
+	key := []byte(vendors.RESTKey)
 	return map[string]*provider.API{
-		"Cloudflare":      provider.Cloudflare(base+"/v1", vendors.CloudflareKeyID, secret.New(vendors.CloudflareToken), ttl, ""),
-		"Twilio":          provider.Twilio(base, vendors.TwilioAccountSID, vendors.TwilioAccountSID, secret.New(vendors.TwilioAuthToken), ttl),
-		"Twilio, API key": provider.Twilio(base, vendors.TwilioAccountSID, vendors.TwilioKeySID, secret.New(vendors.TwilioKeySecret), ttl),
-		"Metered":         provider.Metered(base, secret.New(vendors.MeteredAPIKey), "europe", ttl),
-		"Metered, create": provider.MeteredCreate(base, secret.New(vendors.MeteredSecretKey), "", ttl),
-		"Xirsys":          provider.Xirsys(base, vendors.XirsysChannel, vendors.XirsysIdent, secret.New(vendors.XirsysSecret), ttl),
+		"Cloudflare":      provider.Cloudflare(base+"/v1", vendors.CloudflareKeyID, []byte(vendors.CloudflareToken), ttl, ""),
+		"Twilio":          provider.Twilio(base, vendors.TwilioAccountSID, vendors.TwilioAccountSID, []byte(vendors.TwilioAuthToken), ttl),
+		"Twilio, API key": provider.Twilio(base, vendors.TwilioAccountSID, vendors.TwilioKeySID, []byte(vendors.TwilioKeySecret), ttl),
+		"Metered":         provider.Metered(base, []byte(vendors.MeteredAPIKey), "europe", ttl),
+		"Metered, create": provider.MeteredCreate(base, []byte(vendors.MeteredSecretKey), "", ttl),
+		"Xirsys":          provider.Xirsys(base, vendors.XirsysChannel, vendors.XirsysIdent, []byte(vendors.XirsysSecret), ttl),
 		"TURN REST":       provider.TURNREST(base+vendors.RESTPath, key, "somebody", ttl),
 		"TURN REST, root": provider.TURNREST(base, key, "", ttl),
 		"Cloudflare, older": {
-			Method: http.MethodPost, URL: base + vendors.OlderPath, Header: map[string]string{"content-type": "application/json"},
-			Body: `{"ttl":{{ttl}},"customIdentifier":"{{user}}"}`, Bearer: secret.New(vendors.CloudflareToken), TTL: ttl,
+			Method: http.MethodPost, URL: hide(base + vendors.OlderPath), Header: map[string]provider.Secret{"content-type": hide("application/json")},
+			Body: hide(`{"ttl":{{ttl}},"customIdentifier":"{{user}}"}`), Bearer: hide(vendors.CloudflareToken), TTL: ttl,
 		},
-		"STUNner": {Method: http.MethodGet, URL: base + vendors.ICEPath + "?service=turn&ttl={{ttl}}&username={{user}}", TTL: ttl},
-		"Matrix":  {Method: http.MethodGet, URL: base + vendors.MatrixPath, Bearer: secret.New(vendors.MatrixToken)},
-		"Bearer":  {Method: http.MethodGet, URL: base + vendors.ExpiresPath, Bearer: secret.New(vendors.BearerToken)},
+		"STUNner": {Method: http.MethodGet, URL: hide(base + vendors.ICEPath + "?service=turn&ttl={{ttl}}&username={{user}}"), TTL: ttl},
+		"Matrix":  {Method: http.MethodGet, URL: hide(base + vendors.MatrixPath), Bearer: hide(vendors.MatrixToken)},
+		"Bearer":  {Method: http.MethodGet, URL: hide(base + vendors.ExpiresPath), Bearer: hide(vendors.BearerToken)},
 	}
 }
 
@@ -65,7 +64,7 @@ func TestFailureModes(t *testing.T) {
 		{vendors.Huge, 200, 0, false, "has more than 65536 bytes"},
 		{vendors.HugeHeader, 0, 0, false, "no answer from 127.0.0.1:"},
 		{vendors.NotJSON, 200, 0, false, "is not JSON: invalid character"},
-		{vendors.HTML, 200, 0, false, "is not JSON: invalid character"},
+		{vendors.HTML, 200, 0, false, "is a web page, not JSON"},
 		{vendors.WrongTypes, 200, 0, false, "the answer "},
 		{vendors.NoServers, 200, 0, false, "the answer "},
 		{vendors.SaysNo, 200, 0, false, "the answer "},
@@ -105,7 +104,7 @@ func TestSuccessModes(t *testing.T) {
 				continue
 			}
 			turn := set.Servers[len(set.Servers)-1]
-			if life := set.Expires.Sub(now); turn.Username == "" || turn.Password == "" || life < 59*time.Minute || life > 25*time.Hour {
+			if life := set.Expires.Sub(now); turn.Username == "" || turn.Password.IsEmpty() || life < 59*time.Minute || life > 25*time.Hour {
 				t.Errorf("%s, %s: %v for %v", name, mode, turn.URLs, life)
 			}
 		}
@@ -137,11 +136,11 @@ func TestCures(t *testing.T) {
 		}},
 		{"Xirsys", map[vendors.Mode]string{
 			vendors.Unauthorized: "ident or secret is wrong", vendors.Forbidden: "not active", vendors.NotFound: "check channel",
-			vendors.SaysNo: "check ident, secret and channel", vendors.TooMany: "too many requests", vendors.NotJSON: "",
+			vendors.SaysNo: "check ident, secret and channel", vendors.TooMany: "too many requests", vendors.NotJSON: "check url: an API that answers in JSON is asked",
 		}},
 		{"TURN REST", map[vendors.Mode]string{
 			vendors.BadRequest: "check url", vendors.Unauthorized: "check key_file", vendors.Forbidden: "check key_file",
-			vendors.NotFound: "check url", vendors.TooMany: "too many requests", vendors.InternalError: "",
+			vendors.NotFound: "check url", vendors.TooMany: "too many requests", vendors.InternalError: "the fault is on the provider's side",
 		}},
 	}
 	s := startVendors(t, vendors.Config{})
@@ -153,7 +152,7 @@ func TestCures(t *testing.T) {
 				s.Fail(mode)
 				_, err := api.Fetch(t.Context(), client, "somebody", time.Now())
 				e := refused(t, err)
-				if !strings.Contains(e.Cure, want) || (want == "") != (e.Cure == "") {
+				if !strings.Contains(e.Cure, want) {
 					t.Errorf("%s: cure = %q, want %q", mode, e.Cure, want)
 				}
 				if text := e.Error(); !strings.HasPrefix(text, e.Problem) || !strings.HasSuffix(text, e.Cure) {
@@ -224,7 +223,7 @@ func TestRetryAfter(t *testing.T) {
 				if tt.header != "" {
 					header.Set("Retry-After", tt.header)
 				}
-				api := provider.API{Method: http.MethodGet, URL: "https://turn.example.org/"}
+				api := provider.API{Method: http.MethodGet, URL: hide("https://turn.example.org/")}
 				_, err := api.Fetch(t.Context(), answering(429, header, ""), "", time.Now())
 				if e := refused(t, err); e.RetryAfter != tt.want {
 					t.Errorf("RetryAfter = %v, want %v", e.RetryAfter, tt.want)
@@ -238,7 +237,7 @@ func TestRetryAfter(t *testing.T) {
 // themselves are not permanent.
 func TestStatuses(t *testing.T) {
 	transient := map[int]bool{408: true, 425: true, 429: true}
-	api := provider.API{Method: http.MethodGet, URL: "https://turn.example.org/"}
+	api := provider.API{Method: http.MethodGet, URL: hide("https://turn.example.org/")}
 	for status := 202; status < 600; status++ {
 		_, err := api.Fetch(t.Context(), answering(status, nil, `{"uris":["stun:stun.example.org"]}`), "", testTime)
 		e := refused(t, err)

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// ErrInsecure is the reason why a URL is refused by [CheckURL].
-var ErrInsecure = errors.New("is not https, and what is sent there is secret")
+// ErrInsecure is why [CheckURL] refuses plain HTTP.
+var ErrInsecure = errors.New("is not https, and secrets would be sent there")
 
 // CheckURL reports why a provider must not be asked at this URL: it is no HTTP
 // URL, or plain HTTP to another machine and insecure is not set.
@@ -21,7 +21,7 @@ func CheckURL(text string, insecure bool) error {
 		return errors.New("is not a URL; write https://HOST/PATH")
 	}
 	if u.User != nil {
-		return errors.New("holds a user or password; they have keys of their own")
+		return errors.New("contains a user or password; set them with keys of their own")
 	}
 	ip := net.ParseIP(u.Hostname())
 	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
@@ -34,13 +34,14 @@ func CheckURL(text string, insecure bool) error {
 // maxHeader bounds the header of an answer.
 const maxHeader = 64 << 10
 
-// NewHTTPClient returns a client for providers: it checks certificates against
-// roots (the system's CAs when nil), heeds the system's proxy, gives up after
-// timeout, and follows no redirect to another host, which would carry a secret
-// there.
+// NewHTTPClient returns a client for providers. It verifies certificates against
+// roots (the system's CAs when nil), uses the system's proxy (HTTPS_PROXY), gives
+// up after timeout, and does not follow redirects to another host, which would
+// send secrets there.
 func NewHTTPClient(roots *x509.CertPool, timeout time.Duration) *http.Client {
 	transport := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
+		OnProxyConnectResponse: checkProxy,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           2,

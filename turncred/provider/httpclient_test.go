@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"extdisco/integration/vendors"
-	"extdisco/internal/secret"
 	"extdisco/turncred/provider"
 )
 
@@ -43,8 +42,8 @@ func TestCheckURL(t *testing.T) {
 		{"HTTP to what begins like 127", "http://127.0.0.1.example.org/", false, "is not https"},
 		{"HTTP to 0.0.0.0", "http://0.0.0.0/", false, "is not https"},
 		{"HTTP to another machine", "http://192.0.2.1/", false, "is not https"},
-		{"user", "https://user@api.example.org/", false, "holds a user or password"},
-		{"password", "https://user:" + wrongSecret[:5] + "@api.example.org/", true, "holds a user or password"},
+		{"user", "https://user@api.example.org/", false, "contains a user or password"},
+		{"password", "https://user:" + wrongSecret[:5] + "@api.example.org/", true, "contains a user or password"},
 		{"no scheme", "api.example.org/v1", false, "is not a URL"},
 		{"other scheme", "ftp://api.example.org/", true, "is not a URL"},
 		{"no host", "https:///v1", false, "is not a URL"},
@@ -81,10 +80,11 @@ func TestCertificates(t *testing.T) {
 		roots *x509.CertPool
 		mode  vendors.Mode
 		want  string
+		cure  string
 	}{
-		{"own CA", ours, vendors.Working, ""},
-		{"the system's CAs", nil, vendors.Working, "certificate signed by unknown authority"},
-		{"certificate for another name", ours, vendors.WrongCertificate, "certificate"},
+		{"own CA", ours, vendors.Working, "", ""},
+		{"the system's CAs", nil, vendors.Working, "certificate signed by unknown authority", "ca_file"},
+		{"certificate for another name", ours, vendors.WrongCertificate, "certificate", "its host must be one that the certificate names"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestCertificates(t *testing.T) {
 					continue
 				}
 				e := refused(t, err)
-				if e.Status != 0 || e.Permanent || !strings.Contains(e.Problem, tt.want) || !strings.Contains(e.Cure, "ca_file") {
+				if e.Status != 0 || e.Permanent || !strings.Contains(e.Problem, tt.want) || !strings.Contains(e.Cure, tt.cure) {
 					t.Errorf("%s: %+v", name, e)
 				}
 			}
@@ -178,7 +178,7 @@ func TestHTTP2(t *testing.T) {
 	roots.AddCert(s.Certificate())
 	client := provider.NewHTTPClient(roots, 10*time.Second)
 	defer client.CloseIdleConnections()
-	api := provider.API{Method: http.MethodGet, URL: s.URL}
+	api := provider.API{Method: http.MethodGet, URL: hide(s.URL)}
 	if _, err := api.Fetch(t.Context(), client, "", time.Now()); err != nil || proto.Load() != "HTTP/2.0" {
 		t.Errorf("%v, %v", proto.Load(), err)
 	}
@@ -243,7 +243,7 @@ func TestNoSecretInTransportErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			base := answerRaw(t, answer)
 			all := presets(base)
-			all["odd key"] = provider.TURNREST(base, secret.New(wrongSecret), "", time.Hour)
+			all["odd key"] = provider.TURNREST(base, []byte(wrongSecret), "", time.Hour)
 			for vendor, api := range all {
 				_, err := api.Fetch(t.Context(), newClient(t, 10*time.Second), "somebody", time.Now())
 				if e := refused(t, err); strings.ContainsAny(e.Error(), "\x1b\x07\r\n") {
@@ -305,7 +305,7 @@ const proxyChild = "EXTDISCO_TEST_PROXY_CHILD"
 
 func fetchByProxy(address string) int {
 	client := provider.NewHTTPClient(nil, 10*time.Second)
-	api := provider.TURNREST(address, secret.New(vendors.RESTKey), "", time.Minute)
+	api := provider.TURNREST(address, []byte(vendors.RESTKey), "", time.Minute)
 	set, err := api.Fetch(context.Background(), client, "", time.Now())
 	if err != nil {
 		fmt.Println(err)
@@ -328,7 +328,7 @@ func TestProxy(t *testing.T) {
 	defer proxy.Close()
 	tests := []struct{ name, variable, url, asked, output string }{
 		{"plain", "HTTP_PROXY", "http://provider.example.org/turn", "GET provider.example.org", "[stun:by-proxy.example.org]"},
-		{"TLS", "HTTPS_PROXY", "https://provider.example.org/turn", "CONNECT provider.example.org:443", "no answer from provider.example.org: Forbidden"},
+		{"TLS", "HTTPS_PROXY", "https://provider.example.org/turn", "CONNECT provider.example.org:443", "no answer from provider.example.org: the proxy answered 403 Forbidden; have the proxy in HTTPS_PROXY allow this host, or name the host in NO_PROXY"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -31,6 +31,9 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// hide returns a secret.
+func hide(value string) provider.Secret { return provider.NewSecret([]byte(value)) }
+
 // answering returns a client that gets one answer for whatever it asks.
 func answering(status int, header http.Header, body string) *http.Client {
 	if header == nil {
@@ -46,8 +49,8 @@ func answering(status int, header http.Header, body string) *http.Client {
 
 // fetchBody has an API read a body as an answer.
 func fetchBody(api provider.API, body string) (provider.Set, error) {
-	if api.URL == "" {
-		api.Method, api.URL = http.MethodGet, "https://turn.example.org/"
+	if api.URL.IsEmpty() {
+		api.Method, api.URL = http.MethodGet, hide("https://turn.example.org/")
 	}
 	return api.Fetch(context.Background(), answering(http.StatusOK, nil, body), "", testTime)
 }

@@ -14,28 +14,51 @@ import (
 const (
 	maxUsers       = 10_000 // whose credentials are kept
 	maxFlights     = 32     // requests to the provider at once
+	maxWaiting     = 512    // users for whom one is running or has to wait for its turn
 	failureCounts  = 10 * time.Second
-	fetchesPerUser = 6 // a minute
+	fetchesPerUser = 6                // a minute
+	reportAgain    = 10 * time.Minute // after which the same failure is no repetition
 )
 
-// errBusy is why a credential is not fetched now.
-var errBusy = errors.New("too many credentials are being fetched already")
+// Reasons why there is no credential that are not the provider's.
+var (
+	errBusy   = errors.New("too many credentials are being fetched already; raise per_user_rate if the provider allows more")
+	errOften  = errors.New("the credentials of this user were fetched too often in the last minute")
+	errSlow   = errors.New("the provider has not answered yet")
+	errClosed = errors.New("the provider is no longer asked")
+)
 
 // PerUser keeps a Set for each of the requesters who asked last, fetched when one
-// asks. Memory and the number of requests at once are bounded.
+// asks. Memory and the number of requests at once are bounded: who comes when
+// there are too many waits for a turn, together with the request no longer than
+// [MaxWait].
 type PerUser struct {
-	fetch   func(ctx context.Context, user string, now time.Time) (Set, error)
-	timeout time.Duration
-	rest    time.Duration // life that a Set must have left to be given out
-	limiter *limit.Limiter
+	keeper
+	cfg     PerUserConfig
+	users   *limit.Limiter // how often each user's credentials are fetched
+	total   *limit.Limiter
 	ctx     context.Context
 	stop    context.CancelFunc
 	flights sync.WaitGroup
+	turns   chan struct{} // holds a token for each request to the provider
 
 	mu      sync.Mutex
 	entries map[string]*list.Element // of *userEntry
 	recent  *list.List               // the one that was used last is in front
 	flying  int
+
+	last   string // what was reported last
+	lastAt time.Time
+}
+
+// PerUserConfig is what a [PerUser] keeps to.
+type PerUserConfig struct {
+	Timeout time.Duration // of one fetch
+	Rest    time.Duration // life that a Set must have left to be handed out
+	// At most Fetches fetches in a time of Per; 0 means no limit. All of them may
+	// come at once.
+	Fetches int
+	Per     time.Duration
 }
 
 type userEntry struct {
@@ -43,17 +66,19 @@ type userEntry struct {
 	set    Set
 	err    error
 	at     time.Time     // when it was asked for, or when that failed
-	flight chan struct{} // closed when the fetch ends; nil when there is none
+	flying bool          // it is fetched, or waits for its turn
+	ready  chan struct{} // closed when nobody has to wait for that any longer; nil then
 }
 
-// NewPerUser returns a PerUser that asks at most rate in total. A Set is given
-// out while it lives for rest longer.
-func NewPerUser(fetch func(context.Context, string, time.Time) (Set, error), timeout, rest time.Duration, rate limit.Rate, now time.Time) *PerUser {
+// NewPerUser returns a PerUser that asks with fetch. sink may refuse what it
+// gets, and is told of all fetches.
+func NewPerUser(fetch Fetch, sink Sink, cfg PerUserConfig, now time.Time) *PerUser {
 	ctx, stop := context.WithCancel(context.Background())
 	return &PerUser{
-		fetch: fetch, timeout: timeout, rest: rest,
-		limiter: limit.New(limit.Rates{Key: limit.Rate{Events: fetchesPerUser, Per: time.Minute}, Total: rate}, now),
-		ctx:     ctx, stop: stop,
+		keeper: keeper{fetch: fetch, sink: sink}, cfg: cfg,
+		users: limit.New(limit.Rates{Key: limit.Rate{Events: fetchesPerUser, Per: time.Minute}}, now),
+		total: limit.New(limit.Rates{Total: limit.Rate{Events: cfg.Fetches, Per: cfg.Per}}, now),
+		ctx:   ctx, stop: stop, turns: make(chan struct{}, maxFlights),
 		entries: map[string]*list.Element{}, recent: list.New(),
 	}
 }
@@ -71,18 +96,21 @@ func (p *PerUser) Close() {
 func (p *PerUser) Get(user string, now time.Time) (Set, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e := p.find(user)
-	if e == nil {
+	switch e := p.find(user); {
+	case e == nil:
 		return Set{}, nil
-	}
-	if p.fresh(e, now) {
+	case p.fresh(e, now):
 		return e.set, nil
+	case e.flying && e.ready == nil:
+		return Set{}, errSlow
+	default:
+		return Set{}, e.err
 	}
-	return Set{}, e.err
 }
 
 // Prepare sees to it that there is a Set for the user. It returns nil when Get
-// will answer at once, and otherwise a channel that is closed when it will.
+// will answer at once, and otherwise a channel that is closed when it will, after
+// [MaxWait] at the latest.
 func (p *PerUser) Prepare(user string, now time.Time) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,44 +121,120 @@ func (p *PerUser) Prepare(user string, now time.Time) <-chan struct{} {
 		p.evict()
 	}
 	switch {
-	case e.flight != nil:
-		return e.flight
-	case p.ctx.Err() != nil:
-		return nil
+	case e.flying:
+		if e.ready == nil {
+			return nil
+		}
+		return e.ready
 	case p.fresh(e, now), e.err != nil && now.Sub(e.at) < failureCounts:
 		return nil
-	case p.flying >= maxFlights, p.limiter.Over([]byte(user), nil, now) != limit.None:
-		e.err, e.at = errBusy, now
+	case p.ctx.Err() != nil:
+		e.err = errClosed
+		return nil
+	case p.flying >= maxWaiting:
+		e.err = errBusy
+		return nil
+	case p.users.Over([]byte(user), nil, now) != limit.None:
+		e.err = errOften
 		return nil
 	}
-	e.flight = make(chan struct{})
+	e.flying, e.ready = true, make(chan struct{})
 	p.flying++
-	p.flights.Go(func() { p.fly(e, now) })
-	return e.flight
+	ready := e.ready
+	p.flights.Go(func() { p.fly(e, ready, now) })
+	return ready
 }
 
-// fly fetches for one user.
-func (p *PerUser) fly(e *userEntry, now time.Time) {
-	ctx, cancel := context.WithTimeout(p.ctx, p.timeout)
-	defer cancel()
+// fly fetches for one user, when it is its turn.
+func (p *PerUser) fly(e *userEntry, ready chan struct{}, now time.Time) {
+	patience := time.AfterFunc(MaxWait, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.release(e, ready)
+	})
+	defer patience.Stop()
 	start := time.Now()
-	set, err := p.fetch(ctx, e.user, now)
-	if err != nil {
-		now = now.Add(time.Since(start)) // a failure counts from its end
+	clock := func() time.Time { return now.Add(time.Since(start)) }
+	if !p.takeTurn(clock) {
+		p.report(Result{User: e.user, Err: errBusy}, clock())
+		p.land(e, Set{}, errBusy, time.Time{}) // which the next request may try again
+		return
 	}
+	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.Timeout)
+	at := clock()
+	set, err := p.ask(ctx, e.user, at)
+	cancel()
+	<-p.turns
+	if err != nil {
+		at = clock() // a failure counts from its end
+	}
+	if p.ctx.Err() == nil {
+		p.report(Result{User: e.user, Err: err, Notes: set.Notes}, at)
+	}
+	p.land(e, set, err, at)
+}
+
+// takeTurn waits until a request may be sent to the provider. It reports false
+// when that takes too long.
+func (p *PerUser) takeTurn(clock func() time.Time) bool {
+	ctx, cancel := context.WithTimeout(p.ctx, MaxWait)
+	defer cancel()
+	select {
+	case p.turns <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	if p.cfg.Fetches == 0 {
+		return true
+	}
+	pause := min(max(p.cfg.Per/time.Duration(p.cfg.Fetches), time.Millisecond), 100*time.Millisecond)
+	for p.total.OverTotal(clock()) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			<-p.turns
+			return false
+		}
+	}
+	return true
+}
+
+// land notes how the fetch of a user ended.
+func (p *PerUser) land(e *userEntry, set Set, err error, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e.set, e.err, e.at = set, err, now
-	close(e.flight)
-	e.flight = nil
+	e.set, e.err, e.at = set, err, at
+	e.flying = false
 	p.flying--
+	p.release(e, e.ready)
 }
 
-// fresh reports whether the Set of the entry may be given out. One that was
-// fetched with little life is given out for half of it.
+// release lets those go on who wait for one flight of the entry.
+func (p *PerUser) release(e *userEntry, ready chan struct{}) {
+	if ready != nil && e.ready == ready {
+		close(ready)
+		e.ready = nil
+	}
+}
+
+// report tells the sink. Of many users the same failure is told anew only after a
+// while, and a success only when there is something to say of it.
+func (p *PerUser) report(result Result, now time.Time) {
+	p.mu.Lock()
+	text := result.text()
+	result.Repeated = text == p.last && now.Sub(p.lastAt) < reportAgain || text == "" && p.lastAt != (time.Time{})
+	if !result.Repeated {
+		p.last, p.lastAt = text, now
+	}
+	p.mu.Unlock()
+	p.sink.Report(result)
+}
+
+// fresh reports whether the Set of the entry may be handed out. One that was
+// fetched with little life is handed out for half of it.
 func (p *PerUser) fresh(e *userEntry, now time.Time) bool {
 	left, whole := e.set.Expires.Sub(now), e.set.Expires.Sub(e.at)
-	return len(e.set.Servers) > 0 && e.err == nil && left >= min(p.rest, whole/2)
+	return len(e.set.Servers) > 0 && e.err == nil && left >= min(p.cfg.Rest, whole/2)
 }
 
 func (p *PerUser) find(user string) *userEntry {
@@ -142,12 +246,12 @@ func (p *PerUser) find(user string) *userEntry {
 	return element.Value.(*userEntry)
 }
 
-// evict makes room: the entry that was used longest ago goes, unless somebody
-// waits for it.
+// evict makes room: the entry that was used longest ago goes, unless it is being
+// fetched.
 func (p *PerUser) evict() {
 	for element := p.recent.Back(); element != nil && len(p.entries) > maxUsers; {
 		e, previous := element.Value.(*userEntry), element.Prev()
-		if e.flight == nil {
+		if !e.flying {
 			p.recent.Remove(element)
 			delete(p.entries, e.user)
 		}

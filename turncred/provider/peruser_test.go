@@ -1,17 +1,18 @@
 package provider_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"extdisco/internal/limit"
 	"extdisco/turncred/provider"
 )
 
@@ -19,10 +20,11 @@ import (
 const (
 	mostUsers   = 10_000
 	mostFlights = 32
+	mostWaiting = 512
 )
 
 func setFor(user string, expires time.Time) provider.Set {
-	return provider.Set{Servers: []server{{[]string{"turn:turn.example.org"}, user, "pass"}}, Expires: expires}
+	return provider.Set{Servers: []server{turnServer(user, "pass", "turn:turn.example.org")}, Expires: expires}
 }
 
 // minter counts what a PerUser asks it.
@@ -33,6 +35,10 @@ type minter struct {
 	fetches atomic.Int64
 	now     atomic.Int64 // fetches at the moment
 	most    atomic.Int64
+	refuse  error // of the sink
+
+	mu      sync.Mutex
+	reports []provider.Result
 }
 
 func (m *minter) fetch(ctx context.Context, user string, now time.Time) (provider.Set, error) {
@@ -59,9 +65,26 @@ const (
 	testRest    = 10 * time.Minute
 )
 
-func (m *minter) perUser(t *testing.T, rate limit.Rate) *provider.PerUser {
+// Use implements [provider.Sink].
+func (m *minter) Use(string, provider.Set) error { return m.refuse }
+
+// Report implements [provider.Sink].
+func (m *minter) Report(r provider.Result) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reports = append(m.reports, r)
+}
+
+// config is that of a PerUser without a limit.
+func config() provider.PerUserConfig {
+	return provider.PerUserConfig{Timeout: testTimeout, Rest: testRest}
+}
+
+func (m *minter) perUser(t *testing.T, fetches int, per time.Duration) *provider.PerUser {
 	t.Helper()
-	p := provider.NewPerUser(m.fetch, testTimeout, testRest, rate, time.Now())
+	cfg := config()
+	cfg.Fetches, cfg.Per = fetches, per
+	p := provider.NewPerUser(m.fetch, m, cfg, time.Now())
 	t.Cleanup(p.Close)
 	return p
 }
@@ -80,7 +103,7 @@ func pass(d time.Duration) { <-time.After(d) }
 func TestOneFlightPerUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &minter{life: time.Hour, took: time.Second}
-		p := m.perUser(t, limit.Rate{})
+		p := m.perUser(t, 0, 0)
 		if set, err := p.Get("a", time.Now()); len(set.Servers) != 0 || err != nil {
 			t.Errorf("before anybody asked: %v, %v", set, err)
 		}
@@ -117,33 +140,99 @@ func TestOneFlightPerUser(t *testing.T) {
 	})
 }
 
-func TestFlightsBounded(t *testing.T) {
+// Many users at once wait for their turn and are all served, with no more than so
+// many requests at a time.
+func TestBurst(t *testing.T) {
+	tests := []struct {
+		name    string
+		users   int
+		took    time.Duration
+		fetches int // of the rate, per second
+		good    int
+		longest time.Duration
+	}{
+		{"sixty at once", 60, 200 * time.Millisecond, 50, 60, time.Second},
+		{"as many as fit", 400, 200 * time.Millisecond, 0, 400, provider.MaxWait},
+		{"more than fit into the time", 512, 900 * time.Millisecond, 0, 96, provider.MaxWait},
+		{"more than the rate allows", 200, 10 * time.Millisecond, 20, 79, provider.MaxWait},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &minter{life: time.Hour, took: tt.took}
+				p := m.perUser(t, tt.fetches, time.Second)
+				start := time.Now()
+				var asking sync.WaitGroup
+				var good atomic.Int64
+				for i := range tt.users {
+					asking.Go(func() {
+						set, err := ask(p, fmt.Sprint(i))
+						switch {
+						case len(set.Servers) == 1:
+							good.Add(1)
+						case err == nil:
+							t.Errorf("user %d gets nothing and no reason", i)
+						}
+						if waited := time.Since(start); waited > tt.longest {
+							t.Errorf("user %d waited %v", i, waited)
+						}
+					})
+				}
+				asking.Wait()
+				if n := int(good.Load()); n < tt.good-2 || n > tt.good+2 {
+					t.Errorf("%d of %d users are served, want %d", n, tt.users, tt.good)
+				}
+				if m.most.Load() > mostFlights {
+					t.Errorf("%d flights at once", m.most.Load())
+				}
+				pass(provider.MaxWait)
+				for i := range min(tt.users, 10) { // who was refused may come again
+					if _, err := ask(p, fmt.Sprint(tt.users-1-i)); err != nil {
+						t.Errorf("later: %v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// The queue is bounded: who comes when it is full is refused at once, and not for
+// longer.
+func TestQueueBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &minter{life: time.Hour, took: time.Second}
-		p := m.perUser(t, limit.Rate{})
+		p := m.perUser(t, 0, 0)
 		refused := 0
-		for i := range 100 {
-			user := fmt.Sprint(i)
-			if p.Prepare(user, time.Now()) != nil {
-				continue
-			}
-			refused++
-			if _, err := p.Get(user, time.Now()); err == nil {
-				t.Errorf("%s is neither fetched nor refused", user)
+		for i := range mostWaiting + 10 {
+			if p.Prepare(fmt.Sprint(i), time.Now()) == nil {
+				refused++
+				if _, err := p.Get(fmt.Sprint(i), time.Now()); err == nil || !strings.Contains(err.Error(), "too many credentials") {
+					t.Errorf("error = %v", err)
+				}
 			}
 		}
-		synctest.Wait()
-		if refused != 100-mostFlights || m.now.Load() != mostFlights {
-			t.Errorf("%d refused, %d in flight", refused, m.now.Load())
+		if refused != 10 {
+			t.Errorf("%d refused, want 10", refused)
 		}
-		pass(10 * time.Second) // what was refused counts no more
-		for i := range mostFlights {
-			if _, err := ask(p, fmt.Sprint(50+i)); err != nil {
-				t.Errorf("later: %v", err)
-			}
+		pass(2 * provider.MaxWait)
+		if _, err := ask(p, fmt.Sprint(mostWaiting+5)); err != nil {
+			t.Errorf("later: %v", err)
 		}
-		if m.most.Load() != mostFlights {
-			t.Errorf("%d flights at once", m.most.Load())
+	})
+}
+
+// Who asks again and again does not keep the provider busy.
+func TestOftenPerUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &minter{life: time.Millisecond}
+		p := m.perUser(t, 0, 0)
+		var last error
+		for range 20 {
+			_, last = ask(p, "a")
+			pass(10 * time.Millisecond)
+		}
+		if n := m.fetches.Load(); n != 6 || last == nil || !strings.Contains(last.Error(), "too often in the last minute") {
+			t.Errorf("%d fetches, %v", n, last)
 		}
 	})
 }
@@ -153,12 +242,14 @@ func TestEviction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		m := &minter{life: time.Hour}
+		cfg := config()
+		cfg.Timeout = time.Hour
 		p := provider.NewPerUser(func(ctx context.Context, user string, now time.Time) (provider.Set, error) {
 			if user == "slow" {
 				<-release
 			}
 			return m.fetch(ctx, user, now)
-		}, time.Hour, testRest, limit.Rate{}, time.Now())
+		}, m, cfg, time.Now())
 		defer p.Close()
 		slow := p.Prepare("slow", time.Now())
 		for i := range 3 * mostUsers {
@@ -188,10 +279,10 @@ func TestEviction(t *testing.T) {
 	})
 }
 
-func TestMillionUsers(t *testing.T) {
+func TestManyUsers(t *testing.T) {
 	start := time.Now()
 	m := &minter{life: time.Hour}
-	p := provider.NewPerUser(m.fetch, testTimeout, testRest, limit.Rate{Events: 50, Per: time.Second}, start)
+	p := provider.NewPerUser(m.fetch, quiet{}, config(), start)
 	defer p.Close()
 	heap := func() int64 {
 		var s runtime.MemStats
@@ -200,10 +291,9 @@ func TestMillionUsers(t *testing.T) {
 		return int64(s.HeapAlloc)
 	}
 	before := heap()
-	for i := range 1_000_000 {
-		now := start.Add(time.Duration(i) * 10 * time.Microsecond)
+	for i := range 200_000 {
 		user := fmt.Sprintf("%016x", i)
-		if ready := p.Prepare(user, now); ready != nil {
+		if ready := p.Prepare(user, start); ready != nil {
 			<-ready
 		}
 		if i%1000 == 0 && p.Len() > mostUsers {
@@ -213,19 +303,22 @@ func TestMillionUsers(t *testing.T) {
 	if n := p.Len(); n != mostUsers {
 		t.Errorf("%d users are kept", n)
 	}
-	// The rate lets through 50 at once and 50 in each of the 10 seconds.
-	if n := m.fetches.Load(); n < 500 || n > 551 {
-		t.Errorf("%d fetches", n)
-	}
-	if grown := heap() - before; grown > 8<<20 {
-		t.Errorf("a million users took %d bytes", grown)
+	if grown := heap() - before; grown > 12<<20 {
+		t.Errorf("the users took %d bytes", grown)
 	}
 }
+
+// quiet is a Sink that keeps nothing.
+type quiet struct{}
+
+func (quiet) Use(string, provider.Set) error { return nil }
+
+func (quiet) Report(provider.Result) {}
 
 func TestPerUserRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &minter{life: time.Hour}
-		p := m.perUser(t, limit.Rate{Events: 5, Per: time.Minute})
+		p := m.perUser(t, 5, time.Hour)
 		good := 0
 		for i := range 20 {
 			if _, err := ask(p, fmt.Sprint(i)); err == nil {
@@ -233,7 +326,7 @@ func TestPerUserRate(t *testing.T) {
 			}
 		}
 		if good != 5 {
-			t.Errorf("%d users served in a minute, want 5", good)
+			t.Errorf("%d users served in an hour, want 5", good)
 		}
 		if set, err := ask(p, "0"); err != nil || len(set.Servers) != 1 {
 			t.Errorf("who was served before: %v, %v", set, err)
@@ -245,7 +338,7 @@ func TestPerUserRate(t *testing.T) {
 func TestShortLivedPerUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &minter{life: 2 * time.Second}
-		p := m.perUser(t, limit.Rate{})
+		p := m.perUser(t, 0, 0)
 		for range 600 {
 			_, _ = ask(p, "a")
 			pass(100 * time.Millisecond)
@@ -264,13 +357,12 @@ func TestFailureIsRemembered(t *testing.T) {
 		took time.Duration
 	}{
 		{"error", &minter{err: errDown}, errDown, 0},
-		{"late error", &minter{err: errDown, took: 4 * time.Second}, errDown, 4 * time.Second},
-		{"time-out", &minter{took: time.Hour}, context.DeadlineExceeded, testTimeout},
+		{"late error", &minter{err: errDown, took: 2 * time.Second}, errDown, 2 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := tt.m.perUser(t, limit.Rate{})
+				p := tt.m.perUser(t, 0, 0)
 				start := time.Now()
 				if _, err := ask(p, "a"); !errors.Is(err, tt.want) {
 					t.Errorf("error = %v", err)
@@ -311,7 +403,7 @@ func TestFresh(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := &minter{life: tt.life}
-				p := m.perUser(t, limit.Rate{})
+				p := m.perUser(t, 0, 0)
 				if _, err := ask(p, "a"); err != nil {
 					t.Fatal(err)
 				}
@@ -330,17 +422,103 @@ func TestFresh(t *testing.T) {
 // An answer without servers is given to nobody.
 func TestEmptySet(t *testing.T) {
 	p := provider.NewPerUser(func(context.Context, string, time.Time) (provider.Set, error) { return provider.Set{}, nil },
-		testTimeout, testRest, limit.Rate{}, time.Now())
+		quiet{}, config(), time.Now())
 	defer p.Close()
 	if set, err := ask(p, "a"); len(set.Servers) != 0 || err != nil {
 		t.Errorf("%v, %v", set, err)
 	}
 }
 
+// A requester waits three seconds for a provider that hangs, and the next ones not
+// at all. What it answers after that is used.
+func TestSlowPerUser(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		took time.Duration
+		want error
+	}{
+		{"slow", 4 * time.Second, nil},
+		{"time-out", time.Hour, context.DeadlineExceeded},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &minter{life: time.Hour, took: tt.took}
+				p := m.perUser(t, 0, 0)
+				start := time.Now()
+				for range 2 {
+					if _, err := ask(p, "a"); err == nil || err.Error() != "the provider has not answered yet" {
+						t.Errorf("error = %v", err)
+					}
+					if waited := time.Since(start); waited != provider.MaxWait {
+						t.Errorf("waited %v", waited)
+					}
+				}
+				pass(testTimeout - provider.MaxWait)
+				synctest.Wait()
+				if set, err := p.Get("a", time.Now()); !errors.Is(err, tt.want) || (tt.want == nil) != (len(set.Servers) == 1) {
+					t.Errorf("later: %v, %v", set, err)
+				}
+			})
+		})
+	}
+}
+
+// The sink is told of everything once, and of the same failure again after ten
+// minutes.
+func TestPerUserReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &minter{life: time.Hour}
+		p := m.perUser(t, 0, 0)
+		n := 0
+		fetch := func() bool {
+			n++
+			_, _ = ask(p, fmt.Sprint(n))
+			synctest.Wait()
+			if len(m.reports) != n || m.reports[n-1].User != fmt.Sprint(n) || !errors.Is(m.reports[n-1].Err, cmp.Or(m.err, m.refuse)) {
+				t.Fatalf("reports = %+v", m.reports)
+			}
+			return m.reports[n-1].Repeated
+		}
+		for i, want := range []bool{false, true, true} {
+			if fetch() != want {
+				t.Errorf("success %d: repeated = %v", i, !want)
+			}
+		}
+		m.err = errDown
+		for i, want := range []bool{false, true} {
+			if fetch() != want {
+				t.Errorf("failure %d: repeated = %v", i, !want)
+			}
+		}
+		m.err = nil
+		if !fetch() {
+			t.Error("a success between failures is told")
+		}
+		m.err = errDown
+		pass(10*time.Minute - 1)
+		if !fetch() {
+			t.Error("the same failure is told before ten minutes are over")
+		}
+		pass(1)
+		if fetch() {
+			t.Error("the same failure is not told after ten minutes")
+		}
+		m.err, m.refuse = nil, errors.New("cannot be offered")
+		if fetch() {
+			t.Error("a refusal of the sink is not told")
+		}
+		if s := p.Status(); s.OK != 4 || s.Failed != 5 || !errors.Is(s.Err, m.refuse) {
+			t.Errorf("status = %+v", s)
+		}
+	})
+}
+
 func TestPerUserClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &minter{took: time.Hour}
-		p := provider.NewPerUser(m.fetch, 2*time.Hour, testRest, limit.Rate{}, time.Now())
+		cfg := config()
+		cfg.Timeout = 2 * time.Hour
+		p := provider.NewPerUser(m.fetch, m, cfg, time.Now())
 		ready := p.Prepare("a", time.Now())
 		synctest.Wait()
 		p.Close()
@@ -367,7 +545,7 @@ func TestPerUserClose(t *testing.T) {
 // Everything at once, for the race detector, with Close in the middle.
 func TestPerUserRace(t *testing.T) {
 	m := &minter{life: 21 * time.Minute, took: 10 * time.Microsecond}
-	p := provider.NewPerUser(m.fetch, testTimeout, testRest, limit.Rate{}, time.Now())
+	p := provider.NewPerUser(m.fetch, m, config(), time.Now())
 	var asking sync.WaitGroup
 	for g := range 32 {
 		asking.Go(func() {

@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"extdisco/internal/secret"
 )
 
 // The longest TTLs that vendors give.
@@ -29,17 +27,17 @@ const jsonType = "application/json"
 // Cloudflare asks Cloudflare Realtime TURN. keyID and token are those of a TURN
 // key, not of an account. identifier, when not empty, tags the credentials in
 // Cloudflare's analytics, and may be {{user}}.
-func Cloudflare(base, keyID string, token secret.Secret, ttl time.Duration, identifier string) *API {
+func Cloudflare(base, keyID string, token []byte, ttl time.Duration, identifier string) *API {
 	body := map[string]any{"ttl": int64(ttl / time.Second)}
 	if identifier != "" {
 		body["customIdentifier"] = identifier
 	}
 	return &API{
 		Method: http.MethodPost,
-		URL:    base + "/turn/keys/" + url.PathEscape(keyID) + "/credentials/generate-ice-servers",
-		Header: map[string]string{"Content-Type": jsonType},
+		URL:    text(base + "/turn/keys/" + url.PathEscape(keyID) + "/credentials/generate-ice-servers"),
+		Header: contentType(jsonType),
 		Body:   marshal(body),
-		Bearer: token,
+		Bearer: NewSecret(token),
 		TTL:    ttl,
 		Cures: map[int]string{
 			400: "the request was not understood; check ttl (1s to 48h)",
@@ -53,24 +51,24 @@ func Cloudflare(base, keyID string, token secret.Secret, ttl time.Duration, iden
 
 // CloudflareRevocation takes back a credential that [Cloudflare] gave, when it is
 // sent with [API.Send]. Calls that use it are cut.
-func CloudflareRevocation(base, keyID string, token secret.Secret, username string) *API {
+func CloudflareRevocation(base, keyID string, token []byte, username string) *API {
 	return &API{
 		Method: http.MethodPost,
-		URL:    base + "/turn/keys/" + url.PathEscape(keyID) + "/credentials/" + url.PathEscape(username) + "/revoke",
-		Bearer: token,
+		URL:    text(base + "/turn/keys/" + url.PathEscape(keyID) + "/credentials/" + url.PathEscape(username) + "/revoke"),
+		Bearer: NewSecret(token),
 	}
 }
 
 // Twilio asks Twilio's Network Traversal Service. user is the account SID or the
 // SID of an API key, password what belongs to it.
-func Twilio(base, accountSID, user string, password secret.Secret, ttl time.Duration) *API {
+func Twilio(base, accountSID, user string, password []byte, ttl time.Duration) *API {
 	return &API{
 		Method:   http.MethodPost,
-		URL:      base + "/2010-04-01/Accounts/" + url.PathEscape(accountSID) + "/Tokens.json",
-		Header:   map[string]string{"Content-Type": "application/x-www-form-urlencoded"},
-		Body:     "Ttl={{ttl}}",
+		URL:      text(base + "/2010-04-01/Accounts/" + url.PathEscape(accountSID) + "/Tokens.json"),
+		Header:   contentType("application/x-www-form-urlencoded"),
+		Body:     text("Ttl={{ttl}}"),
 		User:     user,
-		Password: password,
+		Password: NewSecret(password),
 		TTL:      ttl,
 		Cures: map[int]string{
 			400: "the request was not understood; check ttl (at most 24h)",
@@ -84,11 +82,11 @@ func Twilio(base, accountSID, user string, password secret.Secret, ttl time.Dura
 
 // Metered asks for the servers that belong to an API key of metered.ca. What it
 // gives does not say when it expires: ttl says how long clients may use it.
-func Metered(base string, apiKey secret.Secret, region string, ttl time.Duration) *API {
+func Metered(base string, apiKey []byte, region string, ttl time.Duration) *API {
 	a := &API{
 		Method: http.MethodGet,
-		URL:    base + "/api/v1/turn/credentials",
-		Query:  map[string]secret.Secret{},
+		URL:    text(base + "/api/v1/turn/credentials"),
+		Query:  map[string]Secret{},
 		TTL:    ttl,
 		Cures: map[int]string{
 			400: "the API key is missing or not understood; check api_key_file",
@@ -97,24 +95,24 @@ func Metered(base string, apiKey secret.Secret, region string, ttl time.Duration
 			429: "too many requests; extdisco asks again later",
 		},
 	}
-	if !apiKey.IsEmpty() {
-		a.Query["apiKey"] = apiKey
+	if len(apiKey) > 0 {
+		a.Query["apiKey"] = NewSecret(apiKey)
 	}
 	if region != "" {
-		a.Query["region"] = secret.New(region)
+		a.Query["region"] = text(region)
 	}
 	return a
 }
 
 // MeteredCreate makes a new credential at metered.ca that expires, and asks for
 // the servers that belong to it.
-func MeteredCreate(base string, secretKey secret.Secret, region string, ttl time.Duration) *API {
+func MeteredCreate(base string, secretKey []byte, region string, ttl time.Duration) *API {
 	return &API{
 		Method: http.MethodPost,
-		URL:    base + "/api/v1/turn/credential",
-		Header: map[string]string{"Content-Type": jsonType},
+		URL:    text(base + "/api/v1/turn/credential"),
+		Header: contentType(jsonType),
 		Body:   marshal(map[string]any{"expiryInSeconds": int64(ttl / time.Second), "label": "extdisco"}),
-		Query:  map[string]secret.Secret{"secretKey": secretKey},
+		Query:  map[string]Secret{"secretKey": NewSecret(secretKey)},
 		TTL:    ttl,
 		Cures: map[int]string{
 			400: "the request was not understood; check ttl",
@@ -123,20 +121,20 @@ func MeteredCreate(base string, secretKey secret.Secret, region string, ttl time
 			404: "check app: the name before .metered.live",
 			429: "too many requests; extdisco asks again later",
 		},
-		Then:  Metered(base, secret.Secret{}, region, ttl),
+		Then:  Metered(base, nil, region, ttl),
 		Carry: map[string]string{"apiKey": "/apiKey"},
 	}
 }
 
 // Xirsys asks Xirsys for the servers of a channel.
-func Xirsys(base, channel, ident string, password secret.Secret, ttl time.Duration) *API {
+func Xirsys(base, channel, ident string, password []byte, ttl time.Duration) *API {
 	return &API{
 		Method:   http.MethodPut,
-		URL:      base + "/_turn/" + url.PathEscape(channel),
-		Header:   map[string]string{"Content-Type": jsonType},
+		URL:      text(base + "/_turn/" + url.PathEscape(channel)),
+		Header:   contentType(jsonType),
 		Body:     marshal(map[string]any{"format": "urls", "expire": int64(ttl / time.Second)}),
 		User:     ident,
-		Password: password,
+		Password: NewSecret(password),
 		TTL:      ttl,
 		Cures: map[int]string{
 			200: "check ident, secret and channel; see the dashboard", // it says no with this status too
@@ -151,11 +149,11 @@ func Xirsys(base, channel, ident string, password secret.Secret, ttl time.Durati
 // TURNREST asks a server of the TURN REST API
 // (draft-uberti-behave-turn-rest-00 §2.1). ttl counts where its answer states
 // none.
-func TURNREST(address string, key secret.Secret, user string, ttl time.Duration) *API {
+func TURNREST(address string, key []byte, user string, ttl time.Duration) *API {
 	a := &API{
 		Method: http.MethodGet,
-		URL:    address,
-		Query:  map[string]secret.Secret{"service": secret.New("turn")},
+		URL:    text(address),
+		Query:  map[string]Secret{"service": text("turn")},
 		TTL:    ttl,
 		Cures: map[int]string{
 			400: "the request was not understood; check url",
@@ -165,11 +163,11 @@ func TURNREST(address string, key secret.Secret, user string, ttl time.Duration)
 			429: "too many requests; extdisco asks again later",
 		},
 	}
-	if !key.IsEmpty() {
-		a.Query["key"] = key
+	if len(key) > 0 {
+		a.Query["key"] = NewSecret(key)
 	}
 	if user != "" {
-		a.Query["username"] = secret.New(user)
+		a.Query["username"] = text(user)
 	}
 	return a
 }
@@ -177,10 +175,18 @@ func TURNREST(address string, key secret.Secret, user string, ttl time.Duration)
 // TrimBase returns a base address without the slash at its end.
 func TrimBase(base string) string { return strings.TrimRight(base, "/") }
 
-func marshal(v map[string]any) string {
-	text, err := json.Marshal(v)
+// text returns a Secret that is none.
+func text(value string) Secret { return NewSecret([]byte(value)) }
+
+func contentType(kind string) map[string]Secret {
+	return map[string]Secret{"Content-Type": text(kind)}
+}
+
+// marshal returns a body in JSON.
+func marshal(v map[string]any) Secret {
+	body, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // of numbers and texts: cannot fail
 	}
-	return string(text)
+	return NewSecret(body)
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"extdisco/integration/vendors"
-	"extdisco/internal/secret"
 	"extdisco/turncred/provider"
 )
 
@@ -98,7 +97,7 @@ func TestMeteredCreate(t *testing.T) {
 		t.Errorf("the preset keeps %d secrets of an answer", len(api.Then.Query))
 	}
 	for body, want := range map[string]string{
-		`{"apiKey":1}`: "at /apiKey of the answer there is not a text",
+		`{"apiKey":1}`: "the answer has no text at /apiKey",
 		`{}`:           "nothing at /apiKey",
 		`no`:           "is not JSON",
 	} {
@@ -112,11 +111,11 @@ func TestMeteredCreate(t *testing.T) {
 // Whoever gets a setting wrong is told which.
 func TestWrongSettings(t *testing.T) {
 	const ttl = time.Hour
-	wrong := secret.New(wrongSecret)
+	wrong := []byte(wrongSecret)
 	s := startVendors(t, vendors.Config{})
 	base := s.URL()
-	token, ident := secret.New(vendors.CloudflareToken), secret.New(vendors.XirsysSecret)
-	auth := secret.New(vendors.TwilioAuthToken)
+	token, ident := []byte(vendors.CloudflareToken), []byte(vendors.XirsysSecret)
+	auth := []byte(vendors.TwilioAuthToken)
 	tests := []struct {
 		name   string
 		api    *provider.API
@@ -127,20 +126,20 @@ func TestWrongSettings(t *testing.T) {
 		{"Cloudflare, key", provider.Cloudflare(base+"/v1", "other", token, ttl, ""), 404, "there is no TURN key with this key_id"},
 		{"Cloudflare, key with a slash", provider.Cloudflare(base+"/v1", "../x", token, ttl, ""), 404, "there is no TURN key with this key_id"},
 		{"Cloudflare, ttl", provider.Cloudflare(base+"/v1", vendors.CloudflareKeyID, token, 49*time.Hour, ""), 400, "check ttl"},
-		{"Cloudflare, no token", provider.Cloudflare(base+"/v1", vendors.CloudflareKeyID, secret.Secret{}, ttl, ""), 401, "api_token_file"},
+		{"Cloudflare, no token", provider.Cloudflare(base+"/v1", vendors.CloudflareKeyID, nil, ttl, ""), 401, "api_token_file"},
 		{"Twilio, token", provider.Twilio(base, vendors.TwilioAccountSID, vendors.TwilioAccountSID, wrong, ttl), 401, "account_sid, key_sid or the secret is wrong"},
 		{"Twilio, account", provider.Twilio(base, "AC0", vendors.TwilioAccountSID, auth, ttl), 404, "there is no account with this account_sid"},
 		{"Twilio, ttl", provider.Twilio(base, vendors.TwilioAccountSID, vendors.TwilioAccountSID, auth, 25*time.Hour), 400, "check ttl (at most 24h)"},
 		{"Metered, key", provider.Metered(base, wrong, "", ttl), 401, "the API key is wrong"},
-		{"Metered, no key", provider.Metered(base, secret.Secret{}, "", ttl), 400, "the API key is missing"},
-		{"Metered, app", provider.Metered(base+"/other", secret.New(vendors.MeteredAPIKey), "", ttl), 404, "check app"},
+		{"Metered, no key", provider.Metered(base, nil, "", ttl), 400, "the API key is missing"},
+		{"Metered, app", provider.Metered(base+"/other", []byte(vendors.MeteredAPIKey), "", ttl), 404, "check app"},
 		{"Metered, secret key", provider.MeteredCreate(base, wrong, "", ttl), 401, "the secret key is wrong"},
-		{"Metered, region of the second request", provider.MeteredCreate(base, secret.New(vendors.MeteredSecretKey), "moon", ttl), 400, "not understood"},
+		{"Metered, region of the second request", provider.MeteredCreate(base, []byte(vendors.MeteredSecretKey), "moon", ttl), 400, "not understood"},
 		{"Xirsys, secret", provider.Xirsys(base, vendors.XirsysChannel, vendors.XirsysIdent, wrong, ttl), 401, "ident or secret is wrong"},
 		{"Xirsys, channel", provider.Xirsys(base, "other", vendors.XirsysIdent, ident, ttl), 200, "check ident, secret and channel"},
 		{"TURN REST, key", provider.TURNREST(base+vendors.RESTPath, wrong, "", ttl), 403, "the key is wrong or missing; check key_file"},
-		{"TURN REST, path", provider.TURNREST(base+"/other", secret.New(vendors.RESTKey), "", ttl), 404, "check url"},
-		{"unusable url", provider.TURNREST("https://exa mple/?key="+wrongSecret, wrong, "", ttl), 0, "the url of the provider is wrong"},
+		{"TURN REST, path", provider.TURNREST(base+"/other", []byte(vendors.RESTKey), "", ttl), 404, "check url"},
+		{"unusable url", provider.TURNREST("https://exa mple/?key="+wrongSecret, wrong, "", ttl), 0, "the provider's url or method is not valid"},
 	}
 	client := newClient(t, time.Minute)
 	for _, tt := range tests {
@@ -155,7 +154,7 @@ func TestWrongSettings(t *testing.T) {
 
 func TestCloudflareIdentifier(t *testing.T) {
 	s := startVendors(t, vendors.Config{})
-	api := provider.Cloudflare(s.URL()+"/v1", vendors.CloudflareKeyID, secret.New(vendors.CloudflareToken), time.Minute, "{{user}}")
+	api := provider.Cloudflare(s.URL()+"/v1", vendors.CloudflareKeyID, []byte(vendors.CloudflareToken), time.Minute, "{{user}}")
 	if _, err := api.Fetch(t.Context(), newClient(t, time.Minute), "bfbe1304755cdc44", time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +167,7 @@ func TestCloudflareRevocation(t *testing.T) {
 	s := startVendors(t, vendors.Config{})
 	client := newClient(t, time.Minute)
 	revoke := func(token string) error {
-		return provider.CloudflareRevocation(s.URL()+"/v1", vendors.CloudflareKeyID, secret.New(token), "1800000060:u/x").Send(t.Context(), client)
+		return provider.CloudflareRevocation(s.URL()+"/v1", vendors.CloudflareKeyID, []byte(token), "1800000060:u/x").Send(t.Context(), client)
 	}
 	if err := revoke(vendors.CloudflareToken); err != nil {
 		t.Error(err)
@@ -192,8 +191,8 @@ func TestFormBody(t *testing.T) {
 		return answering(403, nil, "").Transport.RoundTrip(r)
 	})}
 	api := provider.API{
-		Method: "POST", URL: "https://turn.example.org/", Header: map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"},
-		Body: "Ttl={{ttl}}&who={{user}}", TTL: time.Minute,
+		Method: "POST", URL: hide("https://turn.example.org/"), Header: map[string]provider.Secret{"Content-Type": hide("application/x-www-form-urlencoded; charset=utf-8")},
+		Body: hide("Ttl={{ttl}}&who={{user}}"), TTL: time.Minute,
 	}
 	_, err := api.Fetch(t.Context(), client, "a&b=c", testTime)
 	refused(t, err)
@@ -206,15 +205,15 @@ func TestFormBody(t *testing.T) {
 func TestPresetPathsAreEscaped(t *testing.T) {
 	const base, odd = "https://example.org", "../a b?c#d/e"
 	const escaped = "..%2Fa%20b%3Fc%23d%2Fe"
-	s := secret.New(wrongSecret)
+	s := []byte(wrongSecret)
 	for want, api := range map[string]*provider.API{
 		"/turn/keys/" + escaped + "/credentials/generate-ice-servers": provider.Cloudflare(base, odd, s, time.Hour, ""),
 		"/turn/keys/" + escaped + "/credentials/a%2Fb/revoke":         provider.CloudflareRevocation(base, odd, s, "a/b"),
 		"/2010-04-01/Accounts/" + escaped + "/Tokens.json":            provider.Twilio(base, odd, "user", s, time.Hour),
 		"/_turn/" + escaped: provider.Xirsys(base, odd, "ident", s, time.Hour),
 	} {
-		if api.URL != base+want {
-			t.Errorf("URL = %s, want %s", api.URL, base+want)
+		if string(api.URL.Reveal()) != base+want {
+			t.Errorf("URL = %s, want %s", api.URL.Reveal(), base+want)
 		}
 	}
 }

@@ -20,8 +20,8 @@ type fetched struct {
 	next  time.Duration
 }
 
-// vendor is what a Refresher asks in a test. Its answers live for life, unless
-// fail says what is wrong.
+// vendor is what a Refresher asks in a test, and its sink. Its answers live for
+// life, unless fail says what is wrong.
 type vendor struct {
 	life time.Duration
 	fail func(n int) error // of the nth fetch, from 0
@@ -32,35 +32,39 @@ type vendor struct {
 	started time.Time
 }
 
-func (p *vendor) refresher() *provider.Refresher {
-	p.started = time.Now()
-	return provider.NewRefresher(func(_ context.Context, now time.Time) (provider.Set, error) {
-		p.fetches++
-		if p.fail != nil {
-			if err := p.fail(p.fetches - 1); err != nil {
-				return provider.Set{}, err
-			}
+func (p *vendor) fetch(_ context.Context, _ string, now time.Time) (provider.Set, error) {
+	p.fetches++
+	if p.fail != nil {
+		if err := p.fail(p.fetches - 1); err != nil {
+			return provider.Set{}, err
 		}
-		return provider.Set{Servers: []server{{URLs: []string{stunURL}}}, Expires: now.Add(p.life)}, nil
-	}, func(set provider.Set) error {
-		if p.use != nil {
-			return p.use(set)
-		}
-		return nil
-	}, func(err error, alike bool, next time.Duration) {
-		p.reports = append(p.reports, fetched{time.Since(p.started), err, alike, next})
-	})
+	}
+	return provider.Set{Servers: []server{{URLs: []string{stunURL}}}, Expires: now.Add(p.life)}, nil
+}
+
+// Use implements [provider.Sink].
+func (p *vendor) Use(_ string, set provider.Set) error {
+	if p.use != nil {
+		return p.use(set)
+	}
+	return nil
+}
+
+// Report implements [provider.Sink].
+func (p *vendor) Report(r provider.Result) {
+	p.reports = append(p.reports, fetched{time.Since(p.started), r.Err, r.Repeated, r.Next})
 }
 
 // run runs a Refresher for a while, inside a bubble.
 func (p *vendor) run(t *testing.T, duration time.Duration) *provider.Refresher {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), duration)
-	defer cancel()
-	r := p.refresher()
-	r.Run(ctx)
+	p.started = time.Now()
+	r := provider.NewRefresher(p.fetch, p)
+	r.Start()
+	<-time.After(duration)
+	r.Close()
 	if got := time.Since(p.started); got != duration {
-		t.Errorf("Run returned after %v, want %v", got, duration)
+		t.Errorf("Close returned after %v, want %v", got, duration)
 	}
 	if unreported := p.fetches - len(p.reports); unreported < 0 || unreported > 1 { // one that ended with the context
 		t.Errorf("%d fetches, %d reports", p.fetches, len(p.reports))
@@ -95,9 +99,8 @@ func TestRefreshAtHalfLife(t *testing.T) {
 		if len(pauses) < 2 {
 			t.Error("the pauses do not vary")
 		}
-		last := p.started.Add(p.reports[len(p.reports)-1].at)
-		if at, expires := r.Fetched(); !at.Equal(last) || !expires.Equal(last.Add(p.life)) {
-			t.Errorf("fetched %v, expires %v", at, expires)
+		if s := r.Status(); s.OK != uint64(len(p.reports)) || s.Failed != 0 || s.Err != nil {
+			t.Errorf("status = %+v of %d fetches", s, len(p.reports))
 		}
 	})
 }
@@ -121,8 +124,8 @@ func TestBackoff(t *testing.T) {
 		if len(varies) < 50 {
 			t.Errorf("the longest pause has %d values only", len(varies))
 		}
-		if at, expires := r.Fetched(); !at.IsZero() || !expires.IsZero() {
-			t.Errorf("fetched %v, expires %v", at, expires)
+		if s := r.Status(); s.OK != 0 || s.Failed != uint64(len(p.reports)) || !errors.Is(s.Err, errDown) {
+			t.Errorf("status = %+v of %d fetches", s, len(p.reports))
 		}
 	})
 }
@@ -217,8 +220,8 @@ func TestUseRefuses(t *testing.T) {
 		if p.reports[0].err != nil || !errors.Is(p.reports[1].err, refusal) || p.reports[1].next > time.Second {
 			t.Errorf("reports = %+v", p.reports[:2])
 		}
-		if at, expires := r.Fetched(); !at.Equal(p.started) || !expires.Equal(p.started.Add(time.Hour)) {
-			t.Errorf("fetched %v, expires %v", at, expires)
+		if s := r.Status(); s.OK != 1 || s.Failed < 2 || !errors.Is(s.Err, refusal) {
+			t.Errorf("status = %+v", s)
 		}
 	})
 }
@@ -240,37 +243,139 @@ func TestShortLivedSets(t *testing.T) {
 // A Set that was not given an expiry does not break anything.
 func TestSetWithoutExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
 		fetches := 0
-		provider.NewRefresher(func(context.Context, time.Time) (provider.Set, error) {
+		r := provider.NewRefresher(func(context.Context, string, time.Time) (provider.Set, error) {
 			fetches++
 			return provider.Set{}, nil
-		}, func(provider.Set) error { return nil }, func(error, bool, time.Duration) {}).Run(ctx)
+		}, &vendor{})
+		r.Start()
+		<-time.After(time.Minute)
+		r.Close()
 		if fetches < 59 || fetches > 61 {
 			t.Errorf("%d fetches in a minute", fetches)
 		}
 	})
 }
 
-// A fetch that its context ends is not reported.
+// A fetch that Close ends is not reported, and nobody waits for it any longer.
 func TestRefresherEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		reports, done := 0, make(chan struct{})
-		r := provider.NewRefresher(func(ctx context.Context, _ time.Time) (provider.Set, error) {
+		sink := &vendor{}
+		r := provider.NewRefresher(func(ctx context.Context, _ string, _ time.Time) (provider.Set, error) {
 			<-ctx.Done()
 			return provider.Set{}, ctx.Err()
-		}, func(provider.Set) error { return nil }, func(error, bool, time.Duration) { reports++ })
-		go func() {
-			defer close(done)
-			r.Run(ctx)
-		}()
+		}, sink)
+		r.Start()
 		synctest.Wait()
-		cancel()
-		<-done
-		if reports != 0 {
-			t.Errorf("%d reports", reports)
+		if isClosed(r.First()) {
+			t.Error("the first fetch counts as over before its end")
+		}
+		r.Close()
+		if len(sink.reports) != 0 || !isClosed(r.First()) {
+			t.Errorf("%d reports, first fetch over: %v", len(sink.reports), isClosed(r.First()))
+		}
+		r.Close() // does no harm
+	})
+}
+
+func TestCloseBeforeStart(t *testing.T) {
+	r := provider.NewRefresher(nil, nil)
+	r.Close()
+	if !isClosed(r.First()) {
+		t.Error("somebody waits for a Refresher that was never started")
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// Nobody waits longer than three seconds for the first fetch, which goes on, and
+// whose Set is used.
+func TestFirstFetch(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		took, wait time.Duration
+		err        error
+	}{
+		{"quick", time.Second, time.Second, nil},
+		{"quick failure", time.Second, time.Second, errDown},
+		{"slow", 20 * time.Second, provider.MaxWait, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				used := false
+				p := &vendor{life: time.Hour, use: func(provider.Set) error { used = true; return nil }, started: time.Now()}
+				r := provider.NewRefresher(func(ctx context.Context, user string, now time.Time) (provider.Set, error) {
+					<-time.After(tt.took)
+					if tt.err != nil {
+						return provider.Set{}, tt.err
+					}
+					return p.fetch(ctx, user, now)
+				}, p)
+				r.Start()
+				defer r.Close()
+				<-r.First()
+				if waited := time.Since(p.started); waited != tt.wait {
+					t.Errorf("waited %v, want %v", waited, tt.wait)
+				}
+				<-time.After(tt.took)
+				synctest.Wait()
+				if used != (tt.err == nil) {
+					t.Errorf("used = %v", used)
+				}
+			})
+		})
+	}
+}
+
+// AskNow ends a pause, and does nothing during a fetch.
+func TestAskNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &vendor{fail: always(&provider.APIError{Status: 403, Permanent: true}), started: time.Now()}
+		r := provider.NewRefresher(func(ctx context.Context, user string, now time.Time) (provider.Set, error) {
+			<-time.After(time.Second)
+			return p.fetch(ctx, user, now)
+		}, p)
+		r.Start()
+		defer r.Close()
+		for range 3 {
+			r.AskNow() // during the first fetch
+		}
+		<-time.After(time.Minute)
+		synctest.Wait()
+		if p.fetches != 1 {
+			t.Errorf("%d fetches before AskNow", p.fetches)
+		}
+		r.AskNow()
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		if p.fetches != 2 {
+			t.Errorf("%d fetches after AskNow", p.fetches)
 		}
 	})
+}
+
+// A Set is handed out until some of its life is left, and says when it should
+// have been refreshed.
+func TestSetTimes(t *testing.T) {
+	for _, tt := range []struct{ life, rest, until time.Duration }{
+		{24 * time.Hour, 10 * time.Minute, 24*time.Hour - 10*time.Minute},
+		{40 * time.Minute, 10 * time.Minute, 30 * time.Minute},
+		{4 * time.Minute, 10 * time.Minute, 3 * time.Minute},
+		{time.Hour, 0, time.Hour},
+	} {
+		set := provider.Set{Fetched: testTime, Expires: testTime.Add(tt.life)}
+		if got := set.Until(tt.rest).Sub(testTime); got != tt.until {
+			t.Errorf("life of %v: until %v, want %v", tt.life, got, tt.until)
+		}
+		if set.IsNearExpiry(testTime.Add(tt.life*3/4)) || !set.IsNearExpiry(testTime.Add(tt.life*3/4+1)) {
+			t.Errorf("life of %v: near its expiry at another time than after three quarters", tt.life)
+		}
+	}
 }
