@@ -11,8 +11,7 @@ import (
 )
 
 const (
-	handshakeTimeout = 10 * time.Second
-	maxAcceptPause   = time.Second
+	maxAcceptPause = time.Second
 	// lowWater keeps what waits in the system's own queue for a client short.
 	lowWater = 32 << 10
 )
@@ -100,7 +99,7 @@ func (acc *acceptor) take(conn net.Conn) {
 		abort(conn)
 		return
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(unusedFor))
+	_ = conn.SetReadDeadline(time.Now().Add(acc.l.relay.timing.unused))
 	setLowWater(conn, lowWater)
 	if acc.l.transport != TLS {
 		acc.start(conn, client)
@@ -127,7 +126,7 @@ func (acc *acceptor) take(conn net.Conn) {
 // greet shakes hands, and closes the connection if that fails.
 func (acc *acceptor) greet(conn net.Conn, client netip.AddrPort) {
 	secured := tls.Server(conn, acc.l.relay.tls)
-	ctx, cancel := context.WithTimeout(acc.ctx, handshakeTimeout)
+	ctx, cancel := context.WithTimeout(acc.ctx, acc.l.relay.timing.handshake)
 	defer cancel()
 	if err := secured.HandshakeContext(ctx); err != nil {
 		acc.l.relay.refused.add(handshakeFailed)

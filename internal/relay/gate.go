@@ -3,6 +3,7 @@ package relay
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"github.com/pion/stun/v4"
 )
@@ -48,7 +49,7 @@ func (l *listener) look(frame []byte, client netip.AddrPort, a *allocation) answ
 		r.refused.add(notSupported)
 		return answer{}
 	}
-	m := &stun.Message{Raw: frame}
+	m := &stun.Message{Raw: slices.Clip(frame)} // stun writes behind it where there is room
 	if m.Decode() != nil {
 		r.refused.add(malformed)
 		return answer{}

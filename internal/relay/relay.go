@@ -50,6 +50,7 @@ type Relay struct {
 	cfg      Config
 	now      func() time.Time
 	epoch    time.Time
+	timing   timing
 	places   []place
 	policy   *policy
 	toLocal  map[netip.Addr]netip.Addr // public addresses behind NAT
@@ -85,6 +86,15 @@ type Relay struct {
 	empty       chan struct{} // closed once a draining relay has no allocation
 }
 
+// timing is how long strangers may take.
+type timing struct {
+	handshake time.Duration // for a TLS handshake
+	unused    time.Duration // for a connection that has no allocation
+	write     time.Duration // for what is written to a connection
+}
+
+var usualTiming = timing{handshake: 10 * time.Second, unused: 30 * time.Second, write: 15 * time.Second}
+
 // past is the traffic of allocations that have ended.
 type past struct {
 	made     uint64
@@ -107,7 +117,7 @@ func New(cfg Config) (*Relay, error) {
 	}
 	now := cfg.Now()
 	r := &Relay{
-		cfg: cfg, now: cfg.Now, epoch: time.Now(),
+		cfg: cfg, now: cfg.Now, epoch: time.Now(), timing: usualTiming,
 		say:        newSaid(cfg.Log, cfg.Now),
 		answers:    limit.New(limit.Rates{Key: limit.Rate{Events: answersPerSource, Per: time.Second}, Total: limit.Rate{Events: answersTotal, Per: time.Second}}, now),
 		verifies:   limit.New(limit.Rates{Total: limit.Rate{Events: verifiesTotal, Per: time.Second}}, now),

@@ -1,17 +1,22 @@
 package relay
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 	"go.uber.org/goleak"
 
@@ -20,7 +25,13 @@ import (
 
 const testSecret = "north-wind-and-sun"
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(fewDescriptors) != "" {
+		serveWithFewDescriptors()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // logBuffer is a log that a test reads.
 type logBuffer struct {
@@ -76,11 +87,20 @@ func loopback(t testing.TB) Config {
 func startRelay(t testing.TB, cfg Config) *testRelay {
 	t.Helper()
 	log := &logBuffer{}
-	cfg.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg.Log = newTestLog(log)
 	r, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return begin(t, r, log)
+}
+
+func newTestLog(log *logBuffer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func begin(t testing.TB, r *Relay, log *logBuffer) *testRelay {
+	t.Helper()
 	if err := r.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +113,61 @@ func startRelay(t testing.TB, cfg Config) *testRelay {
 		}
 	})
 	return &testRelay{Relay: r, t: t, log: log}
+}
+
+// streamsOf returns the connections that there are.
+func (r *testRelay) streamsOf(transport Transport) []*stream {
+	var list []*stream
+	for _, l := range r.listeners {
+		l.mu.RLock()
+		for _, s := range l.streams {
+			if l.transport == transport {
+				list = append(list, s)
+			}
+		}
+		l.mu.RUnlock()
+	}
+	return list
+}
+
+// waitFor asks until something is so.
+func waitFor(t testing.TB, what string, isSo func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !isSo(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited too long for %s", what)
+		}
+	}
+}
+
+// readChannelData calls nudge and reads ChannelData until one is what was waited for.
+func readChannelData(t testing.TB, conn net.Conn, nudge func(), isIt func(text string) bool) bool {
+	t.Helper()
+	r := bufio.NewReader(conn)
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	for range 100_000 {
+		nudge()
+		for {
+			head := make([]byte, channelHeader)
+			if _, err := io.ReadFull(r, head); err != nil {
+				t.Fatal(err)
+			}
+			if head[0] != 0x40 || head[1] != 0 {
+				t.Fatalf("a frame begins with %x", head)
+			}
+			data := make([]byte, (int(binary.BigEndian.Uint16(head[2:]))+3)&^3)
+			if _, err := io.ReadFull(r, data); err != nil {
+				t.Fatal(err)
+			}
+			if isIt(string(data)) {
+				return true
+			}
+			if r.Buffered() == 0 {
+				break
+			}
+		}
+	}
+	return false
 }
 
 // at returns the address that a transport is served at.
@@ -224,6 +299,33 @@ func TestRelaysBetweenTwoUsers(t *testing.T) {
 					exchange(t, one, other, fmt.Sprint("packet ", i))
 				}
 			})
+		}
+	}
+}
+
+// Frames that arrive together must not disturb each other.
+func TestServesRequestsThatArriveTogether(t *testing.T) {
+	r := startRelay(t, loopback(t))
+	c := r.raw(TCP, "alice")
+	if code := c.allocate(); code != 0 {
+		t.Fatalf("allocate: %d", code)
+	}
+	var together []byte
+	const many = 20
+	for range many {
+		together = append(together, c.build(stun.MethodRefresh, stun.NewUsername(c.username), stun.NewRealm("relay.example.org"), c.nonce, stun.MessageIntegrity(c.key)).Raw...)
+	}
+	c.send(together)
+	packets := turn.NewSTUNConn(c.conn)
+	for i := range many {
+		buf := make([]byte, 1000)
+		n, _, err := packets.ReadFrom(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &stun.Message{Raw: buf[:n]}
+		if err := m.Decode(); err != nil || codeOf(m) != 0 {
+			t.Fatalf("response %d: %d, %v", i, codeOf(m), err)
 		}
 	}
 }

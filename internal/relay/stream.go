@@ -16,10 +16,6 @@ const (
 	maxFrame = 4096
 	// maxRequest is what pion reads at once.
 	maxRequest = 1500
-	// unusedFor is how long a connection may be without an allocation.
-	unusedFor = 30 * time.Second
-	// writeTimeout ends a connection that takes nothing.
-	writeTimeout = 15 * time.Second
 )
 
 var (
@@ -205,7 +201,7 @@ func (s *stream) send() {
 			if len(batch) == 0 {
 				break
 			}
-			_ = s.SetWriteDeadline(time.Now().Add(writeTimeout))
+			_ = s.SetWriteDeadline(time.Now().Add(s.l.relay.timing.write))
 			if _, err := s.Conn.Write(batch); err != nil {
 				var timeout net.Error
 				if errors.As(err, &timeout) && timeout.Timeout() {
@@ -248,7 +244,7 @@ func (s *stream) take() []byte {
 func (s *stream) keep() { _ = s.SetReadDeadline(time.Time{}) }
 
 // giveTime ends the connection soon unless it gets an allocation.
-func (s *stream) giveTime() { _ = s.SetReadDeadline(time.Now().Add(unusedFor)) }
+func (s *stream) giveTime() { _ = s.SetReadDeadline(time.Now().Add(s.l.relay.timing.unused)) }
 
 // shut ends the connection; pion sees it and calls Close.
 func (s *stream) shut() {
