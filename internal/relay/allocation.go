@@ -78,9 +78,10 @@ const (
 	attrData      = 0x0013
 )
 
-// isChannelData reports whether a frame begins as ChannelData does.
+// isChannelData reports whether a frame begins as ChannelData does: with 0x4000 to
+// 0x4FFF (RFC 8656 §12), or, as RFC 5766 had it and coturn's client does, to 0x7FFF.
 func isChannelData(frame []byte) bool {
-	return len(frame) >= channelHeader && frame[0]&0xF0 == 0x40
+	return len(frame) >= channelHeader && frame[0]&0xC0 == 0x40
 }
 
 // isSTUN reports whether a frame has the header of a STUN message.

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -552,6 +553,48 @@ func TestAnswersToStrangersAreSmall(t *testing.T) {
 		}
 		if response.Contains(stun.AttrSoftware) {
 			t.Errorf("%s: the answer names the software", name)
+		}
+	}
+}
+
+// RFC 5766 let clients choose channels up to 0x7FFE, and coturn's client does.
+func TestRelaysByEveryChannelNumber(t *testing.T) {
+	for transport := range transports {
+		cfg := loopback(t)
+		peer, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer peer.Close()
+		to, err := ParsePeer(peer.LocalAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.AllowPeers = []Peer{to}
+		r := startRelay(t, cfg)
+		for _, number := range []uint16{0x4000, 0x4FFF, 0x5000, 0x7FFE} {
+			c := r.raw(transport, "alice")
+			if code := c.allocate(); code != 0 {
+				t.Fatalf("allocate: %d", code)
+			}
+			if code := c.request(stun.MethodChannelBind, channelNumber(number), peerAddr(to.String())); code != 0 {
+				t.Fatalf("channel %#x: %d", number, code)
+			}
+			frame := []byte{byte(number >> 8), byte(number), 0, 4, 'd', 'a', 't', 'a'}
+			c.send(frame)
+			buf := make([]byte, 100)
+			_ = peer.SetReadDeadline(time.Now().Add(5 * time.Second))
+			n, from, err := peer.ReadFrom(buf)
+			if err != nil || string(buf[:n]) != "data" {
+				t.Fatalf("%s, channel %#x: %q, %v", transport, number, buf[:n], err)
+			}
+			if _, err := peer.WriteTo([]byte("data"), from); err != nil {
+				t.Fatal(err)
+			}
+			_ = c.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+			if n, err := c.conn.Read(buf); err != nil || !bytes.Equal(buf[:n], frame) {
+				t.Errorf("%s, channel %#x: %x, %v", transport, number, buf[:n], err)
+			}
 		}
 	}
 }

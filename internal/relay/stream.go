@@ -89,7 +89,7 @@ func (s *stream) next() ([]byte, error) {
 		if size > maxRequest && binary.BigEndian.Uint16(head) != typeSend {
 			return nil, errTooLong
 		}
-	case head[0]&0xF0 == 0x40:
+	case head[0]&0xC0 == 0x40:
 		size += channelHeader
 	default:
 		s.l.relay.refused.add(malformed)
