@@ -118,7 +118,9 @@ func TestRelayServesCoturnsClient(t *testing.T) {
 		"tls, to a peer":                 {relay.TLS, "-c -t -e 127.0.0.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := startRelay(t, func(cfg *relay.Config) { cfg.AllowPeers = []relay.Peer{peer} })
+			r := startRelay(t, func(cfg *relay.Config) {
+				cfg.AllowPeers = []relay.Peer{{Prefix: peer.Prefix}} // it binds channels to ports of its own as well
+			})
 			username, password := r.credential("juliet@example.org")
 			port := r.port(t, c.transport)
 			if c.transport == relay.TLS {
