@@ -229,28 +229,36 @@ func (u *relayUser) receive(up bool, received *atomic.Int64) []time.Duration {
 		if err != nil {
 			return delays
 		}
-		at := 0
-		if !up {
-			at = size - (len(u.payload)+3)&^3 // ChannelData and Data indications end with it
-			if at < 0 || size < 12 {
-				continue
-			}
-		}
 		if !up && u.stream {
 			received.Add(int64(size / (4 + (len(u.payload)+3)&^3)))
 			continue
 		}
 		received.Add(1)
-		if !up && size < at+8 {
+		if n%8 != 0 {
 			continue
 		}
-		if n%8 == 0 {
-			if !up && u.channel {
-				at = 4
-			}
+		if at := u.find(buf[:size], up); at >= 0 {
 			delays = append(delays, time.Since(benchEpoch)-time.Duration(binary.BigEndian.Uint64(buf[at:])))
 		}
 	}
+}
+
+// find returns where the payload begins in what arrived, or -1.
+func (u *relayUser) find(frame []byte, up bool) int {
+	if up {
+		return 0
+	}
+	if u.channel {
+		return 4
+	}
+	for at := 20; at+4 < len(frame); { // the attributes of a Data indication
+		size := int(binary.BigEndian.Uint16(frame[at+2:]))
+		if binary.BigEndian.Uint16(frame[at:]) == uint16(stun.AttrData) && at+4+8 <= len(frame) {
+			return at + 4
+		}
+		at += 4 + (size+3)&^3
+	}
+	return -1
 }
 
 func (l relayLoad) quantile(q float64) time.Duration {
