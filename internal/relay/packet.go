@@ -13,6 +13,9 @@ const (
 	listenBuffer = 4 << 20
 	// relayBuffer is the same for one allocation.
 	relayBuffer = 256 << 10
+	// maxDatagram is the longest datagram that is taken from a client: what passes
+	// through Ethernet, and some room.
+	maxDatagram = 2048
 	// pause is how long a socket that cannot be read is left alone.
 	pause = 10 * time.Millisecond
 )
@@ -22,6 +25,7 @@ const (
 type packetConn struct {
 	*net.UDPConn
 	l     *listener
+	batch *batch
 	login login // of the frame that pion got last; pion's one reader uses it
 	ended bool
 }
@@ -39,14 +43,19 @@ func listenPacket(l *listener) (*packetConn, error) {
 	_ = conn.SetWriteBuffer(listenBuffer)
 	l.relay.noteBuffer(conn)
 	l.addr = addrPort(conn.LocalAddr())
+	batch, err := newBatch(conn, maxDatagram)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
 	l.reading.Add(1)
-	return &packetConn{UDPConn: conn, l: l}, nil
+	return &packetConn{UDPConn: conn, l: l, batch: batch}, nil
 }
 
 // ReadFrom relays data until a request comes, and returns that.
 func (c *packetConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	for {
-		n, src, err := c.ReadFromUDPAddrPort(p)
+		frame, client, err := c.batch.get()
 		if err != nil {
 			if isTransient(err) {
 				time.Sleep(pause)
@@ -58,9 +67,12 @@ func (c *packetConn) ReadFrom(p []byte) (int, net.Addr, error) {
 			}
 			return 0, nil, err
 		}
-		client := netip.AddrPortFrom(src.Addr().Unmap(), src.Port())
-		if c.handle(p[:n], client) {
-			return n, net.UDPAddrFromAddrPort(client), nil
+		if frame == nil {
+			c.l.relay.refused.add(malformed)
+			continue
+		}
+		if c.handle(frame, client) && len(frame) <= len(p) {
+			return copy(p, frame), net.UDPAddrFromAddrPort(client), nil
 		}
 	}
 }
