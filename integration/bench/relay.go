@@ -74,7 +74,7 @@ func (b *bench) relayCases() []relayCase {
 	var cases []relayCase
 	clients := []int{10, 200, 1000}
 	if b.rounds == quickPlan.rounds {
-		clients = []int{20}
+		clients = []int{20, 1000}
 	}
 	for _, n := range clients {
 		for _, channel := range []bool{true, false} {

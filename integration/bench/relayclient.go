@@ -34,8 +34,19 @@ type relayUser struct {
 
 const benchChannel = 0x4001
 
-// newRelayUser allocates, and binds a channel or makes a permission.
-func newRelayUser(network, server, sharedSecret, user string, channel bool, size int) (*relayUser, error) {
+// newRelayUser is makeRelayUser, tried again: a server may still have an allocation
+// for the port that the client happens to get.
+func newRelayUser(network, server, sharedSecret, user string, channel bool, size int) (u *relayUser, err error) {
+	for range 5 {
+		if u, err = makeRelayUser(network, server, sharedSecret, user, channel, size); err == nil {
+			return u, nil
+		}
+	}
+	return nil, err
+}
+
+// makeRelayUser allocates, and binds a channel or makes a permission.
+func makeRelayUser(network, server, sharedSecret, user string, channel bool, size int) (*relayUser, error) {
 	u := &relayUser{stream: network == "tcp4", channel: channel}
 	var err error
 	if u.conn, err = net.Dial(network, server); err != nil {

@@ -24,6 +24,7 @@ type allocation struct {
 	relay     *Relay
 	listener  *listener
 	conn      *net.UDPConn
+	reader    *reader
 	place     *place
 	port      uint16
 	user      string
@@ -222,29 +223,24 @@ func (a *allocation) may(own, total *bucket, n int) bool {
 
 // ReadFrom relays what peers send until the allocation ends. pion calls it to read
 // one packet, but gets none.
-func (a *allocation) ReadFrom(p []byte) (int, net.Addr, error) {
+func (a *allocation) ReadFrom([]byte) (int, net.Addr, error) {
 	r := a.relay
 	for {
-		n, peer, err := a.conn.ReadFromUDPAddrPort(p[headroom:])
-		if err != nil {
-			if isTransient(err) {
-				continue
+		err := a.reader.read(func(buf []byte, n int, peer netip.AddrPort) bool {
+			if r.mapped {
+				if public, ok := r.toPublic[peer.Addr()]; ok && a.place.ports.contains(peer.Port()) {
+					peer = netip.AddrPortFrom(public, peer.Port())
+				}
 			}
-			_ = a.Close() // pion deletes it now
-			a.finishOnce.Do(r.running.Done)
-			return 0, nil, err
-		}
-		if n == len(p)-headroom {
-			r.refused.add(malformed) // it may have been longer
+			a.fromPeer(buf, n, peer)
+			return false
+		})
+		if isTransient(err) {
 			continue
 		}
-		addr := peer.Addr().Unmap()
-		if r.mapped {
-			if public, ok := r.toPublic[addr]; ok && a.place.ports.contains(peer.Port()) {
-				addr = public
-			}
-		}
-		a.fromPeer(p, n, netip.AddrPortFrom(addr, peer.Port()))
+		_ = a.Close() // pion deletes it now
+		a.finishOnce.Do(r.running.Done)
+		return 0, nil, err
 	}
 }
 

@@ -53,8 +53,15 @@ func (g generator) AllocatePacketConn(c turn.AllocateListenerConfig) (net.Packet
 		r.leave(c.UserID)
 		return nil, nil, err
 	}
+	reader, err := newReader(conn, func() { r.refused.add(malformed) })
+	if err != nil {
+		_ = conn.Close()
+		where.ports.release(port, r.now())
+		r.leave(c.UserID)
+		return nil, nil, err
+	}
 	a := &allocation{
-		relay: r, listener: g.l, conn: conn, place: where, port: port,
+		relay: r, reader: reader, listener: g.l, conn: conn, place: where, port: port,
 		user: c.UserID, started: r.now(), transport: g.l.transport,
 		permissions: map[netip.Addr]verdict{}, channels: map[uint16]destination{}, byPeer: map[netip.AddrPort]uint16{},
 	}

@@ -13,9 +13,6 @@ const (
 	listenBuffer = 4 << 20
 	// relayBuffer is the same for one allocation.
 	relayBuffer = 256 << 10
-	// maxDatagram is the longest datagram that is taken from a client: what passes
-	// through Ethernet, and some room.
-	maxDatagram = 2048
 	// pause is how long a socket that cannot be read is left alone.
 	pause = 10 * time.Millisecond
 )
@@ -24,10 +21,10 @@ const (
 // and it gives pion the requests alone.
 type packetConn struct {
 	*net.UDPConn
-	l     *listener
-	batch *batch
-	login login // of the frame that pion got last; pion's one reader uses it
-	ended bool
+	l      *listener
+	reader *reader
+	login  login // of the frame that pion got last; pion's one reader uses it
+	ended  bool
 }
 
 func listenPacket(l *listener) (*packetConn, error) {
@@ -43,37 +40,40 @@ func listenPacket(l *listener) (*packetConn, error) {
 	_ = conn.SetWriteBuffer(listenBuffer)
 	l.relay.noteBuffer(conn)
 	l.addr = addrPort(conn.LocalAddr())
-	batch, err := newBatch(conn, maxDatagram)
+	reader, err := newReader(conn, func() { l.relay.refused.add(malformed) })
 	if err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
 	l.reading.Add(1)
-	return &packetConn{UDPConn: conn, l: l, batch: batch}, nil
+	return &packetConn{UDPConn: conn, l: l, reader: reader}, nil
 }
 
 // ReadFrom relays data until a request comes, and returns that.
 func (c *packetConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	size := 0
+	var src netip.AddrPort
 	for {
-		frame, client, err := c.batch.get()
-		if err != nil {
-			if isTransient(err) {
-				time.Sleep(pause)
-				continue
+		err := c.reader.read(func(buf []byte, n int, from netip.AddrPort) bool {
+			frame := buf[headroom : headroom+n]
+			if !c.handle(frame, from) || n > len(p) {
+				return false
 			}
-			if !c.ended {
-				c.ended = true
-				c.l.reading.Done()
-			}
-			return 0, nil, err
+			size, src = copy(p, frame), from
+			return true
+		})
+		if err == nil {
+			return size, net.UDPAddrFromAddrPort(src), nil
 		}
-		if frame == nil {
-			c.l.relay.refused.add(malformed)
+		if isTransient(err) {
+			time.Sleep(pause)
 			continue
 		}
-		if c.handle(frame, client) && len(frame) <= len(p) {
-			return copy(p, frame), net.UDPAddrFromAddrPort(client), nil
+		if !c.ended {
+			c.ended = true
+			c.l.reading.Done()
 		}
+		return 0, nil, err
 	}
 }
 
