@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -304,5 +305,30 @@ func TestRelayCarriesChromiumsCalls(t *testing.T) {
 				t.Errorf("the relay counts %+v, before the call %+v", after, before)
 			}
 		})
+	}
+}
+
+// TestRelayBehindNAT runs relaynat.sh: users of a relay behind a 1:1 NAT reach each
+// other and a peer outside.
+func TestRelayBehindNAT(t *testing.T) {
+	server := filepath.Join(t.TempDir(), "relayserver")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", server, "extdisco/integration/bench/relayserver").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "unshare", "--map-root-user", "--net", "./relaynat.sh", server).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, tail(out))
+	}
+	modes := strings.Split(string(out), "\nmode ")[1:]
+	if len(modes) != 4 {
+		t.Fatalf("%d modes were run:\n%s", len(modes), tail(out))
+	}
+	for _, mode := range modes {
+		name, _, _ := strings.Cut(mode, "\n")
+		if sent, received := uclientCount(t, []byte(mode)); sent == 0 || received < sent*95/100 {
+			t.Errorf("turnutils_uclient %s: %d of %d packets came back", name, received, sent)
+		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/stun/v4"
+
 	"extdisco/integration/lab"
 )
 
@@ -67,7 +69,72 @@ func (b *bench) measureRelay(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", c, err)
 		}
 	}
-	return b.compareAllocations(ctx, servers)
+	if err := b.compareAllocations(ctx, servers); err != nil {
+		return err
+	}
+	return b.flood(ctx, servers)
+}
+
+// floodRate is how many requests without a credential are sent in a second.
+const floodRate = 100_000
+
+// flood measures what a flood of requests without a credential costs, and what
+// users notice of it.
+func (b *bench) flood(ctx context.Context, servers []*relayServer) error {
+	request, err := stun.Build(stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassRequest),
+		stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{17, 0, 0, 0}})
+	if err != nil {
+		return err
+	}
+	for _, s := range servers {
+		what, err := s.flood(ctx, request.Raw)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		b.table.add(row{"relay, under requests without a credential from one address", s.name, what, "", ""})
+	}
+	return nil
+}
+
+func (s *relayServer) flood(ctx context.Context, request []byte) (string, error) {
+	users, err := s.users(ctx, relayCase{network: "udp4", channel: true, size: 172, clients: 4})
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		for _, u := range users {
+			u.close()
+		}
+	}()
+	conn, err := net.Dial("udp4", s.addr)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	before, err := cpuTime(s.pid)
+	if err != nil {
+		return "", err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	sent, start := make(chan int), time.Now()
+	go func() { sent <- floodUntil(ctx, conn, request) }()
+	load := drive(users, true, 400, 2*time.Second)
+	stop()
+	n, took := <-sent, time.Since(start)
+	after, err := cpuTime(s.pid)
+	return fmt.Sprintf("%.0f/s, %.0f %% of one processor; users: %s", float64(n)/took.Seconds(), 100*(after-before).Seconds()/took.Seconds(), load), err
+}
+
+// floodUntil sends floodRate datagrams a second and returns how many it has sent.
+func floodUntil(ctx context.Context, conn net.Conn, datagram []byte) int {
+	start, n := time.Now(), 0
+	for ctx.Err() == nil {
+		for due := int(time.Since(start).Seconds() * floodRate); n < due; n++ {
+			_, _ = conn.Write(datagram)
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
+	return n
 }
 
 func (b *bench) relayCases() []relayCase {
@@ -219,16 +286,18 @@ func (b *bench) startOurRelay(ctx context.Context) (*relayServer, error) {
 		return nil, err
 	}
 	process, err := lab.StartCommand(ctx, lab.CommandConfig{Name: "relay", Dir: dir,
-		Argv: []string{binary, strconv.Itoa(port), "40000", "49999", relaySecret}})
+		Argv: []string{binary, loopbackAddr(port), "127.0.0.1", "127.0.0.1", "40000", "49999", relaySecret}})
 	if err != nil {
 		return nil, err
 	}
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	addr := loopbackAddr(port)
 	if err := lab.Poll(ctx, func(context.Context) error { return connects(addr) }); err != nil {
 		return nil, err
 	}
 	return &relayServer{"extdisco", addr, process.PID(), process.Stop}, nil
 }
+
+func loopbackAddr(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 func connects(addr string) error {
 	conn, err := net.Dial("tcp4", addr)
@@ -248,5 +317,5 @@ func (b *bench) startCoturn(ctx context.Context) (*relayServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &relayServer{"coturn", net.JoinHostPort("127.0.0.1", strconv.Itoa(coturn.Port)), coturn.PID(), coturn.Stop}, nil
+	return &relayServer{"coturn", loopbackAddr(coturn.Port), coturn.PID(), coturn.Stop}, nil
 }
