@@ -35,10 +35,13 @@ import (
 )
 
 const (
-	// answersPerSource bounds answers to requests without a valid credential, for
-	// one IPv4 address or IPv6 /64: a browser needs some ten for a call.
-	answersPerSource = 50
-	answersTotal     = 20_000
+	// answersPerSource bounds answers within answersPer to requests without a valid
+	// credential, for one IPv4 address or IPv6 /64. A browser needs some ten at the
+	// begin of a call, and a whole school may be behind one address: so all may be
+	// asked for at once.
+	answersPerSource = 1000
+	answersPer       = 10 * time.Second
+	answersTotal     = 20_000 // a second
 	// verifiesTotal bounds the signatures that are checked each second for sources
 	// that are over their bound, among whom may be honest neighbours.
 	verifiesTotal = 2000
@@ -119,7 +122,7 @@ func New(cfg Config) (*Relay, error) {
 	r := &Relay{
 		cfg: cfg, now: cfg.Now, epoch: time.Now(), timing: usualTiming,
 		say:        newSaid(cfg.Log, cfg.Now),
-		answers:    limit.New(limit.Rates{Key: limit.Rate{Events: answersPerSource, Per: time.Second}, Total: limit.Rate{Events: answersTotal, Per: time.Second}}, now),
+		answers:    limit.New(limit.Rates{Key: limit.Rate{Events: answersPerSource, Per: answersPer}, Total: limit.Rate{Events: answersTotal, Per: time.Second}}, now),
 		verifies:   limit.New(limit.Rates{Total: limit.Rate{Events: verifiesTotal, Per: time.Second}}, now),
 		handshakes: make(chan struct{}, cfg.Limits.Handshakes),
 		toLocal:    map[netip.Addr]netip.Addr{}, toPublic: map[netip.Addr]netip.Addr{},
