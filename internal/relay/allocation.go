@@ -149,12 +149,24 @@ func parseSend(frame []byte) (peer netip.AddrPort, data []byte, ok bool) {
 			peer = xorAddress(value, frame)
 		case kind == attrData && !hasData:
 			data, hasData = value, true
-		case kind < 0x8000 && kind != attrXORPeer && kind != attrData:
+		case kind == attrIntegrity || kind == attrIntegritySHA256: // nothing counts behind it
+			return peer, data, hasData && peer.IsValid()
+		case kind < 0x8000 && !isTolerated(kind):
 			return netip.AddrPort{}, nil, false
 		}
 		rest = rest[attrHeader+padded:]
 	}
 	return peer, data, hasData && peer.IsValid()
+}
+
+// isTolerated reports whether an attribute that must be understood means nothing in
+// an indication, where some clients put it all the same.
+func isTolerated(kind uint16) bool {
+	switch stun.AttrType(kind) {
+	case stun.AttrXORPeerAddress, stun.AttrData, stun.AttrUsername, stun.AttrRealm, stun.AttrNonce:
+		return true
+	}
+	return false
 }
 
 // xorAddress decodes XOR-PEER-ADDRESS (RFC 8489 §14.2); it is not valid if value

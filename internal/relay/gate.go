@@ -19,6 +19,7 @@ const (
 
 const (
 	attrIntegrity          = 0x0008
+	attrIntegritySHA256    = 0x001C
 	attrChannelNumber      = 0x000C
 	attrRequestedFamily    = 0x0017
 	attrRequestedTransport = 0x0019
