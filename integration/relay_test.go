@@ -317,7 +317,9 @@ func TestRelayBehindNAT(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "unshare", "--map-root-user", "--net", "./relaynat.sh", server).CombinedOutput()
+	cmd := exec.CommandContext(ctx, "unshare", "--map-root-user", "--net", "./relaynat.sh", server)
+	cmd.WaitDelay = 5 * time.Second // what it started may have its output open
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, tail(out))
 	}

@@ -9,8 +9,9 @@ unshare --net sleep 120 &
 relay=$!
 unshare --net sleep 120 &
 client=$!
-trap 'kill $relay $client $server 2>/dev/null' EXIT
-server=$relay
+server=
+peer=
+trap 'kill $relay $client $server $peer 2>/dev/null || true' EXIT
 for pid in $relay $client; do
 	while [ "$(readlink /proc/$pid/ns/net)" = "$(readlink /proc/$$/ns/net)" ]; do sleep 0.05; done
 done
@@ -38,10 +39,11 @@ table ip nat {
 }
 END
 
-in_relay "$1" :3478 203.0.113.5 203.0.113.0/24 50000 59999 of-this-test &
+# Not by the functions, whose process would be a shell's.
+nsenter --target $relay --net "$1" :3478 203.0.113.5 203.0.113.0/24 50000 59999 of-this-test &
 server=$!
-in_client turnutils_peer -p 3480 -L 203.0.113.9 &
-trap 'kill $relay $client $server $! 2>/dev/null' EXIT
+nsenter --target $client --net turnutils_peer -p 3480 -L 203.0.113.9 &
+peer=$!
 until in_client timeout 1 turnutils_stunclient 203.0.113.5 >/dev/null 2>&1; do sleep 0.1; done
 for mode in "-y -c" "-y -c -s" "-y -c -t" "-c -e 203.0.113.9"; do
 	echo "mode $mode"
