@@ -25,7 +25,6 @@ import (
 
 	"extdisco/integration/lab"
 	"extdisco/internal/relay"
-	"extdisco/internal/secret"
 	"extdisco/turncred"
 )
 
@@ -72,7 +71,7 @@ func startRelay(t *testing.T, change func(*relay.Config)) *relayScene {
 			t.Error(err)
 		}
 	})
-	return &relayScene{r, ca, turncred.NewSharedSecret(secret.New(string(store.Current())), secret.New(string(store.PseudonymKey())), time.Hour)}
+	return &relayScene{r, ca, turncred.NewSharedSecret(store.Current(), turncred.NewPseudonyms(store.PseudonymKey()), time.Hour)}
 }
 
 func (r *relayScene) port(t *testing.T, transport relay.Transport) int {
