@@ -62,7 +62,7 @@ func Run(options Options, signals <-chan os.Signal) error {
 			d.manager.alive(d.link.component.LastTurn(), now)
 		case s := <-signals:
 			if s != syscall.SIGHUP {
-				d.log.Info("extdisco stops", "signal", s.String())
+				d.log.Info("stopping extdisco", "signal", s.String())
 				d.manager.stopping()
 				return nil
 			}
@@ -77,7 +77,7 @@ func Run(options Options, signals <-chan os.Signal) error {
 func start(options Options, now time.Time) (*daemon, error) {
 	problems := new(problemLog)
 	cfg, log := options.Config, slog.New(problemHandler{Handler: options.Log.Handler(), problems: problems})
-	log.Info("extdisco starts", "version", options.Version, "config", cfg.File)
+	log.Info("starting extdisco", "version", options.Version, "config", cfg.File)
 	logWarnings(log, cfg)
 	d := newDaemon(options, log, problems, now)
 	c, err := d.component(cfg.Component)

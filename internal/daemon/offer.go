@@ -100,8 +100,8 @@ func (o *offer) forTrial(requester []byte, now time.Time) []*xep0215.Group {
 	return groups
 }
 
-// prepare returns the channels that are closed once the sources have had their chance;
-// none when groups can be asked at once.
+// prepare returns the channels that are closed once the sources are ready or have given
+// up; none when groups can be asked at once.
 func (o *offer) prepare(requester []byte, now time.Time) []<-chan struct{} {
 	var open []<-chan struct{}
 	for _, s := range o.sources {
@@ -182,7 +182,7 @@ func (o *offers) prepare(requester []byte, now time.Time) <-chan struct{} {
 		return open[0]
 	}
 	all := make(chan struct{})
-	o.waits.Go(func() { // ends soon: the sources have time-outs
+	o.waits.Go(func() { // ends soon: the sources have timeouts
 		for _, c := range open {
 			<-c
 		}
