@@ -50,7 +50,7 @@ type Provider struct {
 
 func (s State) write(t *text) {
 	t.single(prefix+"link_up", gauge, "Whether there is a connection to the XMPP server.", number(s.LinkUp))
-	t.single(prefix+"ready", gauge, "Whether there is a connection to the XMPP server and something to offer.", number(s.Ready))
+	t.single(prefix+"ready", gauge, "Whether requests can be answered: connected, asked by the XMPP server, and with something to offer.", number(s.Ready))
 	t.single(prefix+"turn_lost", gauge, "Whether no TURN server is available although some are configured.", number(s.LostTURN))
 	if !s.LinkSince.IsZero() {
 		t.single(prefix+"link_changed_timestamp_seconds", gauge, "When the connection to the XMPP server was made or lost.", unixSeconds(s.LinkSince))
