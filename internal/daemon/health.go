@@ -16,8 +16,8 @@ import (
 // theirs to monitor.
 type health struct{ monitor *probe.Monitor }
 
-// startHealth starts the checks. hide is told which services to leave out of lists, if
-// that is asked for. Of servers that previous checked too, what it knew is kept; its own
+// startHealth starts the checks. hide is called with the services to leave out of lists, if
+// that is configured. Of servers that previous checked too, what it knew is kept; its own
 // checks end, so that no server is tried by both at once.
 func startHealth(cfg *config.Config, previous *offer, log *slog.Logger, hide func(map[xep0215.Key]bool)) *health {
 	var known *probe.Monitor

@@ -163,8 +163,8 @@ func newOffers(first *offer) *offers {
 // now returns the offer in force.
 func (o *offers) now() *offer { return o.current.Load() }
 
-// replace puts another offer in force. Requests that are being answered are answered
-// from the one before.
+// replace replaces the offer. Requests that are being answered are answered from the
+// previous one.
 func (o *offers) replace(make func(previous *offer) *offer) {
 	previous := o.now()
 	next := make(previous)

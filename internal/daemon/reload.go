@@ -10,7 +10,7 @@ import (
 	"extdisco/internal/web"
 )
 
-// reload reads the configuration again and puts it in force. The link is kept unless
+// reload reads the configuration again and applies it. The link is kept unless
 // its own settings changed. A configuration with faults changes nothing.
 func (d *daemon) reload() {
 	now, before := time.Now(), d.cfg
@@ -41,7 +41,7 @@ func (d *daemon) reload() {
 	d.connect(reconnect)
 }
 
-// use puts a configuration in force, except for the link and the HTTP server.
+// use applies a configuration, except to the link and the HTTP server.
 func (d *daemon) use(cfg *config.Config, now time.Time) {
 	d.cfg = cfg
 	d.offers.replace(func(previous *offer) *offer { return newOffer(cfg, previous, d.log, now) })

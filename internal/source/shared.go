@@ -25,8 +25,8 @@ func startShared(v *vendor) *shared {
 	return s
 }
 
-// Use implements [provider.Sink]: it puts a set in force, or says why it cannot be
-// offered.
+// Use implements [provider.Sink]: it offers a set from now on, or returns why it
+// cannot.
 func (s *shared) Use(_ string, given provider.Set) error {
 	next, err := newSet(given, s.cfg.Load().DisplayName)
 	if err == nil {

@@ -213,5 +213,5 @@ func writeJSON(w http.ResponseWriter, status int, document any) {
 	w.WriteHeader(status)
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(document) // whoever asked has gone
+	_ = e.Encode(document) // the client is gone
 }
