@@ -23,34 +23,34 @@ type Answer struct {
 
 // Failure returns an error when no request was answered with services.
 func Failure(to jid.JID, answers []Answer) error {
+	var refused error
 	for _, a := range answers {
-		if a.Err == nil && len(a.Services) > 0 {
+		switch {
+		case a.Err == nil && len(a.Services) > 0:
 			return nil
+		case a.Err == nil && refused == nil:
+			return fmt.Errorf("%s answered with an empty list. Either the XMPP server answers itself (%s), or extdisco has nothing for this requester: \"extdisco check\" shows what it offers", to, answersItself)
+		case refused == nil:
+			refused = fmt.Errorf("%s gave no services: %s", to, a.Explain())
 		}
 	}
-	if err := answers[0].Err; err != nil {
-		return fmt.Errorf("%s gave no services: %s", to, Explain(err))
-	}
-	return fmt.Errorf("%s answered with an empty list", to)
+	return refused
 }
 
-// Explain says what an error means and what to change.
-func Explain(err error) string {
+// Explain says what the error of an answer means and what to change.
+func (a Answer) Explain() string {
 	var e stanza.Error
-	if !errors.As(err, &e) {
-		if errors.Is(err, context.DeadlineExceeded) {
-			return "no answer in time; see the logs of the XMPP server and of extdisco, or wait longer with --timeout"
+	if !errors.As(a.Err, &e) {
+		if errors.Is(a.Err, context.DeadlineExceeded) {
+			return "no answer in time; see the logs of the XMPP server and of extdisco, or allow more time with --timeout"
 		}
-		return err.Error()
+		return a.Err.Error()
 	}
-	said := cmp.Or(string(e.Condition), "an error without a condition")
-	// Prosody does not say in which language its texts are.
-	if text := cmp.Or(e.Text["en"], e.Text[""]); text != "" {
-		said += " (" + text + ")"
-	}
+	said := condition(e)
 	switch e.Condition {
 	case stanza.ServiceUnavailable, stanza.FeatureNotImplemented:
-		return said + ": the server does not know the request; check that it delegates urn:xmpp:extdisco:2 to the component, and that extdisco is connected"
+		return said + ": the server does not forward " + a.Namespace + "; check that it delegates this namespace to the component" +
+			" (Prosody: delegations, or the bridge; ejabberd: mod_delegation), and that extdisco is connected"
 	case stanza.Forbidden:
 		return said + ": this requester is not served; add its domain to access.allow"
 	case stanza.RemoteServerTimeout:
@@ -58,7 +58,17 @@ func Explain(err error) string {
 	case stanza.RemoteServerNotFound:
 		return said + ": the server does not know this address; check the component's name in its configuration"
 	case stanza.ResourceConstraint:
-		return said + ": over the limit in [limits]"
+		return said + ": over a limit; raise it in [limits], or wait"
+	}
+	return said
+}
+
+// condition returns the condition of an error and the text with it.
+func condition(e stanza.Error) string {
+	said := cmp.Or(string(e.Condition), "an error without a condition")
+	// Prosody does not say in which language its texts are.
+	if text := cmp.Or(e.Text["en"], e.Text[""]); text != "" {
+		said += " (" + text + ")"
 	}
 	return said
 }
