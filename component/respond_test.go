@@ -269,6 +269,19 @@ func TestRespondSendsErrorsOfHandlerAndGate(t *testing.T) {
 	}
 }
 
+// Service browsers show the name of the service, software version that of the program.
+func TestRespondNamesTheService(t *testing.T) {
+	cfg := ConfigFor(new(TestHandler), discardLog)
+	cfg.ServiceName = "Relays & more"
+	r := responderOf(t, cfg)
+	if reply := respondTo(t, r, directly("<query xmlns='"+nsInfo+"'/>")); !strings.Contains(reply, "type='generic' name='Relays &amp; more'/>") {
+		t.Error(reply)
+	}
+	if reply := respondTo(t, r, directly("<query xmlns='"+nsVersion+"'/>")); !strings.Contains(reply, "<name>extdisco</name>") {
+		t.Error(reply)
+	}
+}
+
 func TestRespondEscapesNameAndVersion(t *testing.T) {
 	cfg := ConfigFor(new(TestHandler), slog.New(slog.DiscardHandler))
 	cfg.Name, cfg.Version = `<a> & 'b'`, `"1"<2`

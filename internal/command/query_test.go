@@ -14,7 +14,7 @@ func TestQueryLogin(t *testing.T) {
 	dir := t.TempDir()
 	testkit.WriteFile(t, filepath.Join(dir, "password"), "from the file\n")
 	testkit.WriteFile(t, filepath.Join(dir, "empty"), "\n")
-	base := queryCommand{Domain: "Meet.Example.org", TLS: "starttls", Timeout: time.Second}
+	base := queryCommand{Domain: "Meet.Example.org", TLS: "starttls", Timeout: duration(time.Second)}
 	account := func(file string) queryCommand {
 		q := base
 		q.JID, q.PasswordFile = "alice@meet.example.org", file
@@ -71,10 +71,10 @@ func TestQueryCAFile(t *testing.T) {
 	notPEM := filepath.Join(dir, "not.pem")
 	testkit.WriteFile(t, notPEM, "no certificate")
 	for file, want := range map[string]string{
-		filepath.Join(dir, "nowhere.pem"): "--ca-file: open " + dir + "/nowhere.pem: no such file or directory",
-		notPEM:                            "--ca-file: " + notPEM + " holds no certificate; write one into it in PEM form (-----BEGIN CERTIFICATE-----)",
+		filepath.Join(dir, "nowhere.pem"): "--ca-file: there is no file " + dir + "/nowhere.pem",
+		notPEM:                            "--ca-file: " + notPEM + " contains no certificate; it must contain one in PEM form (-----BEGIN CERTIFICATE-----)",
 	} {
-		_, err := queryCommand{Domain: "example.org", Timeout: time.Second, TLS: "starttls", CAFile: file}.login(nil)
+		_, err := queryCommand{Domain: "example.org", Timeout: duration(time.Second), TLS: "starttls", CAFile: file}.login(nil)
 		if err == nil || err.Error() != want {
 			t.Errorf("error %v, want %s", err, want)
 		}

@@ -137,6 +137,6 @@ func (d *daemon) close() {
 
 func logWarnings(log *slog.Logger, cfg *config.Config) {
 	for _, w := range cfg.Warnings {
-		log.Warn(w)
+		log.Warn(w.Error())
 	}
 }

@@ -21,6 +21,16 @@ type Answer struct {
 	Took      time.Duration
 }
 
+// FirstServices returns the services of the first answer that has any.
+func FirstServices(answers []Answer) []xep0215.Service {
+	for _, a := range answers {
+		if len(a.Services) > 0 {
+			return a.Services
+		}
+	}
+	return nil
+}
+
 // Failure returns an error when no request was answered with services.
 func Failure(to jid.JID, answers []Answer) error {
 	var refused error

@@ -32,7 +32,7 @@ func Answers(w io.Writer, to string, answers []query.Answer, push *query.Push, n
 		case len(a.Services) == 0:
 			fmt.Fprintf(w, "%s answered %s with an empty list in %v\n", to, a.Namespace, took)
 		default:
-			fmt.Fprintf(w, "%s answered %s with %s in %v\n", to, a.Namespace, count(len(a.Services)), took)
+			fmt.Fprintf(w, "%s answered %s with %s in %v\n", to, a.Namespace, count(len(a.Services), "service"), took)
 		}
 		if err := Services(w, a.Services, now); err != nil {
 			return err
@@ -49,7 +49,7 @@ func Answers(w io.Writer, to string, answers []query.Answer, push *query.Push, n
 func pushed(w io.Writer, answers []query.Answer, push *query.Push, now time.Time) error {
 	fmt.Fprintln(w)
 	if len(push.Services) > 0 {
-		fmt.Fprintf(w, "%s pushed %s on joining %s, in %v\n", push.From, count(len(push.Services)), push.Room, push.Took.Round(time.Millisecond))
+		fmt.Fprintf(w, "%s pushed %s on joining %s, in %v\n", push.From, count(len(push.Services), "service"), push.Room, push.Took.Round(time.Millisecond))
 		if err := Services(w, push.Services, now); err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func pushed(w io.Writer, answers []query.Answer, push *query.Push, now time.Time
 		_, err := fmt.Fprintf(w, "! %v\n", push.Err)
 		return err
 	}
-	asked := FirstServices(answers)
+	asked := query.FirstServices(answers)
 	for _, s := range missing(asked, push.Services) {
 		fmt.Fprintf(w, "! %s is in the answer, but was not pushed; Jitsi Meet uses the pushed list\n", s.URI())
 	}
@@ -76,23 +76,6 @@ func missing(list, other []xep0215.Service) (out []xep0215.Service) {
 		}
 	}
 	return out
-}
-
-// FirstServices returns the services of the first answer that has any.
-func FirstServices(answers []query.Answer) []xep0215.Service {
-	for _, a := range answers {
-		if len(a.Services) > 0 {
-			return a.Services
-		}
-	}
-	return nil
-}
-
-func count(services int) string {
-	if services == 1 {
-		return "1 service"
-	}
-	return fmt.Sprintf("%d services", services)
 }
 
 // Services prints services as a table, each with what is wrong with it.
@@ -240,7 +223,7 @@ func AnswersJSON(w io.Writer, to string, answers []query.Answer, push *query.Pus
 		Answers []answerJSON `json:"answers"`
 		Pushed  *pushJSON    `json:"pushed,omitempty"`
 		Probed  []probedJSON `json:"probed,omitempty"`
-	}{Version: Version, Asked: to, Pushed: newPushJSON(push), Probed: newProbedJSON(probed)}
+	}{Version: JSONVersion, Asked: to, Pushed: newPushJSON(push), Probed: newProbedJSON(probed)}
 	for _, a := range answers {
 		out := answerJSON{Namespace: a.Namespace, Milliseconds: float64(a.Took.Microseconds()) / 1000}
 		if a.Err == nil {

@@ -64,9 +64,9 @@ func answersTests() []answersTest {
 // TestPrintAnswers compares with testdata/query/NAME.FORM.
 func TestPrintAnswers(t *testing.T) {
 	forms := map[string]func(io.Writer, []query.Answer) error{
-		"txt":  func(w io.Writer, a []query.Answer) error { return Answers(w, "example.org", a, testkit.Time) },
-		"json": func(w io.Writer, a []query.Answer) error { return AnswersJSON(w, "example.org", a, nil) },
-		"rtc":  RTC,
+		"txt":  func(w io.Writer, a []query.Answer) error { return Answers(w, "example.org", a, nil, testkit.Time) },
+		"json": func(w io.Writer, a []query.Answer) error { return AnswersJSON(w, "example.org", a, nil, nil) },
+		"rtc":  func(w io.Writer, a []query.Answer) error { return RTC(w, query.FirstServices(a)) },
 	}
 	for _, tt := range answersTests() {
 		for form, print := range forms {

@@ -84,11 +84,7 @@ func newIssuer(cfg config.ICEServer) xep0215.Issuer {
 
 // newSharedSecret returns the issuer of a server that has a shared secret.
 func newSharedSecret(cfg config.ICEServer) *turncred.SharedSecret {
-	var pseudonyms *turncred.Pseudonyms
-	if !cfg.PseudonymKey.IsEmpty() {
-		pseudonyms = turncred.NewPseudonyms([]byte(cfg.PseudonymKey.Reveal()))
-	}
-	return turncred.NewSharedSecret([]byte(cfg.SharedSecret.Reveal()), pseudonyms, cfg.TTL)
+	return turncred.NewSharedSecret([]byte(cfg.SharedSecret.Reveal()), newPseudonyms(cfg), cfg.TTL)
 }
 
 // IssueTo returns a credential of a server for the named user instead of a requester. It

@@ -11,25 +11,41 @@ func LinkPseudonyms(cfg *config.Config) *turncred.Pseudonyms {
 	return turncred.NewPseudonyms(turncred.DerivePseudonymKey([]byte(cfg.Component.Secret.Reveal())))
 }
 
-// AllPseudonyms returns the pseudonyms of every key that a configuration makes them
-// with, each key once.
+// newPseudonyms returns those in usernames for a server that has a shared secret.
+func newPseudonyms(cfg config.ICEServer) *turncred.Pseudonyms {
+	key := pseudonymKey(cfg)
+	if cfg.UsernameForm == config.FormEjabberd {
+		return turncred.NewEjabberdPseudonyms(key, cfg.Realm)
+	}
+	return turncred.NewPseudonyms(key)
+}
+
+// pseudonymKey returns the key of the pseudonyms of a server that has a shared secret.
+func pseudonymKey(cfg config.ICEServer) []byte {
+	if !cfg.PseudonymKey.IsEmpty() {
+		return []byte(cfg.PseudonymKey.Reveal())
+	}
+	return turncred.DerivePseudonymKey([]byte(cfg.SharedSecret.Reveal()))
+}
+
+// AllPseudonyms returns the pseudonyms that a configuration makes: with each of its keys,
+// in each form, once.
 func AllPseudonyms(cfg *config.Config) []*turncred.Pseudonyms {
 	all := []*turncred.Pseudonyms{LinkPseudonyms(cfg)}
 	seen := map[string]bool{}
-	add := func(key []byte) {
-		if !seen[string(key)] {
-			seen[string(key)] = true
-			all = append(all, turncred.NewPseudonyms(key))
+	add := func(id string, pseudonyms *turncred.Pseudonyms) {
+		if !seen[id] {
+			seen[id] = true
+			all = append(all, pseudonyms)
 		}
 	}
 	for _, s := range cfg.ICEServers {
 		switch {
 		case s.Provider != nil:
-			add([]byte(s.Provider.PseudonymKey().Reveal()))
-		case !s.PseudonymKey.IsEmpty():
-			add([]byte(s.PseudonymKey.Reveal()))
+			key := s.Provider.PseudonymKey().Reveal()
+			add(key+"\x00", turncred.NewPseudonyms([]byte(key)))
 		case !s.SharedSecret.IsEmpty():
-			add(turncred.DerivePseudonymKey([]byte(s.SharedSecret.Reveal())))
+			add(string(pseudonymKey(s))+"\x00"+s.Realm, newPseudonyms(s))
 		}
 	}
 	return all
