@@ -107,7 +107,7 @@ func (q queryCommand) Run(env *environment) error {
 	if failure == nil {
 		return errors.Join(found.compare(cfg, client.JID()), found.pushFailure(), probeErr)
 	}
-	return errors.Join(failure, askReady(ctx, cfg))
+	return errors.Join(failure, found.pushFailure(), askReady(ctx, cfg))
 }
 
 // answered is what became of the requests.
