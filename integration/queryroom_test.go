@@ -124,7 +124,11 @@ func TestIntegrationQueryRoom(t *testing.T) {
 			}
 		})
 	}
-	table := runQuery(t, with(ws, "--room", "four")...)
+	file := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(file, []byte(s.config("24h")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	table := runQuery(t, with(ws, "--room", "four", "--config", file)...)
 	for _, want := range []string{metadataHost + " pushed 5 services on joining four@" + mucHost, "answered urn:xmpp:extdisco:2 with 5 services"} {
 		if table.status != 0 || !strings.Contains(table.stdout, want) {
 			t.Errorf("no %q in %+v", want, table)

@@ -138,8 +138,11 @@ func (a answered) compare(cfg *config.Config, requester jid.JID) error {
 	if cfg == nil {
 		return nil
 	}
-	offer := source.NewOffered(cfg, requester.Bare().String())
-	return query.Compare(a.to, cfg.File, offer, query.FirstServices(a.answers))
+	err := query.Compare(a.to, cfg.File, source.NewOffered(cfg, requester.Bare().String()), query.FirstServices(a.answers))
+	if err == nil && a.push != nil {
+		err = query.Compare(a.push.From, cfg.File, source.NewOffered(cfg, ""), a.push.Services)
+	}
+	return err
 }
 
 // print prints everything in the form that was asked for, and tests the servers if that

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"extdisco/internal/config"
+	"extdisco/turncred"
 	"extdisco/xep0215"
 )
 
@@ -14,7 +15,8 @@ type Offered struct {
 	providers bool
 }
 
-// NewOffered returns what cfg offers to the requester with this bare JID.
+// NewOffered returns what cfg offers to the requester with this bare JID. It is empty for
+// lists that are fed to the XMPP server, whose credentials are made for nobody known.
 func NewOffered(cfg *config.Config, requester string) *Offered {
 	o := &Offered{services: map[xep0215.Key]func(string) bool{}}
 	for _, s := range cfg.ICEServers {
@@ -30,6 +32,12 @@ func NewOffered(cfg *config.Config, requester string) *Offered {
 func usernameCheck(s config.ICEServer, requester string) func(string) bool {
 	if s.SharedSecret.IsEmpty() {
 		return func(username string) bool { return username == s.Username }
+	}
+	if requester == "" {
+		return func(username string) bool {
+			_, user, _ := strings.Cut(username, ":") // EXPIRES:USER
+			return turncred.IsPseudonym(user)
+		}
 	}
 	want := string(newPseudonyms(s).Append(nil, []byte(requester)))
 	return func(username string) bool {
