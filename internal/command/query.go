@@ -35,7 +35,7 @@ type queryCommand struct {
 
 	Address   string   `help:"Connect here instead of where DNS says." placeholder:"HOST:PORT"`
 	WebSocket string   `name:"websocket" help:"Connect over a WebSocket, as browsers do. ws:// needs --insecure." placeholder:"URL"`
-	TLS       string   `name:"tls" help:"starttls (the default, port 5222), direct (port 5223), or none, which needs --insecure." enum:"starttls,direct,none" default:"starttls"`
+	TLS       string   `name:"tls" help:"starttls (the default, port 5222), direct (port 5223), or none, which needs --insecure." enum:"starttls,direct,none" default:"starttls" placeholder:"MODE"`
 	Insecure  bool     `help:"Do not check the server's certificate, and allow connections without encryption."`
 	CAFile    string   `help:"Trust the certificates in this PEM file as well, such as a self-signed one." placeholder:"FILE"`
 	Timeout   duration `help:"Give up after this time. Default: 10s." default:"10s" placeholder:"DURATION"`
@@ -193,7 +193,7 @@ func (q queryCommand) addresses(login *query.Login) (to, muc jid.JID, err error)
 
 // login reads the flags that say who logs in where.
 func (q queryCommand) login(stdin io.Reader) (*query.Login, error) {
-	l := &query.Login{Address: q.Address, WebSocket: q.WebSocket, TLS: q.TLS, Insecure: q.Insecure}
+	l := &query.Login{Address: q.Address, WebSocket: q.webSocket(), TLS: q.TLS, Insecure: q.Insecure}
 	if q.TLS == "none" && !q.Insecure {
 		return nil, usageError{"--tls none sends everything in the clear; add --insecure if this is a lab"}
 	}
@@ -259,6 +259,21 @@ func (q queryCommand) checkWebSocket() error {
 		return usageError{"--websocket replaces --address and --tls; leave them out"}
 	}
 	return nil
+}
+
+// webSocket returns the URL to connect to, with the room in it as Jitsi Meet does: some of
+// its modules ask for it.
+func (q queryCommand) webSocket() string {
+	u, err := url.Parse(q.WebSocket)
+	if err != nil || q.WebSocket == "" || q.Room == "" {
+		return q.WebSocket
+	}
+	values := u.Query()
+	if !values.Has("room") {
+		values.Set("room", strings.ToLower(q.Room))
+	}
+	u.RawQuery = values.Encode()
+	return u.String()
 }
 
 // probe tests the servers that a list names.

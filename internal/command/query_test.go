@@ -80,3 +80,17 @@ func TestQueryCAFile(t *testing.T) {
 		}
 	}
 }
+
+func TestQueryWebSocket(t *testing.T) {
+	for _, tt := range []struct{ name, url, room, want string }{
+		{"none", "", "Stand Up", ""},
+		{"without a room", "wss://example.org/xmpp-websocket?token=t", "", "wss://example.org/xmpp-websocket?token=t"},
+		{"with a room", "wss://example.org/xmpp-websocket", "StandUp", "wss://example.org/xmpp-websocket?room=standup"},
+		{"with a token", "wss://example.org/xmpp-websocket?token=t", "a&b", "wss://example.org/xmpp-websocket?room=a%26b&token=t"},
+		{"with a room already", "wss://example.org/xmpp-websocket?room=other", "standup", "wss://example.org/xmpp-websocket?room=other"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			testkit.WantEqual(t, "URL", queryCommand{WebSocket: tt.url, Room: tt.room}.webSocket(), tt.want)
+		})
+	}
+}

@@ -33,6 +33,7 @@ func (l *Login) dialWebSocket(ctx context.Context) (net.Conn, error) {
 		Proxy:           http.ProxyFromEnvironment,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: l.Insecure, RootCAs: l.RootCAs},
 	}
+	defer transport.CloseIdleConnections() // of servers that refused
 	socket, response, err := websocket.Dial(ctx, l.WebSocket, &websocket.DialOptions{
 		HTTPClient: &http.Client{Transport: transport}, Subprotocols: []string{"xmpp"},
 	})

@@ -2,6 +2,7 @@ package source
 
 import (
 	"testing"
+	"time"
 
 	"extdisco/internal/config"
 	"extdisco/internal/secret"
@@ -53,5 +54,30 @@ func TestOffered(t *testing.T) {
 	cfg.ICEServers = append(cfg.ICEServers, config.ICEServer{Provider: &config.Provider{}})
 	if !NewOffered(cfg, "juliet@example.org").Knows(unknown.Key()) {
 		t.Error("with a provider, a server is known not to be its")
+	}
+}
+
+// TestUsernameForms issues credentials in the form that a server is configured for.
+func TestUsernameForms(t *testing.T) {
+	server := config.ICEServer{SharedSecret: secret.New("shared"), TTL: time.Hour,
+		Services: []xep0215.Service{{Type: "turn", Host: "turn.example.org", Port: 3478, Transport: "udp", Restricted: true}}}
+	ofEjabberd := server
+	ofEjabberd.UsernameForm, ofEjabberd.Realm = config.FormEjabberd, "example.org"
+	key := turncred.DerivePseudonymKey([]byte("shared"))
+	for _, tt := range []struct {
+		name   string
+		server config.ICEServer
+		want   *turncred.Pseudonyms
+	}{
+		{"usual", server, turncred.NewPseudonyms(key)},
+		{"ejabberd", ofEjabberd, turncred.NewEjabberdPseudonyms(key, "example.org")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var c turncred.Credential
+			newSharedSecret(tt.server).Issue(&c, []byte("juliet@example.org"), time.Unix(1795320000, 0))
+			if want := "1795323600:" + string(tt.want.Append(nil, []byte("juliet@example.org"))); string(c.Username) != want {
+				t.Errorf("username %s, want %s", c.Username, want)
+			}
+		})
 	}
 }
