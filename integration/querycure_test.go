@@ -21,6 +21,16 @@ func builtIn(host, secret string) func(*lab.XMPPConfig) {
 	}
 }
 
+// builtInToEjabberd makes ejabberd answer itself, with mod_stun_disco. Its usernames look
+// like ours.
+func builtInToEjabberd(access string) func(*lab.XMPPConfig) {
+	return func(cfg *lab.XMPPConfig) {
+		cfg.Hosts[0].DelegateTo = ""
+		cfg.Hosts[0].Extra = fmt.Sprintf("modules:\n  mod_stun_disco:\n    access: %s\n    secret: %q\n    offer_local_services: false\n    services:\n"+
+			"      - {host: turn.example.org, port: 3478, type: turn, transport: udp, restricted: true}\n", access, sharedSecret)
+	}
+}
+
 // queryConfig writes a configuration for the hosts of the scene.
 func queryConfig(t *testing.T, server, more string) string {
 	t.Helper()
@@ -33,22 +43,40 @@ func queryConfig(t *testing.T, server, more string) string {
 // TestIntegrationQueryBuiltIn tells the answer of the XMPP server from one of extdisco,
 // also where it names the same server and was made with the same secret.
 func TestIntegrationQueryBuiltIn(t *testing.T) {
-	for _, tt := range []struct{ name, host, secret, want string }{
-		{"another server", "turn.example.net", "another-secret-of-the-lab", "lists turn:turn.example.net:3478?transport=udp, which"},
-		{"the same server and secret", "turn.example.org", sharedSecret, "gives a credential for turn:turn.example.org:3478?transport=udp that was not made with"},
+	for _, tt := range []struct {
+		name, kind string
+		xmpp       func(*lab.XMPPConfig)
+		want       string
+	}{
+		{"another server", "prosody", builtIn("turn.example.net", "another-secret-of-the-lab"), "lists turn:turn.example.net:3478?transport=udp, which"},
+		{"the same server and secret", "prosody", builtIn("turn.example.org", sharedSecret), "gives a credential for turn:turn.example.org:3478?transport=udp that was not made with"},
+		{"ejabberd", "ejabberd", builtInToEjabberd("all"), "gives a credential for turn:turn.example.org:3478?transport=udp that was not made with"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newScene(t, "prosody", sceneConfig{xmpp: builtIn(tt.host, tt.secret), noExtdisco: true})
+			s := newScene(t, tt.kind, sceneConfig{xmpp: tt.xmpp, noExtdisco: true})
 			login := []string{meetHost, "--address", s.xmpp.C2SAddr, "--tls", "none", "--insecure"}
 			file := queryConfig(t, s.xmpp.ComponentAddr, "")
 			r := runQuery(t, append(login, "--config", file)...)
-			if r.status != 1 || !strings.Contains(r.stderr, tt.want) || !strings.Contains(r.stderr, "the XMPP server answers itself; in Prosody, remove external_services") {
+			if r.status != 1 || !strings.Contains(r.stderr, tt.want) || !strings.Contains(r.stderr, "the XMPP server answers itself; in Prosody, remove external_services") ||
+				!strings.Contains(r.stderr, "in ejabberd, remove mod_stun_disco") {
 				t.Errorf("%+v", r)
+			}
+			if r := runQuery(t, meetHost, "--address", s.xmpp.C2SAddr); r.status != 1 || !strings.Contains(r.stderr, "does not offer STARTTLS") {
+				t.Errorf("without TLS: %+v", r)
 			}
 			if r := runQuery(t, login...); r.status != 0 || r.stderr != "" {
 				t.Errorf("without a configuration: %+v", r)
 			}
 		})
+	}
+}
+
+// TestIntegrationQueryRefusedByEjabberd tells ejabberd's own refusal from one of extdisco.
+func TestIntegrationQueryRefusedByEjabberd(t *testing.T) {
+	s := newScene(t, "ejabberd", sceneConfig{xmpp: builtInToEjabberd("nobody"), noExtdisco: true})
+	r := runQuery(t, meetHost, "--address", s.xmpp.C2SAddr, "--tls", "none", "--insecure")
+	if r.status != 1 || !strings.Contains(r.stderr, "ejabberd answers itself; remove mod_stun_disco") {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -62,6 +62,9 @@ func (a Answer) Explain() string {
 		return said + ": the server does not forward " + a.Namespace + "; check that it delegates this namespace to the component" +
 			" (Prosody: delegations, or the bridge; ejabberd: mod_delegation), and that extdisco is connected"
 	case stanza.Forbidden:
+		if text(e) == deniedByEjabberd {
+			return said + ": ejabberd answers itself; remove mod_stun_disco from its modules, and restart it"
+		}
 		return said + ": this requester is not served; add its domain to access.allow"
 	case stanza.RemoteServerTimeout:
 		return said + ": the component is not connected, or has nothing to offer; see the log of extdisco"
@@ -76,9 +79,15 @@ func (a Answer) Explain() string {
 // condition returns the condition of an error and the text with it.
 func condition(e stanza.Error) string {
 	said := cmp.Or(string(e.Condition), "an error without a condition")
-	// Prosody does not say in which language its texts are.
-	if text := cmp.Or(e.Text["en"], e.Text[""]); text != "" {
+	if text := text(e); text != "" {
 		said += " (" + text + ")"
 	}
 	return said
 }
+
+// deniedByEjabberd is the text with which mod_stun_disco refuses users that its option
+// access does not name.
+const deniedByEjabberd = "Access denied by service policy"
+
+// text returns what an error says. Prosody does not name the language of its texts.
+func text(e stanza.Error) string { return cmp.Or(e.Text["en"], e.Text[""]) }

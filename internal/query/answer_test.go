@@ -33,6 +33,8 @@ func TestExplain(t *testing.T) {
 			"feature-not-implemented: the server does not forward urn:xmpp:extdisco:1; check that it delegates this namespace to the component (Prosody: delegations, or the bridge; ejabberd: mod_delegation), and that extdisco is connected"},
 		{"forbidden with text", stanzaErr(stanza.Auth, stanza.Forbidden, "en", "not you"),
 			"forbidden (not you): this requester is not served; add its domain to access.allow"},
+		{"forbidden by ejabberd", stanzaErr(stanza.Auth, stanza.Forbidden, "en", deniedByEjabberd),
+			"forbidden (Access denied by service policy): ejabberd answers itself; remove mod_stun_disco from its modules, and restart it"},
 		{"remote-server-timeout", stanzaErr(stanza.Wait, stanza.RemoteServerTimeout),
 			"remote-server-timeout: the component is not connected, or has nothing to offer; see the log of extdisco"},
 		{"remote-server-not-found with text of no language", stanzaErr(stanza.Cancel, stanza.RemoteServerNotFound, "", "Server-to-server connection failed"),
