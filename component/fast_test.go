@@ -55,8 +55,9 @@ type tellTale struct {
 	answers  []Answers
 }
 
-func (g *tellTale) Admit(requester []byte, now time.Time) error {
-	g.admitted = append(g.admitted, string(requester)+" "+now.String())
+func (g *tellTale) Admit(r *Request) error {
+	requester := r.Requester
+	g.admitted = append(g.admitted, string(requester)+" "+r.Lang+" "+r.Now.String())
 	switch domain := domainOf(requester); {
 	case string(domain) != TestHost:
 		return stanza.Error{Type: stanza.Auth, Condition: stanza.Forbidden}

@@ -192,7 +192,7 @@ func TestRespondAsksTheGate(t *testing.T) {
 
 type gateFunc func(requester []byte, now time.Time) error
 
-func (f gateFunc) Admit(requester []byte, now time.Time) error { return f(requester, now) }
+func (f gateFunc) Admit(r *Request) error { return f(r.Requester, r.Now) }
 
 func TestRespondTellsGateAndHandlerWhoAsks(t *testing.T) {
 	var admitted string

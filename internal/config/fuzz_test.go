@@ -74,7 +74,7 @@ func checkFaults(t *testing.T, file string, content []byte, err error) {
 // nobody is a [component.Gate] that lets nobody in.
 type nobody struct{}
 
-func (nobody) Admit([]byte, time.Time) error { return errors.New("closed") }
+func (nobody) Admit(*component.Request) error { return errors.New("closed") }
 
 func checkAccepted(t *testing.T, cfg *Config) {
 	t.Helper()

@@ -95,7 +95,11 @@ func checkAnswer(root *table, servers []ICEServer) {
 func readICEServer(t *table, known map[xep0215.Key]string) ICEServer {
 	name := readName(t)
 	if t.has("provider") {
-		return ICEServer{Key: t.path, Name: name, Provider: readProvider(t)}
+		p := readProvider(t)
+		if p != nil {
+			p.DisplayName = name
+		}
+		return ICEServer{Key: t.path, Name: name, Provider: p}
 	}
 	defer t.unknown()
 	t.know("provider")

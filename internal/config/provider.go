@@ -17,6 +17,7 @@ import (
 type Provider struct {
 	Name         string // "cloudflare", "http", …
 	Key          string // where it stands: "ice_server[0]"
+	DisplayName  Name   // of its services, for people; may be nil
 	API          *provider.API
 	RootCAs      *x509.CertPool // the system's and ca_file; nil means the system's
 	Timeout      time.Duration  // of one request; default: 5s

@@ -37,7 +37,9 @@ func newFeedHandler(offers *offers, gate *gate, audits audits) feedHandler {
 
 // Prepare implements [component.Preparer].
 func (h feedHandler) Prepare(r *component.Request) <-chan struct{} {
-	return h.offers.prepare(r.Requester, r.Now)
+	o := h.offers.now() // the gate is not asked about hosts
+	r.Value = o
+	return h.offers.prepare(o, r.Requester, r.Now)
 }
 
 // AppendReply implements [component.Handler].
@@ -46,14 +48,14 @@ func (h feedHandler) AppendReply(dst []byte, r *component.Request) ([]byte, erro
 	if err != nil {
 		return dst, err
 	}
-	o := h.offers.now()
-	if o.limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
+	o := r.Value.(*offer)
+	if count > 0 && o.limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
 		h.gate.limited(limit.Total, r.Requester, r.Now)
 		return dst, errTooMany
 	}
 	// Providers that fetch for each requester fetch once for the host.
 	groups := o.groups(r.Requester, r.Now)
-	reply := append(dst, "<feed xmlns='"+nsFeed+"'>"...)
+	reply := append(dst, "<feed xmlns='"+nsFeed+"' mark='"+o.mark(r.Requester, r.Now)+"'>"...)
 	for range count {
 		reply, err = h.handler.AppendReply(reply, xep0215.Request{NS: xep0215.NS},
 			xep0215.Offer{Groups: groups, Requester: anonymousAt(r.Requester), Now: r.Now, Audit: h.audit})
@@ -64,7 +66,7 @@ func (h feedHandler) AppendReply(dst []byte, r *component.Request) ([]byte, erro
 	return append(reply, "</feed>"...), nil
 }
 
-// parseFeedRequest returns how many sets are asked for.
+// parseFeedRequest returns how many sets are asked for; for none, only the mark is.
 func parseFeedRequest(r xml.TokenReader) (int, error) {
 	token, _ := r.Token() // without a start element there is nothing to go by
 	start, ok := token.(xml.StartElement)
@@ -77,9 +79,9 @@ func parseFeedRequest(r xml.TokenReader) (int, error) {
 			continue
 		}
 		var err error
-		if count, err = strconv.Atoi(a.Value); err != nil || count < 1 || count > maxFeed {
+		if count, err = strconv.Atoi(a.Value); err != nil || count < 0 || count > maxFeed {
 			return 0, stanza.Error{Type: stanza.Modify, Condition: stanza.BadRequest,
-				Text: map[string]string{"en": "count is a number from 1 to " + strconv.Itoa(maxFeed)}}
+				Text: map[string]string{"en": "count is a number from 0 to " + strconv.Itoa(maxFeed)}}
 		}
 	}
 	return count, nil

@@ -39,7 +39,7 @@ func usernameCheck(s config.ICEServer, requester string) func(string) bool {
 			return turncred.IsPseudonym(user)
 		}
 	}
-	want := string(newPseudonyms(s).Append(nil, []byte(requester)))
+	want := string(pseudonyms(s).Append(nil, []byte(requester)))
 	return func(username string) bool {
 		_, user, _ := strings.Cut(username, ":") // EXPIRES:USER
 		return user == want
