@@ -57,8 +57,9 @@ install: pages
 	install -D -m 644 build/completion.fish $(DESTDIR)$(FISHDIR)/extdisco.fish
 	install -d $(DESTDIR)$(PROSODYDIR)/mod_extdisco_bridge
 	install -m 644 prosody/mod_extdisco_bridge/*.lua $(DESTDIR)$(PROSODYDIR)/mod_extdisco_bridge
-	install -d $(DESTDIR)$(DOCDIR)/examples
-	install -m 644 README.md CHANGELOG.md docs/*.md $(DESTDIR)$(DOCDIR)
+	install -d $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR)/docs
+	install -m 644 README.md CHANGELOG.md $(DESTDIR)$(DOCDIR)
+	install -m 644 docs/*.md $(DESTDIR)$(DOCDIR)/docs
 	install -m 644 build/config.toml contrib/turnserver.conf.example contrib/prometheus/alerts.yml \
 		contrib/grafana/extdisco.json $(DESTDIR)$(DOCDIR)/examples
 	@test -n "$(DESTDIR)" || echo "Next, as root: systemd-sysusers && systemctl daemon-reload; then see docs/operations.md."

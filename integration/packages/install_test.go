@@ -38,7 +38,7 @@ func TestIntegrationMakeInstall(t *testing.T) {
 		"/opt/extdisco/lib/systemd/system/extdisco.service", "/opt/extdisco/lib/sysusers.d/extdisco.conf",
 		"/opt/extdisco/share/bash-completion/completions/extdisco", "/opt/extdisco/share/zsh/site-functions/_extdisco",
 		"/opt/extdisco/share/fish/vendor_completions.d/extdisco.fish", "/opt/extdisco/lib/prosody/modules/mod_extdisco_bridge/mod_extdisco_bridge.lua",
-		"/opt/extdisco/share/doc/extdisco/README.md", "/opt/extdisco/share/doc/extdisco/examples/turnserver.conf.example",
+		"/opt/extdisco/share/doc/extdisco/README.md", "/opt/extdisco/share/doc/extdisco/docs/README.md", "/opt/extdisco/share/doc/extdisco/examples/turnserver.conf.example",
 		"/opt/etc/extdisco/config.toml",
 	} {
 		if info, err := os.Stat(at(name)); err != nil || info.Size() == 0 {
