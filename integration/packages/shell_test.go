@@ -34,6 +34,7 @@ var completions = []struct {
 	{"a flag of all behind a command", "extdisco check --con", []string{"--config"}, nil},
 	{"the file of an argument", "extdisco import /etc/pass", []string{"/etc/passwd"}, nil},
 	{"the file of a flag", "extdisco --config /etc/pass", []string{"/etc/passwd"}, nil},
+	{"the file of a short flag", "extdisco -c /etc/pass", []string{"/etc/passwd"}, nil},
 }
 
 // bashScript completes a line, the words of which are given, as bash does.
