@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"extdisco/internal/migrate"
@@ -13,6 +14,7 @@ import (
 
 type importCommand struct {
 	File   string `arg:"" help:"File to read; - reads standard input."`
+	Host   string `help:"Name or address that clients know the TURN server by, for files that do not say." placeholder:"HOST"`
 	Inline bool   `help:"Print secrets and passwords themselves instead of naming files for them."`
 }
 
@@ -33,7 +35,7 @@ Examples:
 
 // Run prints the servers of a file as configuration.
 func (c importCommand) Run(env *environment) error {
-	name := c.File
+	now, name := time.Now(), c.File
 	if name == "-" {
 		name = "standard input"
 	}
@@ -41,21 +43,21 @@ func (c importCommand) Run(env *environment) error {
 	if err != nil {
 		return fmt.Errorf("cannot import %s: %w", name, err)
 	}
-	list, err := migrate.Read(text)
+	list, err := migrate.Read(c.File, text, c.Host)
 	if err != nil {
 		return fmt.Errorf("cannot import %s: %w", name, err)
 	}
 	if len(list.Servers) == 0 {
 		return fmt.Errorf("%s has no STUN or TURN server that can be used%s\n%s", name, strings.Join(append([]string{""}, list.Notes...), "\n"), migrate.LooksFor)
 	}
-	if _, err := io.WriteString(env.stdout, list.TOML(c.Inline)); err != nil {
+	if _, err := io.WriteString(env.stdout, list.TOML(migrate.Secrets{Inline: c.Inline}, now)); err != nil {
 		return err
 	}
 	if len(list.Notes) > 0 {
 		fmt.Fprintln(env.stderr, "extdisco: some of it was left out, changed, or needs a look; the comments at the top of the output say what and why")
 	}
 	for _, s := range list.Servers {
-		if warning := s.Warning(); warning != "" {
+		if warning := s.Warning(now); warning != "" {
 			fmt.Fprintf(env.stderr, "extdisco: warning: %s: %s\n", s.URIs[0], warning)
 		}
 	}

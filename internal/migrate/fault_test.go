@@ -47,7 +47,7 @@ var faults = []struct{ name, text, want string }{
 func TestReadFaults(t *testing.T) {
 	for _, tt := range faults {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Read(tt.text)
+			_, err := Read("", tt.text, "")
 			if err == nil {
 				t.Fatal("is read")
 			}
@@ -90,7 +90,7 @@ func TestReadFindsNothing(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			list, err := Read(tt.text)
+			list, err := Read("", tt.text, "")
 			if err != nil || len(list.Servers) > 0 {
 				t.Fatalf("servers %d, %v", len(list.Servers), err)
 			}
@@ -123,7 +123,7 @@ func TestReadHostileText(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			if _, err := Read(text[:min(len(text), MaxSize)]); err != nil && len(err.Error()) > 500 {
+			if _, err := Read("", text[:min(len(text), MaxSize)], ""); err != nil && len(err.Error()) > 500 {
 				t.Errorf("error of %d bytes", len(err.Error()))
 			}
 			if took := time.Since(start); took > 5*testkit.Patience {

@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"github.com/titanous/json5"
 
 	"extdisco/internal/config"
-	"extdisco/internal/secret"
 )
 
 // An RTCIceServer is recognised by its key urls, wherever it stands: code around
@@ -99,9 +97,9 @@ func (i *jsReader) object(p *jsPiece) bool {
 		return false
 	}
 	c := accountOf(fields)
-	c.where = fmt.Sprintf("the entry in line %d", line)
+	c.Line = line
 	for _, url := range urls {
-		i.list.add(line, url, c)
+		i.list.add(line, "a URI", url, c)
 	}
 	if len(urls) == 0 {
 		i.list.note(line, "an entry is left out: its urls are neither a text nor a list of texts")
@@ -119,7 +117,7 @@ func (i *jsReader) strings(p *jsPiece) {
 	}
 	for _, url := range textsOf(values) {
 		if iceStart.MatchString(url) {
-			i.list.add(line, url, credential{})
+			i.list.add(line, "a URI", url, Credential{})
 		}
 	}
 }
@@ -154,7 +152,7 @@ func textsOf(v any) []string {
 }
 
 // accountOf returns the credential of an RTCIceServer.
-func accountOf(fields map[string]any) credential {
+func accountOf(fields map[string]any) Credential {
 	username, _ := fields["username"].(string)
 	password, found := fields["credential"]
 	if !found {
@@ -162,11 +160,14 @@ func accountOf(fields map[string]any) credential {
 	}
 	text, isText := password.(string)
 	if password != nil && !isText {
-		return credential{missing: "its credential is no text in quotes"}
+		return Credential{missing: "its credential is not a string"}
 	}
 	// Galene marks a shared secret so.
 	if kind, _ := fields["credentialtype"].(string); strings.EqualFold(kind, "hmac-sha1") && text != "" {
-		return credential{sharedSecret: secret.New(text), ttl: config.DefaultTTL}
+		return sharedSecret(text, 0, config.DefaultTTL)
 	}
-	return credential{username: username, password: secret.New(text)}
+	if username == "" && text == "" {
+		return Credential{}
+	}
+	return fixedAccount(username, text, 0)
 }

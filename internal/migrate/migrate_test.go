@@ -39,11 +39,11 @@ func TestRead(t *testing.T) {
 			if !hiddenInFixture.MatchString(readFile(t, file)) {
 				t.Fatal("the fixture has no secret to be found")
 			}
-			list, err := Read(readFile(t, file))
+			list, err := Read(file, readFile(t, file), "")
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := list.TOML(false)
+			got := list.TOML(Secrets{}, testkit.Time)
 			if hiddenInFixture.MatchString(got) {
 				t.Errorf("shows a secret:\n%s", got)
 			}
@@ -61,15 +61,15 @@ func TestRead(t *testing.T) {
 func TestReadLoads(t *testing.T) {
 	for _, file := range fixtures(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			list, err := Read(readFile(t, file))
+			list, err := Read(file, readFile(t, file), "")
 			if err != nil {
 				t.Fatal(err)
 			}
-			inline := mustLoad(t, testkit.WriteConfig(t, componentTable+list.TOML(true)))
+			inline := mustLoad(t, testkit.WriteConfig(t, componentTable+list.TOML(Secrets{Inline: true}, testkit.Time)))
 
-			files := []string{"config.toml", componentTable + list.TOML(false)}
-			for _, s := range list.Servers {
-				files = append(files, secretFilesOf(list, s)...)
+			files := []string{"config.toml", componentTable + list.TOML(Secrets{}, testkit.Time)}
+			for _, f := range list.SecretFiles() {
+				files = append(files, f.Name, f.Value.Reveal()+"\n")
 			}
 			filed := mustLoad(t, filepath.Join(testkit.WriteFiles(t, files...), "config.toml"))
 
@@ -84,33 +84,6 @@ func TestReadLoads(t *testing.T) {
 	}
 }
 
-// secretFilesOf returns the names and contents of the files of a server.
-func secretFilesOf(l *List, s *Server) []string {
-	var files []string
-	for file, value := range l.files("secret") {
-		if value == s.credential.sharedSecret.Reveal() {
-			files = append(files, file, value+"\n")
-		}
-	}
-	for file, value := range l.files("password") {
-		if value == s.credential.password.Reveal() {
-			files = append(files, file, value+"\n")
-		}
-	}
-	return files
-}
-
-// files returns the contents of the files that are named.
-func (l *List) files(kind string) map[string]string {
-	secrets, passwords := l.fileNames()
-	names := map[string]map[string]string{"secret": secrets, "password": passwords}[kind]
-	contents := map[string]string{}
-	for value, file := range names {
-		contents[file] = value
-	}
-	return contents
-}
-
 func sameServer(t *testing.T, got config.ICEServer, want *Server) {
 	t.Helper()
 	var uris []string
@@ -118,12 +91,12 @@ func sameServer(t *testing.T, got config.ICEServer, want *Server) {
 		uris = append(uris, s.URI())
 	}
 	testkit.WantEqual(t, "urls", strings.Join(uris, "\n"), strings.Join(want.URIs, "\n"))
-	c := want.credential
-	if !got.SharedSecret.Equal(c.sharedSecret) || got.Username != c.username || !got.Password.Equal(c.password) {
-		t.Errorf("%s is loaded with another credential", uris)
+	loaded := Credential{Username: got.Username, Secret: got.Password}
+	if want.Kind == SharedSecret {
+		loaded = Credential{TTL: got.TTL, Secret: got.SharedSecret}
 	}
-	if !c.sharedSecret.IsEmpty() && got.TTL != c.ttl {
-		t.Errorf("%s has the TTL %v, want %v", uris, got.TTL, c.ttl)
+	if loaded.TTL != want.TTL || loaded.Username != want.Username || !loaded.Secret.Equal(want.Secret) {
+		t.Errorf("%s is loaded with another credential: %+v, want %+v", uris, loaded, want.Credential)
 	}
 }
 
@@ -178,7 +151,7 @@ var forms = []struct{ name, text, want string }{
 func TestReadForms(t *testing.T) {
 	for _, tt := range forms {
 		t.Run(tt.name, func(t *testing.T) {
-			list, err := Read(tt.text)
+			list, err := Read("", tt.text, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -202,7 +175,7 @@ func checkImported(t *testing.T, dir string, list *List) {
 	if len(list.Servers) == 0 {
 		return
 	}
-	printed := list.TOML(true)
+	printed := list.TOML(Secrets{Inline: true}, testkit.Time)
 	file := filepath.Join(dir, "config.toml")
 	testkit.WriteFile(t, file, componentTable+printed)
 	cfg, err := config.Load(file, testkit.Time)
@@ -235,7 +208,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("[{urls:'turn:a',username:'\\u0001',credential:'\\ud800'}]")
 	dir := testkit.WriteFiles(f)
 	f.Fuzz(func(t *testing.T, text string) {
-		list, err := Read(text)
+		list, err := Read("", text, "")
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\n\r\x1b") || strings.Contains(err.Error(), "%!") {
 				t.Errorf("error %q", err)

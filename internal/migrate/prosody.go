@@ -1,14 +1,12 @@
 package migrate
 
 import (
-	"fmt"
 	"math"
 	"regexp"
 	"strings"
 	"time"
 
 	"extdisco/internal/config"
-	"extdisco/internal/secret"
 	"extdisco/xep0215"
 )
 
@@ -175,7 +173,7 @@ func (p *prosodyReader) values(fields []luaField) (map[string]luaValue, error) {
 }
 
 // add adds a service. Port and transport may be missing.
-func (p *prosodyReader) add(line int, serviceType, host, port, transport string, c credential) {
+func (p *prosodyReader) add(line int, serviceType, host, port, transport string, c Credential) {
 	switch serviceType {
 	case xep0215.TypeSTUN, xep0215.TypeSTUNS, xep0215.TypeTURN, xep0215.TypeTURNS:
 	default:
@@ -194,31 +192,35 @@ func (p *prosodyReader) add(line int, serviceType, host, port, transport string,
 		(serviceType != xep0215.TypeSTUNS || transport != xep0215.TransportTCP) {
 		uri += "?transport=" + transport
 	}
-	p.list.add(line, uri, c)
+	p.list.add(line, "an entry", uri, c)
 }
 
 // credential returns the credential of an entry.
-func (p *prosodyReader) credential(values map[string]luaValue, line int) (credential, error) {
+func (p *prosodyReader) credential(values map[string]luaValue, line int) (Credential, error) {
 	shared, common := values["secret"], p.options["external_service_secret"]
 	switch shared.kind {
 	case luaText:
 	case luaBool:
 		if shared.yes && common.text == "" {
-			return credential{missing: "it has secret = true, and there is no external_service_secret with it"}, nil
+			return Credential{missing: "it has secret = true, and there is no external_service_secret with it"}, nil
 		}
 		if shared = common; !values["secret"].yes {
 			shared = luaValue{}
 		}
 	case luaEnd: // there is none
 	default:
-		return credential{}, luaError(shared.line, "secret is %s; it has to be a text in quotes or true", kindWords[shared.kind])
+		return Credential{}, luaError(shared.line, "secret is %s; it has to be a text in quotes or true", kindWords[shared.kind])
 	}
 	if shared.text == "" {
-		return credential{username: values["username"].text, password: secret.New(values["password"].text), where: fmt.Sprintf("the entry in line %d", line)}, nil
+		username, password := values["username"].text, values["password"].text
+		if username == "" && password == "" {
+			return Credential{}, nil
+		}
+		return fixedAccount(username, password, line), nil
 	}
 	needsIt := xep0215.NeedsCredentials(strings.ToLower(values["type"].text))
 	if a := values["algorithm"].text; a != "" && a != "turn" {
-		return credential{missing: "its algorithm is not \"turn\""}, nil
+		return Credential{missing: "its algorithm is not \"turn\""}, nil
 	}
 	if values["username"].text != "" && needsIt {
 		p.list.note(values["username"].line, "the username beside the secret does not count: extdisco puts a pseudonym of the user there")
@@ -227,7 +229,7 @@ func (p *prosodyReader) credential(values map[string]luaValue, line int) (creden
 	if ttl.text == "" {
 		ttl = p.options["external_service_ttl"]
 	}
-	return credential{sharedSecret: secret.New(shared.text), ttl: p.ttl(ttl), where: fmt.Sprintf("line %d", shared.line)}, nil
+	return sharedSecret(shared.text, shared.line, p.ttl(ttl)), nil
 }
 
 // ttl returns a number of seconds, and the default for none.
@@ -255,7 +257,7 @@ func (p *prosodyReader) turnExternal() {
 		p.list.note(host.line, "turn_external is left out: there is no turn_external_secret with it")
 		return
 	}
-	c := credential{sharedSecret: secret.New(shared.text), ttl: p.ttl(p.options["turn_external_ttl"]), where: fmt.Sprintf("line %d", shared.line)}
+	c := sharedSecret(shared.text, shared.line, p.ttl(p.options["turn_external_ttl"]))
 	if user := p.options["turn_external_user"]; user.text != "" {
 		p.list.note(user.line, "turn_external_user does not count: extdisco puts a pseudonym of the user there")
 	}
