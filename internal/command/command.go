@@ -116,11 +116,16 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 			}
 		}
 	}
+	if selected := ctx.Selected(); selected != nil && selected.Name == "import" { // it writes no log
+		for _, f := range ctx.Model.Flags {
+			f.Hidden = f.Hidden || strings.HasPrefix(f.Name, "log-")
+		}
+	}
 	return kong.DefaultHelpPrinter(options, ctx)
 }
 
 // configless are the commands that read no configuration and write no log.
-var configless = []string{"query", "import", "version", "health", "completion", "man"}
+var configless = []string{"query", "version", "health", "completion", "man"}
 
 // usageError is a call that the grammar allows and that still makes no sense.
 type usageError struct{ message string }

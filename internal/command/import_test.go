@@ -19,7 +19,7 @@ var hiddenInFixture = regexp.MustCompile(`Secret[A-Z]|5ec7e`)
 func fixtures(t testing.TB) []string {
 	t.Helper()
 	var files []string
-	for _, pattern := range []string{"*.js", "*.json", "*.lua"} {
+	for _, pattern := range []string{"*.js", "*.json", "*.lua", "*.conf", "*.yml", "*.yaml", "*.env", "*.txt"} {
 		found, err := filepath.Glob(filepath.Join("../migrate/testdata", pattern))
 		if err != nil || len(found) == 0 {
 			t.Fatalf("no %s: %v", pattern, err)

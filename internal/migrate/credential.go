@@ -28,8 +28,8 @@ type Credential struct {
 	Secret secret.Secret // the shared secret, or the password of a fixed account; empty with Computed or File
 	Line   int           // where it stands in what was read
 
-	// Computed says, in a few words behind "is", why what was read does not show the secret:
-	// "computed in line 3". Empty when it does.
+	// Computed says in a few words why what was read does not show the secret: "computed in
+	// line 3". Empty when it does.
 	Computed string
 	// File holds the secret: what was read names the file only.
 	File string

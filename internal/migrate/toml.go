@@ -21,7 +21,7 @@ type Secrets struct {
 type SecretFile struct {
 	Name  string        // without a folder, such as turn.secret
 	Value secret.Secret // empty when what was read does not show it
-	What  string        // what belongs in it: "the shared secret in line 3"
+	What  string        // what belongs in it: "the shared secret in line 3", "the password (computed in line 4)"
 }
 
 // SecretFiles returns the files that the TOML names for secrets, one for each secret, in the
@@ -68,7 +68,7 @@ func (c Credential) whatSecret() string {
 		what = "the password"
 	}
 	if c.Computed != "" {
-		return what + ", which is " + c.Computed + ","
+		return what + " (" + c.Computed + ")"
 	}
 	return fmt.Sprintf("%s in line %d", what, c.Line)
 }
