@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -29,12 +28,13 @@ type List struct {
 	Coturn *Coturn // what else a turnserver.conf says; nil for other formats
 
 	host         string // what clients know the TURN server by, or empty
+	noted        map[string]bool
 	byCredential map[string]*Server
 	known        map[xep0215.Key]int // the lines of the services
 }
 
 func newList() *List {
-	return &List{byCredential: map[string]*Server{}, known: map[xep0215.Key]int{}}
+	return &List{noted: map[string]bool{}, byCredential: map[string]*Server{}, known: map[xep0215.Key]int{}}
 }
 
 // note adds a note. No secret may be in it. What it quotes may hold anything.
@@ -46,7 +46,8 @@ func (l *List) note(line int, format string, args ...any) {
 		}
 		return r
 	}, strings.ToValidUTF8(text, "\ufffd"))
-	if !slices.Contains(l.Notes, text) {
+	if !l.noted[text] {
+		l.noted[text] = true
 		l.Notes = append(l.Notes, text)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"extdisco/internal/config"
+	"extdisco/internal/secret"
 	"extdisco/internal/testkit"
 	"extdisco/xep0215"
 )
@@ -65,12 +66,16 @@ func TestReadLoads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			inline := mustLoad(t, testkit.WriteConfig(t, componentTable+list.TOML(Secrets{Inline: true}, testkit.Time)))
-
-			files := []string{"config.toml", componentTable + list.TOML(Secrets{}, testkit.Time)}
+			inlineFiles := []string{"config.toml", componentTable + completed(list.TOML(Secrets{Inline: true}, testkit.Time))}
+			files := []string{"config.toml", componentTable + completed(list.TOML(Secrets{}, testkit.Time))}
 			for _, f := range list.SecretFiles() {
+				if f.Value.IsEmpty() { // the administrator writes it, in either case
+					f.Value = secret.New(testkit.SharedSecret)
+					inlineFiles = append(inlineFiles, f.Name, testkit.SharedSecret)
+				}
 				files = append(files, f.Name, f.Value.Reveal()+"\n")
 			}
+			inline := mustLoad(t, filepath.Join(testkit.WriteFiles(t, inlineFiles...), "config.toml"))
 			filed := mustLoad(t, filepath.Join(testkit.WriteFiles(t, files...), "config.toml"))
 
 			if len(inline.ICEServers) != len(list.Servers) || len(filed.ICEServers) != len(list.Servers) {
@@ -84,6 +89,12 @@ func TestReadLoads(t *testing.T) {
 	}
 }
 
+// completed returns TOML as an administrator completes it.
+func completed(toml string) string {
+	toml = strings.ReplaceAll(toml, "# username = \"\"", "username = \"u\"")
+	return strings.ReplaceAll(toml, "/etc/synapse/turn.secret", "turn.secret")
+}
+
 func sameServer(t *testing.T, got config.ICEServer, want *Server) {
 	t.Helper()
 	var uris []string
@@ -94,6 +105,15 @@ func sameServer(t *testing.T, got config.ICEServer, want *Server) {
 	loaded := Credential{Username: got.Username, Secret: got.Password}
 	if want.Kind == SharedSecret {
 		loaded = Credential{TTL: got.TTL, Secret: got.SharedSecret}
+	}
+	if got.UsernameForm != want.UsernameForm || got.Realm != want.Realm {
+		t.Errorf("%s is loaded with the form %q and the realm %q", uris, got.UsernameForm, got.Realm)
+	}
+	if !want.isShown() {
+		want.Credential = want.with(testkit.SharedSecret)
+	}
+	if want.UsernameComputed {
+		want.Username = "u"
 	}
 	if loaded.TTL != want.TTL || loaded.Username != want.Username || !loaded.Secret.Equal(want.Secret) {
 		t.Errorf("%s is loaded with another credential: %+v, want %+v", uris, loaded, want.Credential)
