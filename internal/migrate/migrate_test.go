@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"extdisco/internal/config"
 	"extdisco/internal/secret"
@@ -195,7 +196,17 @@ func checkImported(t *testing.T, dir string, list *List) {
 	if len(list.Servers) == 0 {
 		return
 	}
-	printed := list.TOML(Secrets{Inline: true}, testkit.Time)
+	for _, server := range list.Servers {
+		if server.File != "" {
+			server.Credential, server.File = server.with(testkit.SharedSecret), ""
+		}
+	}
+	for _, f := range list.SecretFiles() {
+		if f.Value.IsEmpty() {
+			testkit.WriteFile(t, filepath.Join(dir, f.Name), testkit.SharedSecret)
+		}
+	}
+	printed := completed(list.TOML(Secrets{Inline: true}, testkit.Time))
 	file := filepath.Join(dir, "config.toml")
 	testkit.WriteFile(t, file, componentTable+printed)
 	cfg, err := config.Load(file, testkit.Time)
@@ -224,10 +235,16 @@ func FuzzRead(f *testing.F) {
 	for _, tt := range faults {
 		f.Add(tt.text)
 	}
+	for _, tt := range nothing {
+		f.Add(tt.text)
+	}
 	f.Add("external_services={{type='turn',host='a',secret=[=[\n]]\\0]=],ttl=1}}")
 	f.Add("[{urls:'turn:a',username:'\\u0001',credential:'\\ud800'}]")
 	dir := testkit.WriteFiles(f)
 	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			return
+		}
 		list, err := Read("", text, "")
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\n\r\x1b") || strings.Contains(err.Error(), "%!") {
@@ -236,5 +253,56 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		checkImported(t, dir, list)
+	})
+}
+
+// fuzzParser checks one parser, whatever the format looks like.
+func fuzzParser(f *testing.F, pattern string, read func(text string, list *List) error) {
+	files, err := filepath.Glob(filepath.Join("testdata", pattern))
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no %s: %v", pattern, err)
+	}
+	for _, file := range files {
+		f.Add(readFile(f, file))
+	}
+	dir := testkit.WriteFiles(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) || len(text) > MaxSize {
+			return
+		}
+		list := newList()
+		list.host = "turn.example.org"
+		if err := read(text, list); err != nil {
+			if strings.ContainsAny(err.Error(), "\n\r\x1b") || strings.Contains(err.Error(), "%!") {
+				t.Errorf("error %q", err)
+			}
+			return
+		}
+		checkImported(t, dir, list)
+	})
+}
+
+func FuzzCoturn(f *testing.F) {
+	fuzzParser(f, "*.conf", func(text string, list *List) error { readCoturn(text, list); return nil })
+}
+
+func FuzzDocker(f *testing.F) {
+	fuzzParser(f, "*.env", func(text string, list *List) error { readDocker(text, list); return nil })
+}
+
+func FuzzEjabberd(f *testing.F) { fuzzParser(f, "*.yml", readEjabberd) }
+
+func FuzzSynapse(f *testing.F) { fuzzParser(f, "*.yaml", readSynapse) }
+
+func FuzzTalk(f *testing.F) {
+	fuzzParser(f, "talk-*.*[nt]", func(text string, list *List) error { readTalk(text, list); return nil })
+}
+
+func FuzzJavaScript(f *testing.F) { fuzzParser(f, "*.js", readJavaScript) }
+
+func FuzzLua(f *testing.F) {
+	fuzzParser(f, "*.lua", func(text string, list *List) error {
+		_, err := readProsody(text, list)
+		return err
 	})
 }
