@@ -41,6 +41,7 @@ What cannot be used is left out, and a comment at the top says where and why. No
 Examples:
   extdisco import /etc/turnserver.conf --host turn.example.org --secrets secrets
   extdisco import /etc/prosody/conf.d/meet.example.org.cfg.lua
+  extdisco import config.js
   occ talk:turn:list --output=json | extdisco import -
   echo '[{urls: "turn:turn.example.org", username: "u", credential: "p"}]' | extdisco import - --inline`
 }
