@@ -84,8 +84,10 @@ func (c Credential) fault() error {
 		return errors.New(c.missing)
 	case c.Kind == NoCredential, c.Kind == FixedAccount && c.Username == "" && !c.UsernameComputed && c.isShown() && secretText == "":
 		return errors.New("it has no credential, which a TURN server requires")
-	case !xmltext.IsValid(secretText) || strings.TrimSpace(secretText) != secretText && c.Kind == SharedSecret && strings.TrimSpace(secretText) == "":
+	case !xmltext.IsValid(secretText):
 		return errors.New("its secret or password contains characters that are not text")
+	case c.Kind == SharedSecret && c.isShown() && strings.TrimSpace(secretText) == "":
+		return errors.New("its shared secret is blank")
 	case c.Kind == SharedSecret:
 		return nil
 	case c.isShown() && secretText == "":

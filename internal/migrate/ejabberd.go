@@ -199,7 +199,7 @@ func (e *ejabberdReader) isOwn(serviceType, port string) bool {
 // the virtual host that the username names, whatever its auth_realm is.
 func (c Credential) ofEjabberd(host string) Credential {
 	if c.Kind == SharedSecret {
-		c.UsernameForm, c.Realm = config.FormEjabberd, host
+		c.UsernameForm, c.Realm = config.FormEjabberd, strings.ToLower(host)
 	}
 	return c
 }

@@ -127,9 +127,15 @@ func writeOptions(b *strings.Builder, c Credential) {
 	if c.Kind == SharedSecret && c.TTL != config.DefaultTTL {
 		fmt.Fprintf(b, "ttl = %s\n", quoteTOML(config.FormatDuration(c.TTL)))
 	}
-	if c.UsernameForm != "" {
-		fmt.Fprintf(b, "username_form = %s\nrealm = %s\n", quoteTOML(c.UsernameForm), quoteTOML(c.Realm))
+	if c.UsernameForm == "" {
+		return
 	}
+	fmt.Fprintf(b, "username_form = %s\n", quoteTOML(c.UsernameForm))
+	if c.Realm == "" {
+		b.WriteString("# The virtual host of ejabberd is not known. Write it here:\n# realm = \"\"\n")
+		return
+	}
+	fmt.Fprintf(b, "realm = %s\n", quoteTOML(c.Realm))
 }
 
 // secretWriter writes secrets, or the names of their files.
