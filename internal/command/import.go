@@ -24,7 +24,7 @@ type importCommand struct {
 
 // Help is printed below the flags.
 func (importCommand) Help() string {
-	return `Reads the STUN and TURN servers that another program is configured with and prints them as [[ice_server]] tables for config.toml. The kind of file is recognized by its content:
+	return `Reads the STUN and TURN servers that another program is configured with and prints them as [[ice_server]] tables for config.toml. The kind of file is recognised by its content:
 
   - coturn: turnserver.conf
   - Prosody: external_services, turn_external_*, turncredentials*
@@ -64,7 +64,11 @@ func (c importCommand) Run(env *environment) error {
 		return fmt.Errorf("cannot import %s: %w", name, err)
 	}
 	if len(list.Servers) == 0 {
-		return fmt.Errorf("%s has no STUN or TURN server that can be used%s\n%s", name, strings.Join(append([]string{""}, list.Notes...), "\n"), migrate.LooksFor)
+		lines := append([]string{name + " has no STUN or TURN server that can be used"}, list.Notes...)
+		if list.Format == migrate.FormatWeb { // nothing else was recognised
+			lines = append(lines, migrate.LooksFor)
+		}
+		return errors.New(strings.Join(lines, "\n"))
 	}
 	target := findTarget(env)
 	secrets := migrate.Secrets{Inline: c.Inline}

@@ -273,3 +273,15 @@ func TestImportNamesWhatIsToBeWritten(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+func TestImportOfNothing(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none")
+	r := runCommand(t, "prose", "import", "-", "--config", none)
+	if want := "extdisco: standard input has no STUN or TURN server that can be used\nextdisco: looked for: objects with urls"; r.status != statusFailed || r.stdout != "" || !strings.HasPrefix(r.stderr, want) {
+		t.Errorf("%+v", r)
+	}
+	r = runCommand(t, "turn_shared_secret: x", "import", "-", "--config", none)
+	if want := "extdisco: standard input has no STUN or TURN server that can be used\nextdisco: line 1: turn_uris is not set\n"; r.status != statusFailed || r.stdout != "" || r.stderr != want {
+		t.Errorf("%+v", r)
+	}
+}

@@ -215,7 +215,7 @@ func (e *ejabberdReader) own(host string, c Credential) {
 		case l.tls:
 			e.list.note(l.line, "the listener with tls on port %.10q is left out, as ejabberd itself does not offer it; add it to urls if clients reach it", l.port)
 			continue
-		case len(addresses) == 0 && host == "":
+		case len(addresses) == 0 && reach.Of(host) != reach.Public:
 			e.list.note(l.line, "a listener is left out: ejabberd.yml does not say at which address clients reach it; give it with --host")
 			continue
 		case len(addresses) == 0:

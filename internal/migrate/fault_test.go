@@ -107,6 +107,8 @@ var nothing = []struct{ name, text, notes string }{
 	{"docker without secret", "TURN_HOST=a.example.org\nTURN_PORT=1", "line 1: turn:a.example.org:1?transport=tcp is left out: neither TURN_CREDENTIALS nor TURN_USERNAME and TURN_PASSWORD are set"},
 	{"ejabberd without secret", "hosts: [example.org]\nmodules:\n  mod_stun_disco:\n    services: [{host: 203.0.113.4, type: turn}]",
 		"line 4: turn:203.0.113.4:3478?transport=udp is left out: mod_stun_disco has no secret, and ejabberd makes up another one at each start; set secret there and import again"},
+	{"ejabberd on localhost", "hosts: [localhost]\nlisten:\n- {module: ejabberd_stun, port: 3478, ip: '::', use_turn: true}\nmodules: {mod_stun_disco: {secret: HiddenSecret}}",
+		"line 3: a listener is left out: ejabberd.yml does not say at which address clients reach it; give it with --host"},
 	{"ejabberd with a user before the host", "modules:\n  mod_stun_disco:\n    services: [{host: 'HiddenSecret@a'}]",
 		"line 3: a service is left out: it has a user before an @; username and password do not belong in the URI, give them separately"},
 	{"Talk without secret", `[{"server":"a.example.org","secret":"","protocols":"udp"}]`, "line 1: turn:a.example.org:3478?transport=udp is left out: it has no secret"},

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"time"
@@ -29,12 +30,12 @@ type List struct {
 
 	host         string // what clients know the TURN server by, or empty
 	noted        map[string]bool
-	byCredential map[string]*Server
+	byCredential map[[sha256.Size]byte]*Server
 	known        map[xep0215.Key]int // the lines of the services
 }
 
 func newList() *List {
-	return &List{noted: map[string]bool{}, byCredential: map[string]*Server{}, known: map[xep0215.Key]int{}}
+	return &List{noted: map[string]bool{}, byCredential: map[[sha256.Size]byte]*Server{}, known: map[xep0215.Key]int{}}
 }
 
 // note adds a note. No secret may be in it. What it quotes may hold anything.

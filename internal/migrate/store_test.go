@@ -120,12 +120,12 @@ func tree(t *testing.T, dir string) string {
 func TestListShowsNoSecret(t *testing.T) {
 	for _, file := range fixtures(t) {
 		list := mustRead(t, file, readFile(t, file), "")
-		shown := fmt.Sprintf("%+v %v", list.SecretFiles(), list.Notes)
+		shown := fmt.Sprintf("%+v %+v", list.SecretFiles(), *list)
 		for _, s := range list.Servers {
-			shown += fmt.Sprintf("%+v %s", s.Credential.Secret, s.Warning(testkit.Time))
+			shown += fmt.Sprintf("%+v %s", *s, s.Warning(testkit.Time))
 		}
 		if list.Coturn != nil {
-			shown += fmt.Sprintf("%+v", list.Coturn.Secrets)
+			shown += fmt.Sprintf("%+v", *list.Coturn)
 		}
 		if hiddenInFixture.MatchString(shown) {
 			t.Errorf("%s: %s", file, shown)

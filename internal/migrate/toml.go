@@ -43,7 +43,7 @@ func (l *List) nameFiles() ([]SecretFile, []int) {
 			continue
 		}
 		word := s.secretWord()
-		key := word + "\x00" + s.Secret.Reveal() + "\x00" + s.expression + s.Computed
+		key := word + "\x00" + s.Secret.Reveal() + "\x00" + s.expression.Reveal() + s.Computed
 		i, twice := known[key]
 		if !twice {
 			i = len(files)
