@@ -71,6 +71,8 @@ var nothing = []struct{ name, text, notes string }{
 	{"password in the query", `[{urls: "turn:a.example.org?HiddenSecret"}]`, "line 1: a URI is left out: it has an unknown query; only ?transport=udp and ?transport=tcp are allowed"},
 	{"password for a URI in a list", `iceServers = ["HiddenSecret"]`,
 		"line 1: a URI is left out: it is not an ICE URI; write stun:, stuns:, turn: or turns: and then the host, such as turn:turn.example.org:3478"},
+	{"an address of nobody", `[{urls: ["stun:0.0.0.0", "stun:[ff02::1]"]}]`, "line 1: stun:0.0.0.0:3478 is left out: it names the unspecified address, which nobody can connect to\n" +
+		"line 1: stun:[ff02::1]:3478 is left out: it names a multicast address, which nobody can connect to"},
 	{"control characters in the URI", `[{urls: "turn:a\u001b[31m"}]`,
 		"line 1: a URI is left out: it has a host with a character that is not allowed; use letters, digits, hyphens and dots"},
 	{"no host", "external_service_secret = \"HiddenSecret\"\nexternal_services = { { type = \"turn\", secret = true } }",

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"extdisco/internal/iceuri"
+	"extdisco/internal/reach"
 	"extdisco/turncred"
 	"extdisco/xep0215"
 )
@@ -79,6 +80,10 @@ func (l *List) add(line int, what, uri string, c Credential) {
 
 func (l *List) addService(line int, s xep0215.Service, change string, c Credential) {
 	uri := s.URI()
+	if kind := reach.Of(s.Host); kind.IsNowhere() {
+		l.note(line, "%s is left out: it names %v, which nobody can connect to", uri, kind)
+		return
+	}
 	if !s.Restricted {
 		c = Credential{}
 	} else if err := c.fault(); err != nil {
