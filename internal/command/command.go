@@ -116,11 +116,16 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 			f.Hidden = f.Hidden || !takes(selected.Name, f.Name)
 		}
 	}
+	if selected := ctx.Selected(); selected != nil && selected.Name == "import" { // it writes no log
+		for _, f := range ctx.Model.Flags {
+			f.Hidden = f.Hidden || strings.HasPrefix(f.Name, "log-")
+		}
+	}
 	return kong.DefaultHelpPrinter(options, ctx)
 }
 
 // configless are the commands that read no configuration.
-var configless = []string{"import", "version", "health", "completion", "man"}
+var configless = []string{"version", "health", "completion", "man"}
 
 // takes reports whether a flag of all commands means something to one of them: only serve
 // writes a log.
