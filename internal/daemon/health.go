@@ -21,7 +21,8 @@ type health struct{ monitor *probe.Monitor }
 // checked too, what it knew is kept; its own checks end, so that no server is tried by both
 // at once.
 func startHealth(o, previous *offer, log *slog.Logger) *health {
-	cfg, rotation, said := o.cfg, newRotation(o, log), map[string]healthSaid{}
+	var rotation *rotation
+	cfg, said := o.cfg, map[string]healthSaid{}
 	var known *probe.Monitor
 	if previous != nil && previous.health != nil {
 		known = previous.health.monitor
@@ -45,10 +46,12 @@ func startHealth(o, previous *offer, log *slog.Logger) *health {
 			}
 		},
 	}, monitorTargets(cfg), known)}
-	for _, one := range h.monitor.Snapshot() {
+	kept := h.monitor.Snapshot()
+	rotation = newRotation(o, log, kept)
+	for _, one := range kept {
 		said[one.ID] = healthSaid{one.State, one.Impaired}
 	}
-	changed(h.monitor.Snapshot())
+	changed(kept)
 	h.monitor.Start()
 	return h
 }

@@ -17,11 +17,14 @@ type rotation struct {
 	told  map[string]probe.SecretState // by where they stand; what was logged last
 }
 
-func newRotation(o *offer, log *slog.Logger) *rotation {
+// newRotation returns the rotation of what o offers. What known says was told by the offer
+// before.
+func newRotation(o *offer, log *slog.Logger, known []probe.Health) *rotation {
 	r := &rotation{offer: o, log: log, told: map[string]probe.SecretState{}}
 	for _, own := range o.own {
 		if own.Rotates() {
 			r.own = append(r.own, own)
+			r.told[own.Key()] = acceptedAt(own.Key(), known)
 		}
 	}
 	return r

@@ -73,7 +73,7 @@ func TestRotation(t *testing.T) {
 	defer d.close()
 	o := d.offers.now()
 	o.health.monitor.Close() // the results are made here
-	r := newRotation(o, d.log)
+	r := newRotation(o, d.log, nil)
 	marks := map[string]string{}
 	for _, tt := range steps {
 		health := o.health.monitor.Snapshot()

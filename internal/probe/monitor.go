@@ -77,8 +77,7 @@ type Health struct {
 	// Failure: it is full, one of the addresses of its name is dead, it is
 	// misconfigured, or its certificate expires soon.
 	Impaired bool
-	// Accepts is which secret the server has. It is kept track of only where
-	// Server.SignPrevious is set.
+	// Accepts is which secret the server has.
 	Accepts   SecretState
 	RoundTrip time.Duration
 	NotAfter  time.Time // end of the certificate; zero without TLS
@@ -95,7 +94,7 @@ type MonitorConfig struct {
 	AllocateInterval time.Duration // between allocations
 	Options          Options       // the Depth is the Monitor's
 	// Changed is called when the State of a target has become another one than
-	// Undecided, or its Impaired or Accepts has changed: one call at a time, with what is
+	// Undecided, or its Impaired, or with a previous secret its Accepts, has changed: one call at a time, with what is
 	// known of all targets then. It must not call the Monitor.
 	Changed func(changed Health, all []Health)
 	// Try is [Try], except in tests.
@@ -222,10 +221,11 @@ func (m *Monitor) record(h *Health, r Result, depth Depth, now time.Time) {
 	h.count(failure, failure != nil && (r.works() || isNoOutage(failure)))
 	h.State = h.next()
 	h.Impaired = h.isImpaired()
-	if h.rotates() {
+	if h.Credential != nil {
 		h.Accepts = h.accepted(r, failure, depth)
 	}
-	if (h.State != before && h.State != Undecided || h.Impaired != impaired || h.Accepts != accepts) && m.cfg.Changed != nil {
+	rotated := h.rotates() && h.Accepts != accepts
+	if (h.State != before && h.State != Undecided || h.Impaired != impaired || rotated) && m.cfg.Changed != nil {
 		m.cfg.Changed(*h, slices.Clone(m.health))
 	}
 }

@@ -72,6 +72,16 @@ func TestRotationIsKnownAfterReload(t *testing.T) {
 		before.Start()
 		time.Sleep(time.Second)
 		before.Close()
+		// It is known, too, when there was no previous secret before.
+		plain := newRotating(t, "new", nil)
+		plain.health[0].Target.Server.SignPrevious = nil
+		plain.set(works)
+		plain.Start()
+		time.Sleep(2 * time.Second)
+		plain.Close()
+		if got := newRotating(t, "new", plain.Monitor).Snapshot()[0].Accepts; got != SecretNew {
+			t.Errorf("after a reload that adds a previous secret: %v", got)
+		}
 		for sharedSecret, want := range map[string]SecretState{"new": SecretNew, "newer": SecretUnknown} {
 			if got := newRotating(t, sharedSecret, before.Monitor).Snapshot()[0].Accepts; got != want {
 				t.Errorf("with %s: %v, want %v", sharedSecret, got, want)
