@@ -163,7 +163,7 @@ func TestCheck(t *testing.T) {
              turn:turn.example.org:3478?transport=udp
 `)
 	testkit.WantEqual(t, "standard error", r.stderr, "extdisco: warning: "+file+
-		":8: ice_server[0].ttl: 1h is short: Jitsi Meet never renews, and Psi reads the expiry in its own time zone; 24h suits both\n")
+		":8: ice_server[0].ttl: 1h is enough for Jitsi Meet with mod_extdisco_bridge, which renews credentials; elsewhere Jitsi Meet never renews, and Psi reads the expiry in its own time zone: write 24h there\n")
 }
 
 // Servers of providers, which no test asks.

@@ -22,7 +22,7 @@ func (o *offer) mark(host []byte, now time.Time) string {
 	fmt.Fprintf(h, "%q %q\n", o.cfg.Access.Allow, o.cfg.Access.Deny)
 	for i, s := range o.sources {
 		provider := o.cfg.ICEServers[i].Provider
-		fmt.Fprintf(h, "%q\n", o.cfg.ICEServers[i].Name)
+		fmt.Fprintf(h, "%q %q\n", o.cfg.ICEServers[i].Name, o.cfg.ICEServers[i].Info)
 		if provider != nil {
 			fmt.Fprintf(h, "provider %x\n", provider.Fingerprint)
 		}

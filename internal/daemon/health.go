@@ -16,31 +16,50 @@ import (
 // theirs to monitor.
 type health struct{ monitor *probe.Monitor }
 
-// startHealth starts the checks. hide is called with the services to leave out of lists, if
-// that is configured. Of servers that previous checked too, what it knew is kept; its own
-// checks end, so that no server is tried by both at once.
-func startHealth(cfg *config.Config, previous *offer, log *slog.Logger, hide func(map[xep0215.Key]bool)) *health {
+// startHealth starts the checks of what o offers. They say which services o leaves out of
+// lists, if that is configured, and which secrets are in force. Of servers that previous
+// checked too, what it knew is kept; its own checks end, so that no server is tried by both
+// at once.
+func startHealth(o, previous *offer, log *slog.Logger) *health {
+	var rotation *rotation
+	cfg, said := o.cfg, map[string]healthSaid{}
 	var known *probe.Monitor
 	if previous != nil && previous.health != nil {
 		known = previous.health.monitor
 		known.Close()
 	}
 	changed := func(all []probe.Health) {
+		rotation.follow(all)
 		if cfg.Probe.HideUnhealthy {
-			hide(unhealthy(all))
+			o.hide(unhealthy(all))
 		}
 	}
 	h := &health{probe.NewMonitor(probe.MonitorConfig{
 		Interval: cfg.Probe.Interval, AllocateInterval: cfg.Probe.AllocateInterval,
 		Options: probe.Options{Timeout: cfg.Probe.Timeout, RootCAs: cfg.Probe.RootCAs},
 		Changed: func(one probe.Health, all []probe.Health) {
-			logHealth(log, one)
 			changed(all)
+			now := healthSaid{one.State, one.Impaired}
+			if one.State != probe.Undecided && said[one.ID] != now && !rotation.explains(one, all) {
+				said[one.ID] = now
+				logHealth(log, one)
+			}
 		},
 	}, monitorTargets(cfg), known)}
-	changed(h.monitor.Snapshot())
+	kept := h.monitor.Snapshot()
+	rotation = newRotation(o, log, kept)
+	for _, one := range kept {
+		said[one.ID] = healthSaid{one.State, one.Impaired}
+	}
+	changed(kept)
 	h.monitor.Start()
 	return h
+}
+
+// healthSaid is what was logged last of a server.
+type healthSaid struct {
+	state    probe.State
+	impaired bool
 }
 
 // snapshot returns what the checks know; nothing without checks.
@@ -87,7 +106,8 @@ func monitorTargets(cfg *config.Config) []probe.Target {
 			}
 			t := probe.Target{ID: server.URI(), Where: s.Key, Server: server}
 			if xep0215.NeedsCredentials(service.Type) {
-				t.Server.Sign = source.Signer(s)
+				t.Server.Sign, t.Server.SignPrevious = source.Signers(s)
+				t.Secret = s.SharedSecret
 				t.Credential = func(now time.Time) (username string, password secret.Secret, err error) {
 					c, err := source.IssueTo(s, source.ProbeUser, now, s.TTL)
 					return string(c.Username), secret.New(string(c.Password)), err

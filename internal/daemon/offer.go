@@ -49,7 +49,7 @@ func newOffer(cfg *config.Config, previous *offer, log *slog.Logger, now time.Ti
 	}
 	o.hide(nil)
 	if cfg.Probe.On {
-		o.health = startHealth(cfg, previous, log, o.hide)
+		o.health = startHealth(o, previous, log)
 	}
 	return o
 }
@@ -69,14 +69,22 @@ func (o *offer) provider(cfg *config.Provider, log *slog.Logger, now time.Time) 
 
 // hide leaves services out of lists from now on.
 func (o *offer) hide(hidden map[xep0215.Key]bool) {
-	var fixed []*xep0215.Group
 	for _, own := range o.own {
 		own.Hide(hidden)
+	}
+	o.fix()
+}
+
+// fix puts together what is on offer, where that is the same for all requesters.
+func (o *offer) fix() {
+	if len(o.own) != len(o.sources) {
+		return
+	}
+	var fixed []*xep0215.Group
+	for _, own := range o.own {
 		fixed = append(fixed, own.Groups(nil, time.Time{})...)
 	}
-	if len(o.own) == len(o.sources) {
-		o.fixed.Store(&fixed)
-	}
+	o.fixed.Store(&fixed)
 }
 
 // groups returns what is on offer for the requester at now.

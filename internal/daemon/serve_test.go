@@ -140,9 +140,9 @@ func TestServeLogsWarnings(t *testing.T) {
 	server := testkit.StartServer(t)
 	s := startServing(t, server.Config(turnOnly+"ttl = \"1h\"\n"))
 	stream := s.connect(server, testkit.Handshake)
-	s.log.WaitFor(t, "1h is short", 1)
+	s.log.WaitFor(t, "1h is enough", 1)
 	s.reload(server.Config(turnOnly+"ttl = \"2h\"\n"), reloaded)
-	s.log.WaitFor(t, "2h is short", 1)
+	s.log.WaitFor(t, "2h is enough", 1)
 	s.stop(syscall.SIGTERM, stream)
 }
 

@@ -84,13 +84,27 @@ func Services(w io.Writer, services []xep0215.Service, now time.Time) error {
 		return nil
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "TYPE\tHOST\tPORT\tTRANSPORT\tUSERNAME\tPASSWORD\tEXPIRES")
+	named := slices.ContainsFunc(services, func(s xep0215.Service) bool { return s.Name != "" })
+	head := "TYPE\tHOST\tPORT\tTRANSPORT\tUSERNAME\tPASSWORD\tEXPIRES"
+	if named {
+		head += "\tNAME"
+	}
+	fmt.Fprintln(table, head)
 	for _, s := range services {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", orDash(s.Type), orDash(s.Host), port(s), orDash(s.Transport),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s", orDash(s.Type), orDash(s.Host), port(s), orDash(s.Transport),
 			orDash(s.Username), orDash(s.Password), expiry(s, now))
+		if named {
+			fmt.Fprintf(table, "\t%s", orDash(s.Name))
+		}
+		fmt.Fprintln(table)
 	}
 	if err := table.Flush(); err != nil {
 		return err
+	}
+	for _, s := range services {
+		for _, f := range s.Info {
+			fmt.Fprintf(w, "  %s %s: %s = %s\n", orDash(s.Type), orDash(s.Host), f.Var, strings.Join(f.Values, ", "))
+		}
 	}
 	for _, s := range services {
 		for _, problem := range problems(s, now) {
@@ -176,7 +190,16 @@ type serviceJSON struct {
 	Password   string     `json:"password,omitempty"`
 	Expires    *time.Time `json:"expires,omitempty"`
 	Name       string     `json:"name,omitempty"`
+	Info       []infoJSON `json:"info,omitempty"` // in the order of the answer
 	URI        string     `json:"uri,omitempty"`
+}
+
+// infoJSON is a field of the extended information about a service.
+type infoJSON struct {
+	Var    string   `json:"var"`
+	Type   string   `json:"type,omitempty"`
+	Label  string   `json:"label,omitempty"`
+	Values []string `json:"values"`
 }
 
 type errorJSON struct {
@@ -248,6 +271,9 @@ func newServiceJSON(s xep0215.Service) serviceJSON {
 		Username: s.Username, Password: s.Password, Name: s.Name, URI: s.URI()}
 	if !s.Expires.IsZero() {
 		out.Expires = &s.Expires
+	}
+	for _, f := range s.Info {
+		out.Info = append(out.Info, infoJSON{f.Var, f.Type, f.Label, append([]string{}, f.Values...)})
 	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,14 @@ func exampleServices() []xep0215.Service {
 	return []xep0215.Service{{Type: "stun", Host: "turn.example.org", Port: 3478, Transport: "udp"}, turn, turns}
 }
 
+// described returns services with a name and extended information on the first relay.
+func described(services []xep0215.Service) []xep0215.Service {
+	out := slices.Clone(services)
+	out[1].Name = "Relay"
+	out[1].Info = []xep0215.Field{{Var: "FORM_TYPE", Type: "hidden", Values: []string{"urn:example:relay"}}, {Var: "operators", Type: "text-multi", Values: []string{"Alice", "Bob"}}, {Var: "empty"}}
+	return out
+}
+
 type answersTest struct {
 	name    string
 	answers []query.Answer
@@ -55,6 +64,7 @@ func answersTests() []answersTest {
 	return []answersTest{
 		{"both versions", []query.Answer{{Namespace: xep0215.NS, Services: good, Err: nil, Took: 1234567 * time.Nanosecond}, {Namespace: xep0215.NS1, Services: good[:1], Err: nil, Took: 12 * time.Millisecond}}},
 		{"fixed account", []query.Answer{{Namespace: xep0215.NS, Services: []xep0215.Service{static}, Took: time.Millisecond}}},
+		{"names and information", []query.Answer{{Namespace: xep0215.NS, Services: described(good), Took: time.Millisecond}}},
 		{"faulty services", []query.Answer{{Namespace: xep0215.NS, Services: faulty, Err: nil, Took: time.Millisecond}}},
 		{"empty list", []query.Answer{{Namespace: xep0215.NS, Services: nil, Err: nil, Took: time.Millisecond}}},
 		{"refused", []query.Answer{{Namespace: xep0215.NS, Services: nil, Err: forbidden, Took: time.Millisecond}, {Namespace: xep0215.NS1, Services: nil, Err: errors.New("connection lost"), Took: 0}}},

@@ -12,15 +12,21 @@ func LinkPseudonyms(cfg *config.Config) *turncred.Pseudonyms {
 }
 
 // AllPseudonyms returns the pseudonyms of every key that a configuration makes them
-// with, each key once.
+// with, those of previous secrets included, each key once.
 func AllPseudonyms(cfg *config.Config) []*turncred.Pseudonyms {
 	all := []*turncred.Pseudonyms{LinkPseudonyms(cfg)}
 	seen := map[string]bool{}
-	for _, s := range cfg.ICEServers {
+	add := func(s config.ICEServer) {
 		key := string(pseudonymKey(s))
 		if name := s.UsernameForm + " " + s.Realm + " " + key; key != "" && !seen[name] {
 			seen[name] = true
 			all = append(all, pseudonyms(s))
+		}
+	}
+	for _, s := range cfg.ICEServers {
+		add(s)
+		if before, ok := withPrevious(s); ok {
+			add(before)
 		}
 	}
 	return all

@@ -20,9 +20,9 @@ type Set struct {
 	names  []string         // usernames, for revocation
 }
 
-// newSet returns what a provider gave as it is offered. Nothing that clients could use is
+// newSet returns what the provider of cfg gave as it is offered. Nothing that clients could use is
 // an error.
-func newSet(given provider.Set, name config.Name) (*Set, error) {
+func newSet(given provider.Set, cfg *config.Provider) (*Set, error) {
 	out := &Set{Set: given}
 	seen := map[xep0215.Key]bool{}
 	for _, server := range given.Servers {
@@ -36,7 +36,7 @@ func newSet(given provider.Set, name config.Name) (*Set, error) {
 			services = append(services, s)
 		}
 		if len(services) > 0 {
-			out.add(server, named(services, name))
+			out.add(server, labelled(services, cfg.DisplayName, cfg.Info))
 		}
 	}
 	if len(out.groups) == 0 {

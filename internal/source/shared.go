@@ -28,7 +28,7 @@ func startShared(v *vendor) *shared {
 // Use implements [provider.Sink]: it offers a set from now on, or returns why it
 // cannot.
 func (s *shared) Use(_ string, given provider.Set) error {
-	next, err := newSet(given, s.cfg.Load().DisplayName)
+	next, err := newSet(given, s.cfg.Load())
 	if err == nil {
 		s.current.Store(next)
 	}
