@@ -49,6 +49,7 @@ type commandLine struct {
 	Probe         probeCommand         `cmd:"" help:"Test every configured STUN and TURN server, as a client would use it."`
 	Query         queryCommand         `cmd:"" help:"Log in as an XMPP client, ask for the services, and print them."`
 	Whois         whoisCommand         `cmd:"" help:"Find the user behind a pseudonym in the TURN server's log."`
+	Setup         setupCommand         `cmd:"" help:"Set up extdisco on this machine: find the XMPP server and the TURN server, write what is needed, try it. --undo takes it back."`
 	Import        importCommand        `cmd:"" help:"Convert other programs' STUN and TURN settings to [[ice_server]] tables."`
 	ProsodyConfig prosodyConfigCommand `cmd:"" help:"Print the Prosody configuration that matches config.toml."`
 	Version       versionCommand       `cmd:"" help:"Print the version."`
@@ -119,7 +120,7 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 }
 
 // configless are the commands that read no configuration and write no log.
-var configless = []string{"query", "import", "version", "health", "completion", "man"}
+var configless = []string{"query", "setup", "import", "version", "health", "completion", "man"}
 
 // usageError is a call that the grammar allows and that still makes no sense.
 type usageError struct{ message string }

@@ -1,0 +1,119 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+
+	"extdisco/internal/config"
+)
+
+// ejabberdFiles are where ejabberd's packages have its configuration.
+var ejabberdFiles = []string{"/etc/ejabberd/ejabberd.yml", "/opt/ejabberd/conf/ejabberd.yml"}
+
+// planEjabberd plans our own files, and the block for ejabberd.yml, which is not written:
+// its comments and its layout are its administrator's.
+func (s *setup) planEjabberd(p *Plan) error {
+	for _, file := range ejabberdFiles {
+		content, err := s.tree.read(file)
+		if err != nil {
+			continue
+		}
+		p.Found = append(p.Found, Line{"ejabberd", file})
+		c, err := s.existingConfig(p)
+		if err != nil {
+			return err
+		}
+		if c == nil {
+			if c, err = s.ejabberdConfig(p, file, string(content)); err != nil {
+				return err
+			}
+		}
+		p.Domain = c.Component.Hosts[0]
+		p.Ejabberd = ejabberdText(file, c.Component)
+		return nil
+	}
+	return errors.New("no XMPP server was found: there is neither /etc/prosody/prosody.cfg.lua nor " + strings.Join(ejabberdFiles, " nor ") +
+		"; name Prosody's configuration with --prosody-config FILE, or the folder of docker-jitsi-meet with --docker-jitsi-meet DIR")
+}
+
+func (s *setup) ejabberdConfig(p *Plan, file, content string) (*config.Config, error) {
+	domains := s.options.Domains
+	if len(domains) == 0 {
+		domains = ejabberdHosts(content)
+		if len(domains) != 1 {
+			return nil, fmt.Errorf("%s has %d hosts besides localhost; name the domain of your users with --domain DOMAIN", file, len(domains))
+		}
+	}
+	c := &config.Config{Access: config.Access{Allow: append(append([]string{}, domains...), s.options.Allow...)}}
+	p.Found = append(p.Found, Line{"Domain", strings.Join(c.Access.Allow, ", ")})
+	c.Component.Hosts = domains
+	if c.Component.JID = s.options.Component; c.Component.JID == "" {
+		c.Component.JID = "turn." + domains[0]
+	}
+	if c.Component.Server = s.options.Server; c.Component.Server == "" {
+		c.Component.Server = config.DefaultServer
+	}
+	found, err := s.servers(oldList{})
+	if err != nil {
+		return nil, err
+	}
+	p.addServers(found)
+	return c, s.planConfig(p, c, found.list, place{config: configFile, secrets: secretFolder, named: "secrets", group: "extdisco"})
+}
+
+var (
+	ejabberdHostList = regexp.MustCompile(`(?m)^hosts:[ \t]*(?:#.*)?\n((?:[ \t]*(?:-.*|#.*)?\n)*)`)
+	ejabberdHost     = regexp.MustCompile(`(?m)^[ \t]*-[ \t]*["']?([^"'\s#]+)`)
+)
+
+// ejabberdHosts returns the hosts that stand one a line below hosts:, without localhost.
+func ejabberdHosts(content string) []string {
+	var hosts []string
+	for _, list := range ejabberdHostList.FindAllStringSubmatch(content+"\n", 1) {
+		for _, m := range ejabberdHost.FindAllStringSubmatch(list[1], -1) {
+			if m[1] != "localhost" {
+				hosts = append(hosts, strings.ToLower(m[1]))
+			}
+		}
+	}
+	return hosts
+}
+
+// ejabberdText says what to add to ejabberd.yml.
+func ejabberdText(file string, c config.Component) string {
+	return fmt.Sprintf(`setup does not write %s. Add this to its list "listen":
+
+  -
+    port: %s
+    ip: "127.0.0.1"
+    module: ejabberd_service
+    access: all
+    global_routes: false
+    hosts:
+      %q:
+        password: "THE CONTENT OF %s"
+
+and this to its "modules", where mod_stun_disco must not be:
+
+  mod_delegation:
+    namespaces:
+      "urn:xmpp:extdisco:2":
+        access: extdisco
+      "urn:xmpp:extdisco:1":
+        access: extdisco
+
+and this to its "acl" and "access_rules":
+
+acl:
+  extdisco:
+    server: %q
+access_rules:
+  extdisco:
+    allow: extdisco
+`, file, portOf(c.Server), c.JID, path.Join(secretFolder, "component.secret"), c.JID)
+}
+
+func portOf(server string) string { return server[strings.LastIndexByte(server, ':')+1:] }

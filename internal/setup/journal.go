@@ -1,0 +1,310 @@
+package setup
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// backupFolder is where everything is noted that has to be put back.
+const backupFolder = "/var/lib/extdisco/setup-backup"
+
+// change is a file that is written, or a folder that is made.
+type change struct {
+	file     string // below the root, without symbolic links
+	isFolder bool
+	content  []byte
+	mode     fs.FileMode
+	owner    owner
+	old      []byte // what it holds now
+	isNew    bool
+}
+
+// journal says what setup has changed, in order. It is written before the first change.
+type journal struct {
+	Made []string // folders that were made for the journal, the outermost first
+	Runs []*run
+}
+
+// run is what one call of setup changed.
+type run struct {
+	Done    bool
+	Entries []entry
+}
+
+type entry struct {
+	File     string
+	IsFolder bool      `json:",omitempty"`
+	Backup   string    `json:",omitempty"` // name in the backup folder; none for what was not there
+	Mode     uint32    `json:",omitempty"` // of the old file
+	Owner    owner     `json:",omitzero"`
+	Modified time.Time `json:",omitzero"`
+	Written  string    `json:",omitempty"` // SHA-256 of what was written
+}
+
+// store is the journal of a tree, and its backups.
+type store struct {
+	tree    tree
+	written func(file string) // called after each file, for tests
+}
+
+func (s store) path(name string) string { return filepath.Join(s.tree.root, backupFolder, name) }
+
+// read returns the journal; an empty one when there is none.
+func (s store) read() (*journal, error) {
+	content, err := os.ReadFile(s.path("journal.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return &journal{}, nil
+	}
+	j := &journal{}
+	if err == nil {
+		err = json.Unmarshal(content, j)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the journal of earlier changes, %s/journal.json: %w", backupFolder, err)
+	}
+	return j, nil
+}
+
+func (s store) save(j *journal) error {
+	content, err := json.MarshalIndent(j, "", "\t")
+	if err != nil {
+		return err
+	}
+	return s.writeFile(s.path("journal.json"), content, 0o600, owner{os.Geteuid(), os.Getegid()})
+}
+
+// apply makes the changes. When one fails, those before it are taken back. When the
+// process dies, the journal has what is needed to take them back later.
+func (s store) apply(changes []change) error {
+	j, err := s.read()
+	if err != nil {
+		return err
+	}
+	r := &run{}
+	made, err := makeFolders(s.path("."))
+	if err != nil {
+		return fmt.Errorf("cannot keep a backup: %w", err)
+	}
+	j.Made = append(j.Made, made...)
+	for i, c := range changes {
+		e, err := s.backUp(c, fmt.Sprintf("%d-%d-%s", len(j.Runs)+1, i+1, path.Base(c.file)))
+		if err != nil {
+			return fmt.Errorf("cannot keep a backup of %s: %w", c.file, err)
+		}
+		r.Entries = append(r.Entries, e)
+	}
+	j.Runs = append(j.Runs, r)
+	if err := s.save(j); err != nil {
+		return fmt.Errorf("cannot keep a backup: %w", err)
+	}
+	for _, c := range changes {
+		if err := s.make(c); err != nil {
+			return errors.Join(shortError(c.file, err), s.takeBackLast(j))
+		}
+		if s.written != nil {
+			s.written(c.file)
+		}
+	}
+	r.Done = true
+	return s.save(j)
+}
+
+// makeFolders makes a folder for root alone, and those above it. It returns those that were
+// not there, the outermost first.
+func makeFolders(folder string) ([]string, error) {
+	if _, err := os.Stat(folder); err == nil {
+		return nil, nil
+	}
+	made, err := makeFolders(filepath.Dir(folder))
+	if err != nil {
+		return made, err
+	}
+	mode := fs.FileMode(0o755)
+	if filepath.Base(folder) == path.Base(backupFolder) {
+		mode = 0o700
+	}
+	return append(made, folder), os.Mkdir(folder, mode)
+}
+
+// backUp copies what a change replaces.
+func (s store) backUp(c change, name string) (entry, error) {
+	sum := sha256.Sum256(c.content)
+	e := entry{File: c.file, IsFolder: c.isFolder, Written: hex.EncodeToString(sum[:])}
+	if c.isFolder {
+		e.Written = ""
+	}
+	if c.isNew {
+		return e, nil
+	}
+	info, err := s.tree.stat(c.file)
+	if err != nil {
+		return e, err
+	}
+	e.Backup, e.Mode, e.Owner, e.Modified = name, uint32(info.Mode().Perm()), ownerOf(info), info.ModTime()
+	return e, s.writeFile(s.path(name), c.old, 0o600, owner{os.Geteuid(), os.Getegid()})
+}
+
+func (s store) make(c change) error {
+	file := filepath.Join(s.tree.root, c.file)
+	if !c.isFolder {
+		return s.writeFile(file, c.content, c.mode, c.owner)
+	}
+	if err := os.Mkdir(file, c.mode); err != nil {
+		return err
+	}
+	return setOwner(file, c.mode, c.owner)
+}
+
+// temporary is what the name of a file ends with while it is written.
+const temporary = ".extdisco-new"
+
+// writeFile puts a whole file in place at once.
+func (s store) writeFile(file string, content []byte, mode fs.FileMode, o owner) (err error) {
+	f, err := os.OpenFile(file+temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(file + temporary)
+		}
+	}()
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := setOwner(file+temporary, mode, o); err != nil {
+		return err
+	}
+	return os.Rename(file+temporary, file)
+}
+
+// setOwner gives a file to its owner. Only root can give it to somebody else.
+func setOwner(file string, mode fs.FileMode, o owner) error {
+	if os.Geteuid() == 0 {
+		if err := os.Lchown(file, o.UID, o.GID); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(file, mode)
+}
+
+// interrupted reports whether the last run did not come to its end.
+func (j *journal) interrupted() bool {
+	return len(j.Runs) > 0 && !j.Runs[len(j.Runs)-1].Done
+}
+
+// takeBackLast puts back what the last run changed.
+func (s store) takeBackLast(j *journal) error {
+	last := j.Runs[len(j.Runs)-1]
+	for _, e := range slices.Backward(last.Entries) {
+		if err := s.putBack(e); err != nil {
+			return fmt.Errorf("cannot put back %w", shortError(e.File, err))
+		}
+	}
+	j.Runs = j.Runs[:len(j.Runs)-1]
+	if len(j.Runs) > 0 {
+		return s.save(j)
+	}
+	return s.remove(j)
+}
+
+// undo puts back everything that setup has changed.
+func (s store) undo(j *journal) error {
+	if err := s.changedSince(j); err != nil {
+		return err
+	}
+	for len(j.Runs) > 0 {
+		if err := s.takeBackLast(j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changedSince returns an error that names the files that somebody else has changed since
+// setup wrote them.
+func (s store) changedSince(j *journal) error {
+	last := map[string]entry{}
+	var order []string
+	for _, r := range j.Runs {
+		for _, e := range r.Entries {
+			if e.IsFolder {
+				continue
+			}
+			if _, known := last[e.File]; !known {
+				order = append(order, e.File)
+			}
+			last[e.File] = e
+		}
+	}
+	var errs []error
+	for _, file := range order {
+		content, err := os.ReadFile(filepath.Join(s.tree.root, file))
+		if err != nil || hash(content) == last[file].Written {
+			continue // what is not there has no changes to lose
+		}
+		if old, err := os.ReadFile(s.path(last[file].Backup)); last[file].Backup != "" && err == nil && bytes.Equal(old, content) {
+			continue // not written yet
+		}
+		errs = append(errs, fmt.Errorf("%s was changed after setup wrote it; move it away to have it put back as it was before setup (the old one is in %s)", file, backupFolder))
+	}
+	return errors.Join(errs...)
+}
+
+func hash(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
+
+// putBack puts back one file, or takes it away. It may not have been written yet.
+func (s store) putBack(e entry) error {
+	file := filepath.Join(s.tree.root, e.File)
+	if err := os.Remove(file + temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	switch {
+	case e.IsFolder:
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+			return err // a folder that somebody else has put something into stays
+		}
+		return nil
+	case e.Backup == "":
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	old, err := os.ReadFile(s.path(e.Backup))
+	if err != nil {
+		return err
+	}
+	if err := s.writeFile(file, old, fs.FileMode(e.Mode), e.Owner); err != nil {
+		return err
+	}
+	return os.Chtimes(file, e.Modified, e.Modified)
+}
+
+// remove takes the journal and the backups away, and the folders that were made for them.
+func (s store) remove(j *journal) error {
+	if err := os.RemoveAll(s.path(".")); err != nil {
+		return err
+	}
+	for _, folder := range slices.Backward(j.Made) {
+		_ = os.Remove(folder) // one that holds something else stays
+	}
+	return nil
+}
+
+func octal(mode fs.FileMode) string { return "0" + strconv.FormatUint(uint64(mode.Perm()), 8) }

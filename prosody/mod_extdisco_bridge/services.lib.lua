@@ -1,0 +1,95 @@
+-- Lists of services (XEP-0215): reading them, and how they age.
+--
+-- A set is all that extdisco offers to one requester, in its order. Its services with
+-- a username and a password are relays; the others need no credential.
+
+local parse_datetime = require "util.datetime".parse;
+
+-- Many credentials in a row end in the same second, and reading the time is slow.
+local last_text, last_time;
+local function read_time(text)
+	if text ~= last_text then
+		last_text, last_time = text, parse_datetime(text);
+	end
+	return last_time;
+end
+
+local services = {};
+
+local function is_relay(service_type)
+	return service_type == "turn" or service_type == "turns";
+end
+
+local function read_service(tag, time)
+	local attr = tag.attr;
+	return {
+		type = attr.type, host = attr.host, port = tonumber(attr.port), transport = attr.transport;
+		username = attr.username, password = attr.password;
+		expires = attr.expires and read_time(attr.expires), made = time;
+	};
+end
+
+function services.key(service)
+	return table.concat({ service.type, service.host, tostring(service.port), tostring(service.transport) }, " ");
+end
+
+-- Reads <services/>, without relays that have no credential.
+function services.read(element, time)
+	local set = {};
+	for _, tag in ipairs(element.tags) do
+		local attr = tag.attr;
+		if tag.name == "service" and attr.type and attr.host and (attr.username and attr.password or not is_relay(attr.type)) then
+			set[#set + 1] = read_service(tag, time);
+		end
+	end
+	return set;
+end
+
+-- Returns what is in a set besides the addresses and credentials of its relays, which are
+-- filled in when it is given out.
+function services.form(set)
+	local form = {};
+	for i, service in ipairs(set) do
+		form[i] = service.username and "relay" or services.key(service);
+	end
+	return table.concat(form, ", ");
+end
+
+-- Whether a credential can still be given out: until a tenth of its life is left, at
+-- most ten minutes.
+function services.is_good(service, time)
+	return not service.expires or time < service.expires - math.min(600, (service.expires - service.made) / 10);
+end
+
+function services.count_good(set, time)
+	local count = 0;
+	for _, service in ipairs(set) do
+		if services.is_good(service, time) then count = count + 1; end
+	end
+	return count;
+end
+
+-- Returns when the first credential of a set has lived for this part of its life.
+function services.due_at(set, part)
+	local due = math.huge;
+	for _, service in ipairs(set) do
+		if service.expires then
+			due = math.min(due, service.made + (service.expires - service.made) * part);
+		end
+	end
+	return due;
+end
+
+-- Returns the relay with this number, or the last one where there are fewer.
+function services.relay(set, number)
+	local found;
+	for _, service in ipairs(set) do
+		if service.username then
+			found, number = service, number - 1;
+			if number == 0 then break; end
+		end
+	end
+	return found;
+end
+
+return services;
