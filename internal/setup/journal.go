@@ -92,7 +92,7 @@ func (s store) apply(changes []change) error {
 		return err
 	}
 	r := &run{}
-	made, err := makeFolders(s.path("."))
+	made, err := s.makeFolders(backupFolder)
 	if err != nil {
 		return fmt.Errorf("cannot keep a backup: %w", err)
 	}
@@ -120,21 +120,22 @@ func (s store) apply(changes []change) error {
 	return s.save(j)
 }
 
-// makeFolders makes a folder for root alone, and those above it. It returns those that were
-// not there, the outermost first.
-func makeFolders(folder string) ([]string, error) {
-	if _, err := os.Stat(folder); err == nil {
+// makeFolders makes a folder of the tree, for root alone, and those above it. It returns
+// those that were not there, the outermost first.
+func (s store) makeFolders(folder string) ([]string, error) {
+	file := filepath.Join(s.tree.root, folder)
+	if _, err := os.Stat(file); err == nil {
 		return nil, nil
 	}
-	made, err := makeFolders(filepath.Dir(folder))
+	made, err := s.makeFolders(path.Dir(folder))
 	if err != nil {
 		return made, err
 	}
 	mode := fs.FileMode(0o755)
-	if filepath.Base(folder) == path.Base(backupFolder) {
+	if folder == backupFolder {
 		mode = 0o700
 	}
-	return append(made, folder), os.Mkdir(folder, mode)
+	return append(made, folder), os.Mkdir(file, mode)
 }
 
 // backUp copies what a change replaces.
@@ -302,7 +303,7 @@ func (s store) remove(j *journal) error {
 		return err
 	}
 	for _, folder := range slices.Backward(j.Made) {
-		_ = os.Remove(folder) // one that holds something else stays
+		_ = os.Remove(filepath.Join(s.tree.root, folder)) // one that holds something else stays
 	}
 	return nil
 }
