@@ -20,6 +20,6 @@ var (
 var configExample string
 
 func main() {
-	program := command.Program{Version: version, SystemConfig: systemConfig, ConfigExample: configExample}
+	program := command.Program{Version: version, SystemConfig: systemConfig, ServiceUser: "extdisco", ConfigExample: configExample}
 	os.Exit(program.Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -67,8 +67,12 @@ type Request struct {
 	NS        string          // of the Handler
 	Requester []byte          // bare JID of the requester; valid until the Handler returns
 	Payload   xml.TokenReader // the element in the Handler's namespace
+	Lang      string          // xml:lang of the stanza (RFC 6120 §8.1.5), empty for none
 	Now       time.Time       // when it was read
 	Route     Route           // by which it came
+	// Value is for the Gate and the [Preparer] to set and for the Handler to read. It
+	// stays while the request waits, so that all three can work from one snapshot.
+	Value any
 }
 
 // Namespace is a namespace that a component answers in.
@@ -84,9 +88,9 @@ type Namespace struct {
 // Gate decides who is answered. It is asked about requests to Handlers, not about
 // discovery, ping and version.
 type Gate interface {
-	// Admit returns nil, or the error to send to the requester, which is named
-	// by its bare JID.
-	Admit(requester []byte, now time.Time) error
+	// Admit returns nil, or the error to send to the requester. There is no
+	// Payload yet.
+	Admit(r *Request) error
 }
 
 // Config says what a component is and where it connects.

@@ -33,15 +33,16 @@ type deferred struct {
 	frames  []deferredFrame // whose wait is over
 }
 
-// deferredFrame is a stanza, and when it was read.
+// deferredFrame is a stanza, when it was read, and what is kept with it.
 type deferredFrame struct {
 	frame []byte
 	since time.Time
+	value any // Request.Value
 }
 
 // add lets a stanza wait for the channel. It reports false if the stanza is too
 // large, too many are waiting, or waiting has ended.
-func (d *deferred) add(frame []byte, wait <-chan struct{}, since time.Time) bool {
+func (d *deferred) add(f deferredFrame, wait <-chan struct{}) bool {
 	select {
 	case <-d.ended:
 		return false
@@ -49,11 +50,11 @@ func (d *deferred) add(frame []byte, wait <-chan struct{}, since time.Time) bool
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.waiting >= maxDeferred || len(frame) > maxDeferredStanza {
+	if d.waiting >= maxDeferred || len(f.frame) > maxDeferredStanza {
 		return false
 	}
 	d.waiting++
-	frame = bytes.Clone(frame)
+	f.frame = bytes.Clone(f.frame)
 	d.waiters.Go(func() {
 		timeout := time.NewTimer(deferredFor)
 		defer timeout.Stop()
@@ -63,7 +64,7 @@ func (d *deferred) add(frame []byte, wait <-chan struct{}, since time.Time) bool
 		case <-d.ended:
 		}
 		d.mu.Lock()
-		d.frames = append(d.frames, deferredFrame{frame, since})
+		d.frames = append(d.frames, f)
 		d.mu.Unlock()
 		d.wake()
 	})
@@ -100,10 +101,10 @@ func (l *link) respondOrDefer(frame []byte, truncated bool, now time.Time) {
 
 // deferIfNotReady keeps the last stanza if its Handler was not ready to answer.
 func (l *link) deferIfNotReady(frame []byte, now time.Time) {
-	wait := l.wait
-	l.wait = nil
-	if wait != nil && !l.deferred.add(frame, wait, now) {
-		l.respondLast(deferredFrame{frame, now}, now)
+	wait, f := l.wait, deferredFrame{frame, now, l.value}
+	l.wait, l.value = nil, nil
+	if wait != nil && !l.deferred.add(f, wait) {
+		l.respondLast(f, now)
 	}
 }
 
@@ -123,7 +124,7 @@ func (l *link) answerDeferred(ctx context.Context, now time.Time) error {
 // respondLast answers a stanza whose wait is over, whether or not its Handler is
 // ready.
 func (l *link) respondLast(f deferredFrame, now time.Time) {
-	l.last, l.since = true, f.since
+	l.last, l.since, l.value = true, f.since, f.value
 	l.out = l.respond(l.out, f.frame, false, now)
-	l.last = false
+	l.last, l.value = false, nil
 }

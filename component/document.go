@@ -166,6 +166,16 @@ func attr(start xml.StartElement, name string) *string {
 	return nil
 }
 
+// langOf returns the value of xml:lang, or "".
+func langOf(start xml.StartElement) string {
+	for _, a := range start.Attr {
+		if a.Name.Space == "http://www.w3.org/XML/1998/namespace" && a.Name.Local == "lang" {
+			return a.Value
+		}
+	}
+	return ""
+}
+
 // text returns the string or "".
 func text(s *string) string {
 	if s == nil {

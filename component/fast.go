@@ -69,7 +69,7 @@ func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 		r.heardFrom(string(q.outer.from), HostDelegates, now)
 	}
 	asked := &r.asked
-	*asked = Request{NS: q.namespace.NS, Requester: q.requester(), Now: now, Route: routeOf(q.wrapping != nil)}
+	*asked = Request{NS: q.namespace.NS, Requester: q.requester(), Lang: r.langOf(q), Now: now, Route: routeOf(q.wrapping != nil)}
 	err := r.admit(q.namespace, "", asked)
 	if err == errDeferred {
 		return dst, q.len
@@ -178,6 +178,19 @@ func (q *fastRequest) requester() []byte {
 	return from
 }
 
+// langOf returns the xml:lang of a request. Nearly all have the same, so that the text
+// of the one before is kept.
+func (r *responder) langOf(q *fastRequest) string {
+	lang := q.outer.lang
+	if q.wrapping != nil {
+		lang = q.inner.lang
+	}
+	if string(lang) != r.lang {
+		r.lang = string(lang)
+	}
+	return r.lang
+}
+
 // Start tags of replies, up to the value of id.
 const (
 	fastResult      = "<iq type='result' id='"
@@ -209,7 +222,7 @@ func (q *fastRequest) appendClose(dst []byte) []byte {
 
 // fastIQ is the attributes of an IQ as they are written. A nil slice is an attribute
 // that is missing.
-type fastIQ struct{ kind, ns, id, from, to []byte }
+type fastIQ struct{ kind, ns, id, from, to, lang []byte }
 
 // read reads the start tag at the beginning of b. It must have type, id and from.
 func (iq *fastIQ) read(b []byte) (rest []byte, ok bool) {
@@ -218,7 +231,6 @@ func (iq *fastIQ) read(b []byte) (rest []byte, ok bool) {
 		return nil, false
 	}
 	*iq = fastIQ{}
-	var lang []byte
 	for b = b[len(open):]; len(b) > 0 && b[0] == ' '; {
 		var field *[]byte
 		switch {
@@ -231,7 +243,7 @@ func (iq *fastIQ) read(b []byte) (rest []byte, ok bool) {
 		case hasPrefix(b, " type="):
 			field, b = &iq.kind, b[len(" type="):]
 		case hasPrefix(b, " xml:lang="):
-			field, b = &lang, b[len(" xml:lang="):]
+			field, b = &iq.lang, b[len(" xml:lang="):]
 		case hasPrefix(b, " xmlns="):
 			field, b = &iq.ns, b[len(" xmlns="):]
 		default:

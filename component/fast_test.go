@@ -55,8 +55,9 @@ type tellTale struct {
 	answers  []Answers
 }
 
-func (g *tellTale) Admit(requester []byte, now time.Time) error {
-	g.admitted = append(g.admitted, string(requester)+" "+now.String())
+func (g *tellTale) Admit(r *Request) error {
+	requester := r.Requester
+	g.admitted = append(g.admitted, string(requester)+" "+r.Lang+" "+r.Now.String())
 	switch domain := domainOf(requester); {
 	case string(domain) != TestHost:
 		return stanza.Error{Type: stanza.Auth, Condition: stanza.Forbidden}
@@ -409,5 +410,27 @@ func TestFastPathDefers(t *testing.T) {
 			t.Errorf("in the end: %q, want %q; admitted %d times, %d answers", conn.String(), want, len(gate.admitted), len(gate.answers))
 		}
 		l.deferred.end()
+	}
+}
+
+// The fast path notes refusals of what a host forwards, as the slow one does, and of
+// nothing else.
+func TestFastPathNotesRefusals(t *testing.T) {
+	stranger := func(frame string) []byte {
+		return []byte(strings.Replace(frame, "juliet@meet.test", "eve@evil.test", 1))
+	}
+	c, _ := newFastComponent(t)
+	r := &newLink(c, nil, nil).responder
+	for _, frame := range [][]byte{[]byte(forwarded(nsDelegation2, innerGet(ask))), stranger(directly(ask))} {
+		if _, n := r.fast(nil, frame, testTime); n != len(frame) || c.Hosts()[0].Refusal != nil {
+			t.Errorf("%d bytes taken, %+v", n, c.Hosts()[0])
+		}
+	}
+	if c.Hosts()[0].Route != HostDelegates || !c.Hosts()[0].Since.Equal(testTime) {
+		t.Errorf("%+v", c.Hosts()[0])
+	}
+	frame := stranger(forwarded(nsDelegation2, innerGet(ask)))
+	if _, n := r.fast(nil, frame, testTime); n != len(frame) || c.Hosts()[0].Refusal == nil || !c.Hosts()[0].RefusedAt.Equal(testTime) {
+		t.Errorf("%d bytes taken, %+v", n, c.Hosts()[0])
 	}
 }

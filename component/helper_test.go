@@ -54,8 +54,8 @@ func (h *TestHandler) AppendReply(dst []byte, r *Request) ([]byte, error) {
 // accessGate admits who is on a list.
 type accessGate struct{ *Access }
 
-func (g accessGate) Admit(requester []byte, _ time.Time) error {
-	if !g.Allows(requester) {
+func (g accessGate) Admit(r *Request) error {
+	if !g.Allows(r.Requester) {
 		return stanza.Error{Type: stanza.Auth, Condition: stanza.Forbidden}
 	}
 	return nil

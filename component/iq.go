@@ -21,6 +21,8 @@ type responder struct {
 	// wait is set when a stanza was not answered because its Handler is not ready;
 	// see [Preparer].
 	wait <-chan struct{}
+	// value is the Request.Value of a stanza that has to wait, or has waited.
+	value any
 	// lost is set when the server has stopped forwarding; see [watch].
 	lost bool
 	life life
@@ -29,6 +31,7 @@ type responder struct {
 	// Scratch space of the fast path, so that it allocates nothing.
 	request fastRequest
 	asked   Request
+	lang    string // of the request before
 }
 
 // errDeferred is the reason why no reply was made yet.
@@ -199,7 +202,7 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 		if n.HostsOnly && r.c.hosts[from] != nil {
 			r.heardFrom(from, HostBridges, now)
 		}
-		request := &Request{NS: n.NS, Requester: []byte(bareJID(from)), Now: now, Route: routeOf(iq != 0)}
+		request := &Request{NS: n.NS, Requester: []byte(bareJID(from)), Lang: langOf(doc.start(iq)), Now: now, Route: routeOf(iq != 0)}
 		err = r.admit(n, from, request)
 		if err == errDeferred {
 			return dst, err
@@ -264,6 +267,7 @@ func (r *responder) answered(n *namespace, delegated bool, err error, now time.T
 // only must come from the host itself, without a resource; from matters only there.
 func (r *responder) admit(n *namespace, from string, request *Request) error {
 	if r.last {
+		request.Value = r.value
 		return nil
 	}
 	if n.HostsOnly && r.c.hosts[from] == nil {
@@ -271,12 +275,13 @@ func (r *responder) admit(n *namespace, from string, request *Request) error {
 		return stanzaError(stanza.Auth, stanza.Forbidden, "this address is not one of component.hosts")
 	}
 	if !n.HostsOnly {
-		if err := r.c.cfg.Gate.Admit(request.Requester, request.Now); err != nil {
+		if err := r.c.cfg.Gate.Admit(request); err != nil {
 			return err
 		}
 	}
 	if n.preparer != nil {
 		if r.wait = n.preparer.Prepare(request); r.wait != nil {
+			r.value = request.Value
 			return errDeferred
 		}
 	}

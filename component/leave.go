@@ -48,14 +48,16 @@ func (l *link) changeOver(ctx context.Context) error {
 	if err := l.closeStream(ctx); err != nil {
 		return err
 	}
-	carry := func(frame []byte) {
-		if len(l.c.carried) < maxCarried && len(frame) <= maxDeferredStanza {
-			l.c.carried = append(l.c.carried, bytes.Clone(frame))
-		}
-	}
-	for until := time.Now().Add(closeWait); l.read(ctx, until) == nil && !l.nextRequests(carry); {
+	for until := time.Now().Add(closeWait); l.read(ctx, until) == nil && !l.nextRequests(l.carry); {
 	}
 	return nil
+}
+
+// carry keeps a request for the next link.
+func (l *link) carry(frame []byte) {
+	if len(l.c.carried) < maxCarried && len(frame) <= maxDeferredStanza {
+		l.c.carried = append(l.c.carried, bytes.Clone(frame))
+	}
 }
 
 // answerCarried answers what the link before could not.

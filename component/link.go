@@ -196,20 +196,7 @@ func (l *link) flush(ctx context.Context) error {
 		l.ack.now()
 		return nil
 	}
-	if err := l.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
-	}
-	if ctx.Err() != nil {
-		// leave may have set its deadline before the one above.
-		<-l.leaving
-		if err := l.conn.SetWriteDeadline(l.leaveBy); err != nil {
-			return err
-		}
-	}
-	_, err := l.conn.Write(l.out)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = errNotRead
-	}
+	err := l.write(ctx, l.out)
 	if l.life.sent.IsZero() {
 		l.life.sent = time.Now()
 	}
@@ -219,6 +206,35 @@ func (l *link) flush(ctx context.Context) error {
 	}
 	l.out = l.out[:0]
 	return err
+}
+
+// write sends all of b. It gives up when the server has taken nothing for
+// writeTimeout, or when we have to leave. A server that is overloaded reads slowly,
+// and is waited for: all its requests would be lost otherwise.
+func (l *link) write(ctx context.Context, b []byte) error {
+	for waiting := -1; ; { // bytes that the server's system had no room for when last asked
+		if err := l.conn.SetWriteDeadline(time.Now().Add(writeTimeout / 2)); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			// leave may have set its deadline before the one above.
+			<-l.leaving
+			if err := l.conn.SetWriteDeadline(l.leaveBy); err != nil {
+				return err
+			}
+		}
+		n, err := l.conn.Write(b)
+		l.life.written += int64(n)
+		l.c.pulse.beat(time.Now())
+		if !errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
+			return err
+		}
+		before := waiting
+		if waiting = unread(l.conn); n == 0 && before >= 0 && waiting >= before {
+			return errNotRead
+		}
+		b = b[n:]
+	}
 }
 
 // streamError returns the error that the server sends before it ends the stream,

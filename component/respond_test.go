@@ -192,7 +192,7 @@ func TestRespondAsksTheGate(t *testing.T) {
 
 type gateFunc func(requester []byte, now time.Time) error
 
-func (f gateFunc) Admit(requester []byte, now time.Time) error { return f(requester, now) }
+func (f gateFunc) Admit(r *Request) error { return f(r.Requester, r.Now) }
 
 func TestRespondTellsGateAndHandlerWhoAsks(t *testing.T) {
 	var admitted string
@@ -266,6 +266,19 @@ func TestRespondSendsErrorsOfHandlerAndGate(t *testing.T) {
 				t.Error("the handler was called")
 			}
 		})
+	}
+}
+
+// Service browsers show the name of the service, software version that of the program.
+func TestRespondNamesTheService(t *testing.T) {
+	cfg := ConfigFor(new(TestHandler), discardLog)
+	cfg.ServiceName = "Relays & more"
+	r := responderOf(t, cfg)
+	if reply := respondTo(t, r, directly("<query xmlns='"+nsInfo+"'/>")); !strings.Contains(reply, "type='generic' name='Relays &amp; more'/>") {
+		t.Error(reply)
+	}
+	if reply := respondTo(t, r, directly("<query xmlns='"+nsVersion+"'/>")); !strings.Contains(reply, "<name>extdisco</name>") {
+		t.Error(reply)
 	}
 }
 

@@ -12,11 +12,28 @@ import (
 // the system ends the connection. Without that limit, replies would first have to
 // fill the system's buffers, and the requests would be lost that are answered
 // meanwhile.
-const unreadFor = 10 * time.Second
+const unreadFor = 20 * time.Second
 
-// boundUnread sets the limit. Should that fail, a write that blocks still has a
-// deadline.
+// boundUnread sets the limit. Should that fail, pings still find it out.
 func boundUnread(conn net.Conn) {
+	control(conn, func(fd int) {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unreadFor.Milliseconds()))
+	})
+}
+
+// unread returns how many bytes the other side has not acknowledged, or 0 if that
+// is not known. A system acknowledges only as much as it has room for.
+func unread(conn net.Conn) (bytes int) {
+	control(conn, func(fd int) {
+		if n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ); err == nil {
+			bytes = n
+		}
+	})
+	return bytes
+}
+
+// control calls f with the file descriptor of the connection, if it has one.
+func control(conn net.Conn, f func(fd int)) {
 	c, ok := conn.(syscall.Conn)
 	if !ok {
 		return
@@ -25,7 +42,5 @@ func boundUnread(conn net.Conn) {
 	if err != nil {
 		return
 	}
-	_ = raw.Control(func(fd uintptr) {
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unreadFor.Milliseconds()))
-	})
+	_ = raw.Control(func(fd uintptr) { f(int(fd)) })
 }

@@ -50,7 +50,7 @@ func TestImportDirections(t *testing.T) {
 		source:                      {daemon, command, migrate, query, report, integration, kong, prometheus},
 		daemon:                      {command, migrate, query, report, integration, kong},
 		query:                       {component, turncred + "/", source, daemon, command, migrate, report, integration, toml, kong},
-		report:                      {component, source, daemon, command, migrate, integration, toml, kong, prometheus},
+		report:                      {source, daemon, command, migrate, integration, kong, prometheus},
 		command:                     {integration},
 		"extdisco/internal/notify":  {"extdisco", xmpp, toml, kong},
 		"extdisco/internal/manual":  {"extdisco", xmpp, toml},

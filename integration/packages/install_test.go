@@ -89,7 +89,7 @@ func checkInstalledConfig(t *testing.T, extdisco, dir string) {
 		writeFile(t, filepath.Join(dir, "secrets", name), "secret-of-the-test-0123456789\n", 0o600)
 	}
 	out := run(t, extdisco, "check", "--config", filepath.Join(dir, "config.toml"))
-	if !strings.Contains(out, "config.toml is right.") || strings.Contains(out, "warning") {
+	if !strings.Contains(out, "config.toml is valid.") || strings.Contains(out, "warning") {
 		t.Errorf("check says %s", out)
 	}
 }

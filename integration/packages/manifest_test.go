@@ -234,14 +234,14 @@ func TestIntegrationKubernetesAgrees(t *testing.T) {
 			dir = m.MountPath
 		}
 	}
-	// The configuration is right, once its secrets are there.
+	// The configuration is valid, once its secrets are there.
 	local := t.TempDir()
 	for _, name := range []string{"component.secret", "turn.secret"} {
 		writeFile(t, filepath.Join(local, name), "secret-of-the-test-0123456789\n", 0o600)
 	}
 	file := filepath.Join(t.TempDir(), "config.toml")
 	writeFile(t, file, replace(t, config, dir+"/", local+"/"), 0o600)
-	if out := run(t, command, "check", "--config", file); !strings.Contains(out, "config.toml is right.") {
+	if out := run(t, command, "check", "--config", file); !strings.Contains(out, "config.toml is valid.") {
 		t.Errorf("check says %s", out)
 	}
 }

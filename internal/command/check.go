@@ -1,77 +1,162 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"extdisco/internal/config"
+	"extdisco/internal/reach"
 	"extdisco/internal/report"
 	"extdisco/internal/source"
 )
 
 type checkCommand struct {
-	Fetch bool `help:"Also ask each provider once, and show what clients would get."`
+	File  string `arg:"" optional:"" help:"The configuration, in place of --config." placeholder:"FILE"`
+	As    string `name:"as" help:"Also check that this user may read the files. Default: the service's user extdisco, where it exists, when root checks." placeholder:"USER"`
+	Fetch bool   `help:"Also ask each provider once, show what clients would get, and look up the hosts of all servers."`
+	JSON  bool   `name:"json" help:"Print JSON."`
 }
 
 // Run reports every fault of the configuration, or what it says.
 func (c checkCommand) Run(env *environment) error {
-	cfg, err := env.loadConfig(time.Now())
+	file, err := c.file(env)
 	if err != nil {
 		return err
 	}
-	for _, w := range cfg.Warnings {
-		fmt.Fprintln(env.stderr, "extdisco: warning: "+w)
-	}
-	var offers []string
-	for _, s := range cfg.ICEServers {
-		if s.Provider != nil {
-			offers = append(offers, "what "+s.Provider.Name+" gives ("+s.Key+")")
-		}
-		for _, service := range s.Services {
-			offers = append(offers, service.URI())
-		}
-	}
-	_, err = fmt.Fprintf(env.stdout, "%s is right.\n  component  %s at %s\n  trusts     %s\n  serves     %s\n  offers     %s\n",
-		cfg.File, cfg.Component.JID, cfg.Component.Server, strings.Join(cfg.Component.Hosts, ", "),
-		strings.Join(cfg.Access.Allow, ", "), strings.Join(offers, "\n             "))
-	if err != nil || !c.Fetch {
+	account, err := c.account(env)
+	if err != nil {
 		return err
 	}
-	return env.fetchAll(cfg)
+	cfg, err := config.LoadAs(file, time.Now(), account)
+	checked := report.Checked{File: absolute(file), Err: err, Config: cfg}
+	if account != nil {
+		checked.As = account.Name
+	}
+	if err == nil && c.Fetch {
+		c.fetch(&checked)
+	}
+	if c.JSON {
+		err = report.CheckedJSON(env.stdout, checked)
+	} else {
+		err = report.Check(env.stdout, env.stderr, checked, time.Now())
+	}
+	return errors.Join(checked.Failure(), err)
 }
 
-// fetchAll asks each provider of the configuration, and prints what it gave as clients
-// would get it.
-func (e *environment) fetchAll(cfg *config.Config) error {
-	var failures []error
-	asked := false
-	for _, s := range cfg.ICEServers {
-		if s.Provider == nil {
-			continue
+func (c checkCommand) file(env *environment) (string, error) {
+	if c.File != "" && env.configFile != "" {
+		return "", usageError{"check: name the configuration once, as FILE or with --config"}
+	}
+	named := c.File
+	if named == "" {
+		named = env.configFile
+	}
+	return config.Find(named, []string{"config.toml", env.program.SystemConfig})
+}
+
+// account returns the user in whose name files are read; nil for nobody but the caller.
+func (c checkCommand) account(env *environment) (*config.Account, error) {
+	name := c.As
+	if name == "" {
+		if name = env.program.ServiceUser; name == "" || os.Geteuid() != 0 {
+			return nil, nil
 		}
-		asked = true
-		now := time.Now()
-		set, err := source.FetchOnce(s.Provider, now)
-		if err != nil {
-			failures = append(failures, fmt.Errorf("%s: %s: %w", s.Key, s.Provider.Name, err))
-			continue
+	}
+	account, err := config.LookUpAccount(name)
+	switch {
+	case err != nil && c.As == "":
+		return nil, nil // the service is not installed here
+	case err != nil:
+		return nil, usageError{"--as: " + err.Error()}
+	}
+	account.HandedOver = config.HandedOverBy(unitFiles()...)
+	return account, nil
+}
+
+// unitFiles are where systemd finds the unit of the service.
+func unitFiles() []string {
+	var files []string
+	for _, dir := range []string{"/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"} {
+		unit := dir + "/systemd/system/extdisco.service"
+		more, _ := filepath.Glob(unit + ".d/*.conf")
+		files = append(append(files, unit), more...)
+	}
+	return files
+}
+
+// absolute returns the full name of a file, or the name where the folder is unknown.
+func absolute(file string) string {
+	if full, err := filepath.Abs(file); err == nil {
+		return full
+	}
+	return file
+}
+
+// fetch asks each provider, and looks up the hosts of the servers.
+func (c checkCommand) fetch(checked *report.Checked) {
+	hosts := map[string]string{} // to where they stand
+	for _, s := range checked.Config.ICEServers {
+		services := s.Services
+		if s.Provider != nil {
+			set, err := source.FetchOnce(s.Provider, time.Now())
+			fetched := report.Fetched{Key: s.Key, Provider: s.Provider.Name, Err: err}
+			if err == nil {
+				fetched.Services, fetched.Notes, services = set.Services, set.Notes, set.Services
+			}
+			checked.Fetched = append(checked.Fetched, fetched)
 		}
-		if _, err := fmt.Fprintf(e.stdout, "\n%s: %s gives:\n", s.Key, s.Provider.Name); err != nil {
-			return err
-		}
-		if err := report.Services(e.stdout, set.Services, now); err != nil {
-			return err
-		}
-		for _, note := range set.Notes {
-			if _, err := fmt.Fprintf(e.stdout, "  note: %s\n", note); err != nil {
-				return err
+		for _, service := range services {
+			if _, known := hosts[service.Host]; !known {
+				hosts[service.Host] = s.Key
 			}
 		}
 	}
-	if !asked {
-		return errors.New("--fetch: the configuration names no provider")
+	ctx, cancel := context.WithTimeout(context.Background(), lookUpTimeout)
+	defer cancel()
+	for _, host := range slices.Sorted(maps.Keys(hosts)) {
+		if warning := lookUp(ctx, net.DefaultResolver, host); warning != "" {
+			checked.Warnings = append(checked.Warnings, config.Fault{File: checked.Config.File, Key: hosts[host], Message: warning})
+		}
 	}
-	return errors.Join(failures...)
+}
+
+// lookUpTimeout bounds the look-ups of all hosts.
+const lookUpTimeout = 10 * time.Second
+
+// resolver looks up names, as [net.Resolver] does.
+type resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// lookUp says what is wrong with the addresses of a host; "" for an address and where all is well.
+func lookUp(ctx context.Context, r resolver, host string) string {
+	if _, err := netip.ParseAddr(host); err == nil || reach.Of(host) != reach.Public {
+		return "" // this was looked at without the network
+	}
+	addresses, err := r.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		var dns *net.DNSError
+		if errors.As(err, &dns) && dns.IsNotFound {
+			return fmt.Sprintf("the host %s has no address in DNS; add one, or correct the name", host)
+		}
+		return fmt.Sprintf("the host %s could not be looked up: %v", host, err)
+	}
+	for _, a := range addresses {
+		if kind := reach.OfAddr(a); kind.IsLocal() || kind.IsNowhere() {
+			hint := ""
+			if kind == reach.Loopback {
+				hint = " (see /etc/hosts)"
+			}
+			return fmt.Sprintf("the host %s has the address %v here, %v%s; check that clients elsewhere are given a public one", host, a.Unmap(), kind, hint)
+		}
+	}
+	return ""
 }

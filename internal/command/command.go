@@ -31,6 +31,7 @@ const (
 type Program struct {
 	Version       string // empty when the linker was told none
 	SystemConfig  string // the configuration of the installed service
+	ServiceUser   string // whom the installed service runs as; empty when not known
 	ConfigExample string // config.toml.example
 }
 

@@ -25,7 +25,8 @@ func TestWrongUsage(t *testing.T) {
 		{"unknown command", []string{"dance"}, "unexpected argument dance"},
 		{"unknown flag", []string{"--dance"}, "unknown flag --dance"},
 		{"unknown flag of a command", []string{"check", "--dance"}, "unknown flag --dance"},
-		{"argument too many", []string{"check", "config.toml"}, "unexpected argument config.toml"},
+		{"argument too many", []string{"credential", "config.toml"}, "unexpected argument config.toml"},
+		{"configuration named twice", []string{"check", "a.toml", "--config", "b.toml"}, "check: name the configuration once, as FILE or with --config"},
 		{"flag without its value", []string{"check", "--config"}, `--config: expected string value but got "EOL" (<EOL>)`},
 		{"unknown log level", []string{"--log-level", "loud", "check"}, `--log-level must be one of "","debug","info","warn","error" but got "loud"`},
 		{"unknown log format", []string{"--log-format", "xml", "check"}, `--log-format must be one of "","text","json" but got "xml"`},
@@ -113,7 +114,7 @@ func TestMissingConfigFails(t *testing.T) {
 	for _, command := range []string{"serve", "check", "credential"} {
 		t.Run(command, func(t *testing.T) {
 			r := runCommand(t, "", command, "--config", filepath.Join(dir, "nowhere.toml"))
-			want := result{statusFailed, "", "extdisco: cannot read the configuration: open " + dir + "/nowhere.toml: no such file or directory\n"}
+			want := result{statusFailed, "", "extdisco: cannot read the configuration: there is no file " + dir + "/nowhere.toml\n"}
 			if r != want {
 				t.Errorf("%+v, want %+v", r, want)
 			}
@@ -124,10 +125,14 @@ func TestMissingConfigFails(t *testing.T) {
 func TestBrokenConfigFails(t *testing.T) {
 	file := testkit.WriteConfig(t, "[component]\njid = 5\nsecret_file = \"component.secret\"\n[log]\nlevel = \"loud\"\n"+
 		"[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n")
-	want := fmt.Sprintf("extdisco: %s:2: component.jid: is a number; write a text in quotes\n"+
-		"extdisco: %[1]s:5: log.level: \"loud\" is not one of info, debug, warn, error\n", file)
+	want := fmt.Sprintf("extdisco: %s:2: component.jid: is a number; put it in quotes\n"+
+		"extdisco: %[1]s:5: log.level: is none of info, debug, warn, error\n", file)
 	for _, command := range []string{"serve", "check", "credential"} {
 		t.Run(command, func(t *testing.T) {
+			want := want
+			if command == "check" {
+				want += "extdisco: " + file + " is not valid: 2 faults\n"
+			}
 			if r := runCommand(t, "", command, "--config", file); r != (result{statusFailed, "", want}) {
 				t.Errorf("%+v, want all faults\n%s", r, want)
 			}
@@ -141,7 +146,7 @@ func TestCheck(t *testing.T) {
 	if r.status != statusOK {
 		t.Errorf("status %d", r.status)
 	}
-	testkit.WantEqual(t, "standard output", r.stdout, file+` is right.
+	testkit.WantEqual(t, "standard output", r.stdout, file+` is valid, but one thing needs attention; see the warning.
   component  turn.example.org at 127.0.0.1:5347
   trusts     example.org
   serves     example.org, alice@example.net
@@ -149,7 +154,7 @@ func TestCheck(t *testing.T) {
              turn:turn.example.org:3478?transport=udp
 `)
 	testkit.WantEqual(t, "standard error", r.stderr, "extdisco: warning: "+file+
-		":8: ice_server[0].ttl: 1h is short: Jitsi Meet never asks again, and Psi reads the expiry in its own time zone; 24h suits both\n")
+		":8: ice_server[0].ttl: 1h is short: Jitsi Meet never renews, and Psi reads the expiry in its own time zone; 24h suits both\n")
 }
 
 // Servers of providers, which no test asks.
@@ -160,13 +165,12 @@ const (
 
 func TestCheckOfProviders(t *testing.T) {
 	const component = "[component]\njid = \"turn.example.org\"\nsecret_file = \"component.secret\"\n"
-	const header = ` is right.
+	const header = ` is valid.
   component  turn.example.org at 127.0.0.1:5347
   trusts     example.org
   serves     example.org
   offers     `
 	const own = "stun:turn.example.org:3478\n             turn:turn.example.org:3478?transport=udp\n"
-	const nobodyToAsk = "extdisco: --fetch: the configuration names no provider\n"
 	tests := []struct {
 		name, config, args string
 		status             int
@@ -175,11 +179,10 @@ func TestCheckOfProviders(t *testing.T) {
 		{"one provider", component + cloudflareServer, "check", statusOK, "FILE" + header + "what cloudflare gives (ice_server[0])\n", ""},
 		{"providers and others, in order", testkit.MinimalConfig + cloudflareServer + httpServer, "check", statusOK,
 			"FILE" + header + own + "             what cloudflare gives (ice_server[1])\n             what http gives (ice_server[2])\n", ""},
-		{"--fetch without providers", testkit.MinimalConfig, "check --fetch", statusFailed, "FILE" + header + own, nobodyToAsk},
 		{"--fetch of a broken configuration", component + cloudflareServer + "region = \"eu\"\nttl = \"60h\"\n" + httpServer + "method = \"HEAD\"\n", "check --fetch", statusFailed, "",
-			"extdisco: FILE:8: ice_server[0].region: unknown key; known in [[ice_server]]: provider, timeout, min_remaining, per_user, per_user_rate, ca_file, url, insecure_http, key_id, api_token, api_token_file, ttl, custom_identifier, revoke_on_exit, keep_port_53\n" +
-				"extdisco: FILE:9: ice_server[0].ttl: 60h is longer than this provider allows; write \"48h\" or less\n" +
-				"extdisco: FILE:13: ice_server[1].method: \"HEAD\" is not one of GET, POST, PUT\n"},
+			"extdisco: FILE:8: ice_server[0].region: unknown key; it requires provider = \"metered\"\n" +
+				"extdisco: FILE:9: ice_server[0].ttl: is longer than this provider allows; write \"48h\" or less\n" +
+				"extdisco: FILE:13: ice_server[1].method: is none of GET, POST, PUT\nextdisco: FILE is not valid: 3 faults\n"},
 		{"credential of a provider", component + cloudflareServer, "credential", statusFailed, "",
 			"extdisco: FILE names no TURN server with credentials of its own: there is nothing to make one for (extdisco check --fetch shows those of providers)\n"},
 	}
@@ -197,8 +200,9 @@ func TestCheckOfProviders(t *testing.T) {
 }
 
 func TestCheckReadsDefaultConfig(t *testing.T) {
-	t.Chdir(testkit.WriteFiles(t, "config.toml", testkit.MinimalConfig))
-	if r := runCommand(t, "", "check"); r.status != statusOK || !strings.HasPrefix(r.stdout, "config.toml is right.\n") || r.stderr != "" {
+	dir := testkit.WriteFiles(t, "config.toml", testkit.MinimalConfig)
+	t.Chdir(dir)
+	if r := runCommand(t, "", "check"); r.status != statusOK || !strings.HasPrefix(r.stdout, dir+"/config.toml is valid.\n") || r.stderr != "" {
 		t.Errorf("%+v", r)
 	}
 }

@@ -87,7 +87,7 @@ func printCredentialsJSON(w io.Writer, issued []issuedCredential) error {
 	document := struct {
 		Version     int              `json:"version"`
 		Credentials []credentialJSON `json:"credentials"`
-	}{Version: report.Version}
+	}{Version: report.JSONVersion}
 	for _, c := range issued {
 		out := credentialJSON{Username: string(c.credential.Username), Password: string(c.credential.Password)}
 		for _, s := range c.services {

@@ -79,7 +79,7 @@ func TestCredentialsAsJSON(t *testing.T) {
 			Expires            time.Time
 		}
 	}
-	if err := json.Unmarshal([]byte(r.stdout), &document); err != nil || r.status != statusOK || document.Version != report.Version || len(document.Credentials) != 1 {
+	if err := json.Unmarshal([]byte(r.stdout), &document); err != nil || r.status != statusOK || document.Version != report.JSONVersion || len(document.Credentials) != 1 {
 		t.Fatalf("%v: %+v", err, r)
 	}
 	c := document.Credentials[0]

@@ -30,3 +30,18 @@ func TestHealth(t *testing.T) {
 		t.Errorf("nobody there: %+v", r)
 	}
 }
+
+// On this machine the certificate of the instance is not checked.
+func TestHealthOverTLS(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }))
+	defer server.Close()
+	if r := runCommand(t, "", "health", server.URL+"/healthz"); r != (result{statusOK, "ok\n", ""}) {
+		t.Errorf("%+v", r)
+	}
+	for address, unchecked := range map[string]bool{"https://127.0.0.1:9215/healthz": true, "https://[::1]/": true, "https://localhost/": true,
+		"https://status.example.org/": false, "https://192.0.2.1/": false, "https://localhost.example.org/": false} {
+		if got := healthTLS(address).InsecureSkipVerify; got != unchecked {
+			t.Errorf("%s: unchecked %v, want %v", address, got, unchecked)
+		}
+	}
+}

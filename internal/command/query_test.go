@@ -71,8 +71,8 @@ func TestQueryCAFile(t *testing.T) {
 	notPEM := filepath.Join(dir, "not.pem")
 	testkit.WriteFile(t, notPEM, "no certificate")
 	for file, want := range map[string]string{
-		filepath.Join(dir, "nowhere.pem"): "--ca-file: open " + dir + "/nowhere.pem: no such file or directory",
-		notPEM:                            "--ca-file: " + notPEM + " holds no certificate; write one into it in PEM form (-----BEGIN CERTIFICATE-----)",
+		filepath.Join(dir, "nowhere.pem"): "--ca-file: there is no file " + dir + "/nowhere.pem",
+		notPEM:                            "--ca-file: " + notPEM + " contains no certificate; it must contain one in PEM form (-----BEGIN CERTIFICATE-----)",
 	} {
 		_, err := queryCommand{Domain: "example.org", Timeout: time.Second, TLS: "starttls", CAFile: file}.login(nil)
 		if err == nil || err.Error() != want {

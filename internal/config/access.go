@@ -1,7 +1,9 @@
 package config
 
 import (
+	"slices"
 	"strings"
+	"unicode"
 
 	"mellium.im/xmpp/jid"
 )
@@ -9,40 +11,67 @@ import (
 // Access is [access]: who is served.
 type Access struct {
 	Allow []string // domains and bare JIDs; default: the hosts of the component
+	Deny  []string // domains and bare JIDs that are never served, whatever Allow says; default: none
 }
 
-func readAccess(t *table, hosts []string) Access {
+func readAccess(t *table, c Component) Access {
 	defer t.unknown()
-	var a Access
-	t.eachString("allow", func(key, entry string) {
-		if normal, ok := readAddress(t, key, entry); ok {
-			a.Allow = append(a.Allow, normal)
-		}
-	})
+	a := Access{Allow: readAddresses(t, "allow"), Deny: readAddresses(t, "deny")}
 	if !t.has("allow") {
-		return Access{Allow: hosts}
+		a.Allow = c.Hosts
+	}
+	if c.JID != "" && slices.Contains(a.Allow, c.JID) {
+		t.warn("allow", "has component.jid in it, which has no users; is jid the name of a VirtualHost? A component needs a name of its own, such as \"turn.example.org\"")
+	}
+	denied := map[string]bool{}
+	for _, address := range a.Deny {
+		denied[address] = true
+	}
+	nobody := len(a.Allow) > 0
+	for _, address := range a.Allow {
+		nobody = nobody && denied[address]
+	}
+	if nobody {
+		t.warn("deny", "covers everything in allow, so nobody is served; remove an entry")
 	}
 	return a
 }
 
-// readAddress returns a domain or bare JID in the form in which servers write
-// it.
+func readAddresses(t *table, name string) []string {
+	var addresses []string
+	t.eachString(name, func(key, entry string) {
+		if normal, ok := readAddress(t, key, entry); ok {
+			addresses = append(addresses, normal)
+		}
+	})
+	return addresses
+}
+
+// readAddress returns a domain or bare JID; see [normalAddress].
 func readAddress(t *table, name, s string) (string, bool) {
 	if strings.Contains(s, "/") {
-		t.fault(name, "%q has a resource; write a domain or user@domain, without /", s)
+		t.fault(name, "has a resource; write a domain or user@domain, without /")
 		return "", false
 	}
 	if strings.Contains(s, "*") {
-		t.fault(name, "%q has a *, which stands for nothing here; list each domain", s)
+		t.fault(name, "has a *, which has no meaning here; list each domain")
 		return "", false
 	}
 	// An underscore, common in container networks, is refused by the library
 	// but not by servers.
-	if parsed, err := jid.Parse(strings.ReplaceAll(s, "_", "-")); err != nil {
-		t.fault(name, "%q is not an address (%v); write a domain or user@domain", s, err)
+	parsed, err := jid.Parse(strings.ReplaceAll(s, "_", "-"))
+	if err != nil {
+		t.fault(name, "is not an address; write a domain or user@domain")
 		return "", false
-	} else if !strings.Contains(s, "_") {
+	}
+	return normalAddress(s, parsed), true
+}
+
+// normalAddress returns an address in lower case. One that is not ASCII is normalized; one that is,
+// xn-- or not, keeps its spelling.
+func normalAddress(s string, parsed jid.JID) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) && !strings.Contains(s, "_") {
 		s = parsed.String()
 	}
-	return strings.ToLower(s), true
+	return strings.ToLower(strings.TrimSuffix(s, "."))
 }

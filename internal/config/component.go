@@ -7,25 +7,31 @@ import (
 	"strings"
 
 	"extdisco/component"
+	"extdisco/internal/reach"
 	"extdisco/internal/secret"
+	"extdisco/internal/xmltext"
 )
 
 // Component is [component]: our address on the XMPP server, and the link to it.
 type Component struct {
-	JID    string        // our address, a domain
-	Server string        // HOST:PORT where the XMPP server accepts components; default: [DefaultServer]
-	Secret secret.Secret // the handshake secret
-	Hosts  []string      // domains that may delegate or bridge to us; default: the parent domain of JID
+	ServiceName string        // of the component in service browsers; default: [DefaultServiceName]
+	JID         string        // our address, a domain, in lower case and as it was spelt otherwise
+	Server      string        // HOST:PORT where the XMPP server accepts components; default: [DefaultServer]
+	Secret      secret.Secret // the handshake secret
+	Hosts       []string      // domains that may delegate or bridge to us; default: the parent domain of JID
 }
 
 // Equal reports whether both make the same link.
 func (c Component) Equal(other Component) bool {
-	return c.JID == other.JID && c.Server == other.Server &&
+	return c.ServiceName == other.ServiceName && c.JID == other.JID && c.Server == other.Server &&
 		c.Secret.Equal(other.Secret) && slices.Equal(c.Hosts, other.Hosts)
 }
 
 // DefaultServer is where Prosody and ejabberd accept components.
 const DefaultServer = "127.0.0.1:5347"
+
+// DefaultServiceName is what service browsers show (XEP-0030, the name of the identity).
+const DefaultServiceName = "TURN/STUN credentials"
 
 func readComponent(root *table) Component {
 	t := root.table("component")
@@ -34,35 +40,82 @@ func readComponent(root *table) Component {
 		root.fault("component", "is missing; write [component] with the keys jid and secret_file")
 		t.wrong = true
 	}
-	c := Component{JID: t.string("jid"), Server: t.string("server"), Secret: t.secret("secret")}
-	if !t.has("jid") {
-		t.missing("jid", "; write the component's address, as in the XMPP server's configuration, such as \"turn.example.org\"")
-	}
-	if c.JID != "" {
-		address, err := component.ParseJID(c.JID)
-		if err != nil {
-			t.fault("jid", "%v", err)
-		}
-		c.JID = address.String()
-	}
+	c := Component{JID: readJID(t), Server: t.string("server"), Secret: t.secret("secret"), ServiceName: DefaultServiceName}
 	c.Server = readServer(t, c.Server)
 	t.requireSecret("secret", "the handshake secret (Prosody: component_secret, ejabberd: password)")
+	if n := len(c.Secret.Reveal()); n > 0 && n < shortSecret {
+		t.warn(t.secretKey("secret"), "the handshake secret has only %s; use a random one of 32 bytes, here and on the XMPP server: openssl rand -hex 32", count(n, "byte"))
+	}
+	if name := t.string("service_name"); name != "" {
+		checkLabel(t, "service_name", name)
+		c.ServiceName = name
+	}
+	c.Hosts = readHosts(t, c.JID)
+	return c
+}
+
+// maxLabel bounds names that people read, in bytes.
+const maxLabel = 200
+
+// checkLabel refuses a name that cannot be shown.
+func checkLabel(t *table, key, name string) {
+	if !xmltext.IsValid(name) || strings.ContainsAny(name, "\r\n\t") || len(name) > maxLabel {
+		t.fault(key, "is not a name; write one line of at most %d bytes", maxLabel)
+	}
+}
+
+func readJID(t *table) string {
+	s := t.string("jid")
+	switch {
+	case !t.has("jid"):
+		t.missing("jid", "; write the component's address, as in the XMPP server's configuration, such as \"turn.example.org\"")
+	case s == "":
+	case strings.ContainsAny(s, "@/"):
+		t.fault("jid", "is not the address of a component; write a domain, without @ and /")
+	case strings.Contains(s, "_"):
+		t.fault("jid", "has an underscore, which is not allowed in a domain; choose a name without it, here and in the XMPP server's configuration")
+	default:
+		parsed, err := component.ParseJID(s)
+		if err == nil {
+			return normalAddress(s, parsed)
+		}
+		t.fault("jid", "is not a domain; write the component's address, such as \"turn.example.org\"")
+	}
+	return ""
+}
+
+// readHosts returns the hosts that are trusted, by default the parent domain of the component.
+func readHosts(t *table, jid string) []string {
+	var hosts []string
 	t.eachString("hosts", func(key, host string) {
 		normal, ok := readAddress(t, key, host)
 		if ok && strings.Contains(normal, "@") {
-			t.fault(key, "%q is not a domain; it has an @", host)
+			t.fault(key, "is not a domain; write it without the user and the @")
 		}
-		c.Hosts = append(c.Hosts, normal)
+		if ok && normal == jid {
+			t.fault("jid", "is one of component.hosts too, which are the server's VirtualHosts; a component needs a name of its own, such as \"turn.example.org\" for \"example.org\"")
+		}
+		hosts = append(hosts, normal)
 	})
-	if !t.has("hosts") && c.JID != "" {
-		_, parent, found := strings.Cut(c.JID, ".")
-		if !found {
-			t.fault("hosts", "is missing, and component.jid has no parent domain to take instead; write [\"DOMAIN\"], the domain of the users")
-		} else {
-			c.Hosts = []string{parent}
-		}
+	if t.has("hosts") || jid == "" {
+		return hosts
 	}
-	return c
+	_, parent, found := strings.Cut(jid, ".")
+	if !found {
+		t.fault("hosts", "is missing, and jid has no parent domain to use instead; write hosts = [\"DOMAIN\"], the domain of the users")
+		return nil
+	}
+	if !strings.Contains(parent, ".") && reach.Of(parent) != reach.Loopback {
+		t.warn("jid", "seems to be the users' own domain: its parent domain, which is trusted and served by default, is a single word; "+
+			"use a separate name such as \"turn.example.org\", or set hosts")
+	}
+	return []string{parent}
+}
+
+// otherPorts are ports of XMPP servers where no component is accepted.
+var otherPorts = map[uint64]string{
+	5222: "for clients", 5223: "for clients, with TLS", 5269: "for other servers", 5270: "for other servers, with TLS",
+	5280: "for HTTP", 5281: "for HTTP, with TLS", 5443: "for HTTP, with TLS",
 }
 
 func readServer(t *table, server string) string {
@@ -72,11 +125,14 @@ func readServer(t *table, server string) string {
 	host, port, err := net.SplitHostPort(server)
 	number, portErr := strconv.ParseUint(port, 10, 16)
 	if err != nil || portErr != nil || number == 0 || host == "" {
-		t.fault("server", "%q is not an address; write HOST:PORT, such as %q or \"[::1]:5347\"", server, DefaultServer)
+		t.fault("server", "is not an address; write HOST:PORT, such as %q or \"[::1]:5347\"", DefaultServer)
 		return server
 	}
+	if what, known := otherPorts[number]; known {
+		t.fault("server", "%d is the XMPP server's port %s; use the one for components, usually 5347 (Prosody: component_ports; ejabberd: the ejabberd_service in listen)", number, what)
+	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		t.warn("server", "the link to %s is not encrypted and carries credentials; keep it on this machine, in a private network or in a tunnel", host)
+		t.warn("server", "the link to another machine is not encrypted and carries credentials; keep it in a private network or in a tunnel")
 	}
 	return server
 }

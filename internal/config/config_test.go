@@ -95,7 +95,7 @@ func TestEveryFaultHasABrokenConfig(t *testing.T) {
 	for _, want := range brokenFiles(t) {
 		wants = append(wants, want)
 	}
-	for _, file := range []string{"component.go", "access.go", "table.go", "iceserver.go", "provider.go", "vendor.go", "../../xep0215/uri.go"} {
+	for _, file := range []string{"component.go", "access.go", "table.go", "iceserver.go", "provider.go", "vendor.go", "http.go", "cafile.go", "secretfile.go", "../../xep0215/uri.go"} {
 		for _, m := range faultMessages(t, file) {
 			t.Run(fmt.Sprintf("%s:%d", filepath.Base(file), m.line), func(t *testing.T) {
 				if !slices.ContainsFunc(wants, m.pattern.MatchString) {
@@ -267,6 +267,12 @@ func describe(cfg *Config) string {
 	c := cfg.Component
 	fmt.Fprintf(&b, "jid %s\nserver %s\nhandshake secret %q\nhosts %s\nallow %s\n",
 		c.JID, c.Server, c.Secret.Reveal(), strings.Join(c.Hosts, " "), strings.Join(cfg.Access.Allow, " "))
+	if c.ServiceName != DefaultServiceName {
+		fmt.Fprintf(&b, "service name %q\n", c.ServiceName)
+	}
+	if len(cfg.Access.Deny) > 0 {
+		fmt.Fprintf(&b, "deny %s\n", strings.Join(cfg.Access.Deny, " "))
+	}
 	fmt.Fprintf(&b, "per_jid %s\nper_domain %s\ntotal %s\nlevel %v\nformat %s\n", rate(cfg.Limits.PerJID.Events, cfg.Limits.PerJID.String()),
 		rate(cfg.Limits.PerDomain.Events, cfg.Limits.PerDomain.String()), rate(cfg.Limits.Total.Events, cfg.Limits.Total.String()), cfg.Log.Level, cfg.Log.Format)
 	if cfg.Log.Audit {
@@ -274,6 +280,7 @@ func describe(cfg *Config) string {
 	}
 	if h := cfg.HTTP; h.Listen != "" {
 		fmt.Fprintf(&b, "http %s, token %q, hosts %s\n", h.Listen, h.Token.Reveal(), strings.Join(h.Hosts, " "))
+		fmt.Fprintf(&b, "  %+v, behind a proxy %t\n", h.Certificate, h.BehindTLSProxy)
 	}
 	for _, c := range cfg.HTTP.Clients {
 		fmt.Fprintf(&b, "rest_client %s with %q\n", c.Name, c.Key.Reveal())
@@ -288,6 +295,12 @@ func describe(cfg *Config) string {
 		}
 		if !s.SharedSecret.IsEmpty() {
 			fmt.Fprintf(&b, "  shared secret %q, pseudonym key %q, ttl %v\n", s.SharedSecret.Reveal(), s.PseudonymKey.Reveal(), s.TTL)
+		}
+		if s.UsernameForm != "" {
+			fmt.Fprintf(&b, "  username form %q, realm %q\n", s.UsernameForm, s.Realm)
+		}
+		if len(s.Name) > 0 {
+			fmt.Fprintf(&b, "  named %v\n", map[string]string(s.Name))
 		}
 		if s.Username != "" {
 			fmt.Fprintf(&b, "  username %q, password %q\n", s.Username, s.Password.Reveal())
@@ -335,7 +348,7 @@ func describeAPI(b *strings.Builder, a *provider.API) {
 // TestGoodProvidersNameEveryKey checks that the file of good providers has each
 // key of each provider, as the loader knows them.
 func TestGoodProvidersNameEveryKey(t *testing.T) {
-	const common = "timeout min_remaining per_user per_user_rate ca_file url insecure_http keep_port_53"
+	const common = "name timeout min_remaining per_user per_user_rate ca_file url insecure_http keep_port_53"
 	named := map[string][]string{"": strings.Fields(common)}
 	var file struct {
 		Servers []map[string]any `toml:"ice_server"`

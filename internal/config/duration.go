@@ -1,6 +1,8 @@
 package config
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,4 +17,53 @@ func FormatDuration(d time.Duration) string {
 		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
+}
+
+// duration returns a positive duration of whole seconds, or missing.
+func (t *table) duration(name string, missing time.Duration) time.Duration {
+	if number, isNumber := t.values[name].(int64); isNumber {
+		t.know(name)
+		t.fault(name, "is a number without a unit; write %s", durationExample(strconv.FormatInt(number, 10)))
+		return missing
+	}
+	s := t.stringOf(name, `write a duration in quotes, such as "24h"`)
+	if s == "" {
+		return missing
+	}
+	d, err := time.ParseDuration(strings.ReplaceAll(s, " ", ""))
+	switch {
+	case err != nil || strings.Contains(s, " "):
+		t.fault(name, "is not a duration; write %s", durationExample(s))
+	case d < time.Second:
+		t.fault(name, "is too short; write at least \"1s\"")
+	case d%time.Second != 0:
+		t.fault(name, "has a fraction of a second; write whole seconds")
+	default:
+		return d
+	}
+	return missing
+}
+
+// numberAndUnit is a duration as it is written elsewhere: 86400, 1d, 2 weeks, 30 min.
+var numberAndUnit = regexp.MustCompile(`(?i)^\s*(\d{1,8})\s*([a-z]*)\.?\s*$`)
+
+// otherUnits are units that Go does not know, and other spellings of those that it does. A number
+// without a unit counts seconds, as in coturn and Prosody.
+var otherUnits = map[string]time.Duration{
+	"": time.Second, "s": time.Second, "sec": time.Second, "secs": time.Second, "second": time.Second, "seconds": time.Second,
+	"m": time.Minute, "min": time.Minute, "mins": time.Minute, "minute": time.Minute, "minutes": time.Minute,
+	"h": time.Hour, "hr": time.Hour, "hrs": time.Hour, "hour": time.Hour, "hours": time.Hour,
+	"d": 24 * time.Hour, "day": 24 * time.Hour, "days": 24 * time.Hour,
+	"w": 7 * 24 * time.Hour, "week": 7 * 24 * time.Hour, "weeks": 7 * 24 * time.Hour,
+}
+
+// durationExample returns what to write in place of s, as far as that can be guessed.
+func durationExample(s string) string {
+	if m := numberAndUnit.FindStringSubmatch(s); m != nil {
+		n, err := strconv.Atoi(m[1])
+		if unit, known := otherUnits[strings.ToLower(m[2])]; known && err == nil && n > 0 && n < 1_000_000 {
+			return strconv.Quote(FormatDuration(time.Duration(n) * unit))
+		}
+	}
+	return `for example "24h", "90m" or "3600s"`
 }

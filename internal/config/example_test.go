@@ -30,7 +30,7 @@ func exampleConfig(t *testing.T) (asItStands, activated string) {
 }
 
 // namedFile is a file that a configuration names.
-var namedFile = regexp.MustCompile(`(?m)^\w+_file *= "([\w.-]+)"`)
+var namedFile = regexp.MustCompile(`(?m)(?:^\w+_|\b)file *= "([\w.-]+)"`)
 
 // loadExample loads a configuration with the files beside it that it names.
 func loadExample(t *testing.T, content string) *Config {
@@ -40,6 +40,8 @@ func loadExample(t *testing.T, content string) *Config {
 	if _, err := lab.NewCA(dir); err != nil { // writes ca.pem
 		t.Fatal(err)
 	}
+	testkit.WriteFile(t, filepath.Join(dir, "server.pem"), readFile(t, "testdata/secrets/server.pem"))
+	testkit.WriteFile(t, filepath.Join(dir, "server.key"), readFile(t, "testdata/secrets/server.key"))
 	for _, m := range namedFile.FindAllStringSubmatch(content, -1) {
 		if _, err := os.Stat(filepath.Join(dir, m[1])); err != nil {
 			testkit.WriteFile(t, filepath.Join(dir, m[1]), "secret-in-"+m[1]+"\n")
@@ -55,13 +57,13 @@ func TestExampleConfig(t *testing.T) {
 	if len(plain.Warnings) > 0 {
 		t.Errorf("the example is warned about: %s", plain.Warnings)
 	}
-	if len(plain.ICEServers) != 1 || len(full.ICEServers) != 3+len(presets) {
+	if len(plain.ICEServers) != 1 || len(full.ICEServers) != 4+len(presets) {
 		t.Fatalf("%d servers, and %d when activated", len(plain.ICEServers), len(full.ICEServers))
 	}
-	if full.ICEServers[0].PseudonymKey.Reveal() != testkit.PseudonymKey || full.ICEServers[2].Password.Reveal() != testkit.Password {
+	if full.ICEServers[0].PseudonymKey.Reveal() != testkit.PseudonymKey || full.ICEServers[3].Password.Reveal() != testkit.Password {
 		t.Error("a secret file of the example was not read")
 	}
-	for _, s := range full.ICEServers[3:] {
+	for _, s := range full.ICEServers[4:] {
 		if s.Provider == nil || s.Provider.RootCAs == nil != (s.Provider.Name != "cloudflare") {
 			t.Errorf("a provider of the example was read as %+v", s.Provider)
 		}

@@ -51,30 +51,29 @@ func FuzzConfig(f *testing.F) {
 
 func checkFaults(t *testing.T, file string, content []byte, err error) {
 	t.Helper()
-	faults := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		faults = joined.Unwrap()
+	invalid, ok := err.(*Invalid)
+	if !ok || len(invalid.Faults) == 0 {
+		t.Fatalf("error %#v", err)
 	}
 	lines, last := strings.Count(string(content), "\n")+1, 0
-	for _, err := range faults {
-		fault, ok := err.(Fault)
-		if !ok || fault.file != file || fault.message == "" || strings.Contains(fault.Error(), "%!") {
-			t.Errorf("fault %#v", err)
+	for _, fault := range invalid.Faults {
+		if fault.File != file || fault.Message == "" || strings.Contains(fault.Error(), "%!") {
+			t.Errorf("fault %#v", fault)
 		}
 		if strings.ContainsAny(fault.Error(), "\n\r\x1b") {
 			t.Errorf("fault of more than one line: %q", fault.Error())
 		}
-		if fault.line < last || fault.line > lines {
-			t.Errorf("fault on line %d after one on line %d, of %d", fault.line, last, lines)
+		if fault.Line < last || fault.Line > lines {
+			t.Errorf("fault on line %d after one on line %d, of %d", fault.Line, last, lines)
 		}
-		last = fault.line
+		last = fault.Line
 	}
 }
 
 // nobody is a [component.Gate] that lets nobody in.
 type nobody struct{}
 
-func (nobody) Admit([]byte, time.Time) error { return errors.New("closed") }
+func (nobody) Admit(*component.Request) error { return errors.New("closed") }
 
 func checkAccepted(t *testing.T, cfg *Config) {
 	t.Helper()

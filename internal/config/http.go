@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"extdisco/internal/reach"
 	"extdisco/internal/secret"
 )
 
@@ -16,6 +17,10 @@ type HTTP struct {
 	Hosts   []string      // host names of the status page besides this machine's own
 	Token   secret.Secret // of the status page; empty when one is made at the start
 	Clients []RESTClient
+	// Certificate is what the server shows; without one it speaks plain HTTP.
+	Certificate Certificate
+	// BehindTLSProxy says that a proxy in front of Listen encrypts what leaves the network.
+	BehindTLSProxy bool
 }
 
 // RESTClient is a [[rest_client]]: a program that gets credentials over HTTP.
@@ -27,30 +32,35 @@ type RESTClient struct {
 // Equal reports whether both serve the same in the same place.
 func (c HTTP) Equal(other HTTP) bool {
 	return c.Listen == other.Listen && slices.Equal(c.Hosts, other.Hosts) && c.Token.Equal(other.Token) &&
+		c.Certificate == other.Certificate && c.BehindTLSProxy == other.BehindTLSProxy &&
 		slices.EqualFunc(c.Clients, other.Clients, func(a, b RESTClient) bool { return a.Name == b.Name && a.Key.Equal(b.Key) })
 }
 
 func readHTTP(root *table) HTTP {
 	t := root.table("http")
 	defer t.unknown()
-	c := HTTP{Listen: readListen(t), Token: t.secret("token")}
+	c := HTTP{Listen: readListen(t), Token: t.secret("token"), Certificate: t.certificate(), BehindTLSProxy: t.bool("behind_tls_proxy")}
 	if t.hasSecret("token") {
 		checkWebSecret(t, t.secretKey("token"), c.Token)
 	}
 	t.eachString("hosts", func(key, host string) {
 		host = strings.ToLower(host)
 		if !hostName.MatchString(host) {
-			t.fault(key, "%q is not a name; write it without http://, port and path, such as \"status.example.org\"", host)
+			t.fault(key, "is not a host name; write it without http://, port and path, such as \"status.example.org\"")
 			return
 		}
 		c.Hosts = append(c.Hosts, host)
 	})
-	for _, key := range []string{"hosts", t.secretKey("token")} {
+	for _, key := range []string{"hosts", t.secretKey("token"), "cert_file", "key_file", "behind_tls_proxy"} {
 		if t.has(key) && !t.has("listen") {
-			t.fault(key, "goes with http.listen only, and there is none; write listen = \"127.0.0.1:9215\", or leave it out")
+			t.fault(key, "requires http.listen, which is not set; write listen = \"127.0.0.1:9215\", or remove it")
 		}
 	}
+	if t.has("cert_file") && c.BehindTLSProxy {
+		t.fault("behind_tls_proxy", "cannot be combined with cert_file; remove one of them")
+	}
 	c.Clients = readClients(root, t.has("listen"))
+	c.checkOpen(t)
 	return c
 }
 
@@ -64,13 +74,27 @@ func readListen(t *table) string {
 	host, port, err := net.SplitHostPort(listen)
 	_, portErr := strconv.ParseUint(port, 10, 16)
 	if err != nil || portErr != nil || host == "" {
-		t.fault("listen", "%q is not an address to listen on; write HOST:PORT, such as \"127.0.0.1:9215\" or \"[::1]:9215\"", listen)
+		t.fault("listen", "is not an address to listen on; write HOST:PORT, such as \"127.0.0.1:9215\" or \"[::1]:9215\"")
 		return ""
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		t.warn("listen", "%s is open to other machines, and what is sent is not encrypted; keep it in a private network, or use 127.0.0.1 behind a proxy with TLS", listen)
-	}
 	return listen
+}
+
+// checkOpen looks at an address that other machines can reach. Credentials are given out there
+// with TLS only, ours or that of a proxy, except in a private network.
+func (c HTTP) checkOpen(t *table) {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil || c.Certificate.IsSet() || t.has("cert_file") || c.BehindTLSProxy {
+		return
+	}
+	switch kind := reach.Of(host); {
+	case kind == reach.Loopback:
+	case len(c.Clients) > 0 && kind != reach.Private && kind != reach.LinkLocal:
+		t.fault("listen", "gives credentials to [[rest_client]] without TLS on an address that is neither loopback nor private; "+
+			"set cert_file and key_file, or behind_tls_proxy = true if a proxy in front encrypts, or listen on 127.0.0.1")
+	default:
+		t.warn("listen", "is open to other machines and not encrypted; set cert_file and key_file, or listen on 127.0.0.1 behind a proxy with TLS")
+	}
 }
 
 // shortestWebSecret is how long a secret must be that strangers can guess at, in
@@ -83,9 +107,9 @@ func checkWebSecret(t *table, name string, s secret.Secret) {
 	switch {
 	case value == "": // it is reported already
 	case len(value) < shortestWebSecret:
-		t.fault(name, "has %d bytes, which can be guessed; write at least %d: openssl rand -hex 16", len(value), shortestWebSecret)
+		t.fault(name, "has only %s and can be guessed; use at least %d: openssl rand -hex 16", count(len(value), "byte"), shortestWebSecret)
 	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }):
-		t.fault(name, "holds blanks or characters that are not ASCII, which HTTP cannot carry; choose another: openssl rand -hex 16")
+		t.fault(name, "contains spaces or characters that are not ASCII, which HTTP cannot carry; use another: openssl rand -hex 16")
 	}
 }
 
@@ -94,14 +118,14 @@ func readClients(root *table, listens bool) []RESTClient {
 	for _, t := range root.tables("rest_client") {
 		c := readClient(t)
 		if !listens {
-			t.r.fault(t.path, "is given, and http.listen is not; write listen = \"127.0.0.1:9215\" in [http]")
+			t.r.fault(t.path, "requires http.listen, which is not set; write listen = \"127.0.0.1:9215\" in [http]")
 		}
 		for i, other := range clients {
 			if c.Name != "" && c.Name == other.Name {
-				t.fault("name", "%q is the name of rest_client[%d] already; choose another", c.Name, i)
+				t.fault("name", "is the name of rest_client[%d] too; choose another", i)
 			}
 			if !c.Key.IsEmpty() && c.Key.Equal(other.Key) {
-				t.fault(t.secretKey("key"), "is the key of rest_client[%d] already; give each client one of its own", i)
+				t.fault(t.secretKey("key"), "is the key of rest_client[%d] too; give each client its own", i)
 			}
 		}
 		clients = append(clients, c)
@@ -118,7 +142,7 @@ func readClient(t *table) RESTClient {
 	case !t.has("name"):
 		t.missing("name", "; write a short name for the log, such as \"janus\"")
 	case c.Name != "" && !clientName.MatchString(c.Name):
-		t.fault("name", "%q is not a name; use up to 32 of a-z, 0-9 and -", c.Name)
+		t.fault("name", "is not a name; use up to 32 of a-z, 0-9 and -")
 	}
 	t.requireSecret("key", "the key that the client sends")
 	checkWebSecret(t, t.secretKey("key"), c.Key)

@@ -2,10 +2,13 @@ package config
 
 import (
 	"crypto/sha256"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"extdisco/internal/reach"
 	"extdisco/internal/secret"
 	"extdisco/internal/xmltext"
 	"extdisco/turncred"
@@ -24,7 +27,19 @@ type ICEServer struct {
 	Username     string            // of a fixed account
 	Password     secret.Secret     // of a fixed account
 	Provider     *Provider         // gives services and credentials; nil for none
+
+	UsernameForm string // "" for EXPIRES:PSEUDONYM, [FormEjabberd]
+	Realm        string // with FormEjabberd: the host of ejabberd whose hash stands in usernames
+	Name         Name
 }
+
+// FormEjabberd is the form of usernames that ejabberd's own TURN server takes: EXPIRES:USERHOST,
+// with 8 hexadecimal digits for the user and 8 of the SHA-1 of the host, which is the realm.
+const FormEjabberd = "ejabberd"
+
+// Name is what a service is called (XEP-0215, the attribute name): by language tag in lower case,
+// under "" for all others. Empty when it has no name.
+type Name map[string]string
 
 // DefaultTTL is how long credentials live unless ttl says otherwise.
 const DefaultTTL = 24 * time.Hour
@@ -41,55 +56,142 @@ func readICEServers(root *table) []ICEServer {
 		s := readICEServer(t, known)
 		if s.Provider != nil {
 			if where, twice := providers[s.Provider.Fingerprint]; twice {
-				t.r.fault(t.path, "is the same as %s; leave one of them out", where)
+				t.r.fault(t.path, "is the same as %s; remove one of them", where)
 			}
 			providers[s.Provider.Fingerprint] = t.path
 		}
 		servers = append(servers, s)
 	}
+	checkAnswer(root, servers)
 	return servers
 }
 
-// readICEServer reads one server. known has the services of the servers before
-// it and where they stand.
+// manyRelays is how many TURN URLs browsers take without slowing down.
+const manyRelays = 4
+
+// checkAnswer warns of what is wrong with the answer as a whole, as far as it is known before the
+// providers were asked.
+func checkAnswer(root *table, servers []ICEServer) {
+	relays, overUDP := 0, false
+	for _, server := range servers {
+		overUDP = overUDP || server.Provider != nil
+		for _, s := range server.Services {
+			if s.Restricted {
+				relays++
+				overUDP = overUDP || s.Type == xep0215.TypeTURN && s.Transport == xep0215.TransportUDP
+			}
+		}
+	}
+	if relays > manyRelays {
+		root.warn("ice_server", "an answer has %d TURN URLs, and browsers connect more slowly with more than %d; keep one each over udp, tcp and TLS", relays, manyRelays)
+	}
+	if relays > 0 && !overUDP {
+		root.warn("ice_server", "no TURN URL is over udp, and Dino uses only those; add one, such as \"turn:turn.example.org:3478?transport=udp\"")
+	}
+}
+
+// readICEServer reads one server. known has the services of the servers before it and where they
+// stand.
 func readICEServer(t *table, known map[xep0215.Key]string) ICEServer {
+	name := readName(t)
 	if t.has("provider") {
-		return ICEServer{Key: t.path, Provider: readProvider(t)}
+		p := readProvider(t)
+		if p != nil {
+			p.DisplayName = name
+		}
+		return ICEServer{Key: t.path, Name: name, Provider: p}
 	}
 	defer t.unknown()
-	t.asked = append(t.asked, "provider")
-	services, urlsRight := readURLs(t, known)
+	t.know("provider")
+	services, urlsValid := readURLs(t, known)
 	s := ICEServer{
 		Key:          t.path,
+		Name:         name,
 		Services:     services,
 		SharedSecret: t.secret("secret"),
 		TTL:          t.duration("ttl", DefaultTTL),
 		Username:     t.string("username"),
 		Password:     t.secret("password"),
 		PseudonymKey: t.secret("pseudonym_key"),
+		UsernameForm: readUsernameForm(t),
+		Realm:        strings.ToLower(t.string("realm")),
 	}
 	mints, fixed := t.hasSecret("secret"), t.has("username") || t.hasSecret("password")
 	needsCredentials := slices.ContainsFunc(s.Services, func(s xep0215.Service) bool { return s.Restricted })
 	switch {
 	case mints && fixed:
-		t.fault(t.secretKey("secret"), "is given, and username or password too; a server has either a shared secret or a fixed account, leave the other out")
+		t.fault(t.secretKey("secret"), "cannot be combined with username or password; a server has either a shared secret or a fixed account, remove the other")
 	case mints:
 		checkMinted(t, s)
 	case fixed:
 		checkFixed(t, s)
 	case needsCredentials:
-		t.missing("secret_file", ", and a TURN server is of no use without credentials; name the file that holds the shared secret"+
+		t.missing("secret_file", ", and a TURN server is of no use without credentials; name the file with the shared secret"+
 			" (coturn: static-auth-secret), or give username and password of a fixed account")
 	}
-	if (mints || fixed) && urlsRight && !needsCredentials {
-		t.fault("urls", "names no turn: or turns: server that the credentials could be for; add one, or leave the credentials out")
+	if (mints || fixed) && urlsValid && !needsCredentials {
+		t.fault("urls", "has no turn: or turns: URI, which the credentials would be for; add one, or remove the credentials")
 	}
-	for _, key := range []string{"ttl", t.secretKey("pseudonym_key")} {
+	for _, key := range []string{"ttl", t.secretKey("pseudonym_key"), "username_form", "realm"} {
 		if t.has(key) && !mints && (fixed || !needsCredentials) {
-			t.fault(key, "goes with a shared secret only, and there is none; leave it out")
+			t.fault(key, "requires a shared secret (secret_file), which is not set; remove it")
 		}
 	}
 	return s
+}
+
+func readUsernameForm(t *table) string {
+	form := t.string("username_form")
+	switch {
+	case form != "" && form != FormEjabberd:
+		t.fault("username_form", "is not known; the only form besides the usual one is %q", FormEjabberd)
+	case form != "" && !t.has("realm"):
+		t.missing("realm", ", and username_form requires it; write the host of ejabberd (auth_realm in its configuration, or the host)")
+	case form == "" && t.has("realm"):
+		t.fault("realm", "requires username_form = %q, which is not set; coturn and others need no realm here, remove it", FormEjabberd)
+	}
+	return form
+}
+
+var languageTag = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$`)
+
+// readName reads a name, or a table of names by language.
+func readName(t *table) Name {
+	v, ok := t.value("name")
+	if !ok {
+		return nil
+	}
+	byLanguage, isTable := v.(map[string]any)
+	if !isTable {
+		name := t.stringOf("name", "put it in quotes, or write a table of names by language")
+		if name == "" {
+			return nil
+		}
+		checkLabel(t, "name", name)
+		return Name{"": name}
+	}
+	names := Name{}
+	for _, language := range slices.Sorted(maps.Keys(byLanguage)) {
+		name, isText := byLanguage[language].(string)
+		switch {
+		case language == "default":
+			language = ""
+		case !languageTag.MatchString(language):
+			t.fault("name", "has a key that is not a language; write { default = \"…\", de = \"…\" }")
+		}
+		if !isText || strings.TrimSpace(name) == "" {
+			t.fault("name", "has a name that is not a string; put each in quotes")
+			continue
+		}
+		checkLabel(t, "name", name)
+		names[strings.ToLower(language)] = name
+	}
+	if len(byLanguage) == 0 {
+		t.fault("name", "is an empty table; write { default = \"…\", de = \"…\" }, or remove it")
+	} else if _, ok := byLanguage["default"]; !ok {
+		t.fault("name", "has no default; write { default = \"…\", de = \"…\" }")
+	}
+	return names
 }
 
 const (
@@ -101,16 +203,16 @@ const (
 
 func checkMinted(t *table, s ICEServer) {
 	if n := len(s.SharedSecret.Reveal()); n > 0 && n < shortSecret {
-		t.warn(t.secretKey("secret"), "the shared secret has %d bytes only; a random one of 32 is safer: openssl rand -hex 32", n)
+		t.warn(t.secretKey("secret"), "the shared secret has only %s; a random one of 32 is safer: openssl rand -hex 32", count(n, "byte"))
 	}
 	switch {
 	case s.TTL < dinoNeeds:
-		t.warn("ttl", "%s is short: Dino asks again only for credentials that live 10m or longer, Jitsi Meet never asks again; 24h suits both", FormatDuration(s.TTL))
+		t.warn("ttl", "%s is short: Dino renews only credentials that live 10m or longer, and Jitsi Meet never renews; 24h suits both", FormatDuration(s.TTL))
 	case s.TTL < psiNeeds:
-		t.warn("ttl", "%s is short: Jitsi Meet never asks again, and Psi reads the expiry in its own time zone; 24h suits both", FormatDuration(s.TTL))
+		t.warn("ttl", "%s is short: Jitsi Meet never renews, and Psi reads the expiry in its own time zone; 24h suits both", FormatDuration(s.TTL))
 	}
 	if t.r.now.Add(s.TTL).Unix() > turncred.MaxExpires {
-		t.warn("ttl", "credentials will expire on 2038-01-19 at the latest, since coturn takes no later instant")
+		t.warn("ttl", "credentials expire on 2038-01-19 at the latest; coturn takes no later expiry")
 	}
 }
 
@@ -125,21 +227,20 @@ func checkFixed(t *table, s ICEServer) {
 	t.requireSecret("password", "the password of the fixed account")
 	checkCredentialText(t, "username", s.Username)
 	checkCredentialText(t, t.secretKey("password"), s.Password.Reveal())
-	t.warn("username", "everybody gets the same fixed account, which does not expire; a shared secret (secret_file) is safer if the TURN server can do it")
+	t.warn("username", "everybody gets the same account, which never expires; a shared secret (secret_file) is safer if the TURN server supports it")
 }
 
 func checkCredentialText(t *table, name, value string) {
 	if !xmltext.IsValid(value) {
-		t.fault(name, "holds characters that XML cannot carry; choose another, here and on the TURN server")
+		t.fault(name, "contains characters that XML cannot carry; choose another, here and on the TURN server")
 	}
 	if len(value) > MaxCredential {
-		t.fault(name, "has %d bytes; choose one of at most %d, here and on the TURN server", len(value), MaxCredential)
+		t.fault(name, "has %s; choose one of at most %d, here and on the TURN server", count(len(value), "byte"), MaxCredential)
 	}
 }
 
-// readURLs returns the services of a server, and whether each of its urls is
-// right.
-func readURLs(t *table, known map[xep0215.Key]string) (services []xep0215.Service, right bool) {
+// readURLs returns the services of a server, and whether all of its urls are valid.
+func readURLs(t *table, known map[xep0215.Key]string) (services []xep0215.Service, valid bool) {
 	if !t.has("urls") {
 		t.missing("urls", "; write a list such as [\"turn:turn.example.org:3478?transport=udp\"]")
 	}
@@ -150,25 +251,36 @@ func readURLs(t *table, known map[xep0215.Key]string) (services []xep0215.Servic
 			return
 		}
 		if where, twice := known[s.Key()]; twice {
-			t.fault(key, "%q stands in %s already; leave one of them out", url, where)
+			t.fault(key, "is the same as %s; remove one of them", where)
 			return
 		}
 		known[s.Key()] = t.key(key)
-		if strings.Contains(s.Host, ":") {
-			t.warn(key, "%q names an IPv6 address, which Jitsi Meet and others cannot use; a host name is safer", url)
-		}
 		services = append(services, s)
 	})
 	return services, len(services) > 0 && len(t.r.faults) == faults
 }
 
+// readURL reads an ICE URI and looks whether clients can use it. What cannot be read is not shown:
+// a password may stand in it.
 func readURL(t *table, key, url string) (xep0215.Service, bool) {
-	s, err := xep0215.ParseURI(url)
+	s, err := xep0215.ParseURI(strings.TrimSpace(url))
 	if err != nil {
-		if _, host, found := strings.Cut(url, "@"); found { // what is before it may be a password
-			url = "…@" + host
-		}
-		t.fault(key, "%q %v", url, err)
+		t.fault(key, "%v", err)
+		return s, false
 	}
-	return s, err == nil
+	kind := reach.Of(s.Host)
+	switch {
+	case kind.IsNowhere():
+		t.fault(key, "names %v, which nobody can connect to; write the name or the public address of the server", kind)
+		return s, false
+	case kind.IsLocal():
+		what := kind.String()
+		if kind == reach.LocalName {
+			what = "a host of the local network"
+		}
+		t.warn(key, "names %s, which clients elsewhere cannot reach; write the public name or address of the server, unless all clients are in that network", what)
+	case strings.Contains(s.Host, ":"):
+		t.warn(key, "names an IPv6 address, which Jitsi Meet and others cannot use; a host name is safer")
+	}
+	return s, true
 }

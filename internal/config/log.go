@@ -19,7 +19,7 @@ func readLog(t *table) Log {
 	}
 	cfg := Log{Level: level, Format: t.oneOf("format", "text", "json"), Audit: t.bool("audit")}
 	if cfg.Audit && cfg.Level > slog.LevelInfo {
-		t.warn("audit", "is true, but the lines are of level info, which log.level leaves out; set level to \"info\"")
+		t.warn("audit", "is true, but its lines have the level info, which log.level suppresses; set level to \"info\"")
 	}
 	return cfg
 }

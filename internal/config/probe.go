@@ -28,7 +28,7 @@ func readProbe(root *table) Probe {
 	}
 	c.AllocateInterval = t.duration("allocate_interval", max(5*time.Minute, c.Interval))
 	if c.AllocateInterval < c.Interval {
-		t.fault("allocate_interval", "%s is shorter than interval, %s; write at least as much", FormatDuration(c.AllocateInterval), FormatDuration(c.Interval))
+		t.fault("allocate_interval", "is shorter than interval, which is %s; write at least as much", FormatDuration(c.Interval))
 	}
 	return c
 }

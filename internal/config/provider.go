@@ -4,8 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
-	"net/url"
-	"strconv"
+	"strings"
 	"time"
 
 	"extdisco/internal/limit"
@@ -18,6 +17,7 @@ import (
 type Provider struct {
 	Name         string // "cloudflare", "http", …
 	Key          string // where it stands: "ice_server[0]"
+	DisplayName  Name   // of its services, for people; may be nil
 	API          *provider.API
 	RootCAs      *x509.CertPool // the system's and ca_file; nil means the system's
 	Timeout      time.Duration  // of one request; default: 5s
@@ -53,6 +53,9 @@ var presets = map[string]func(t *table, p *Provider){
 	"http":       readHTTPProvider,
 }
 
+// providerNames are the names of the presets.
+var providerNames = []string{"cloudflare", "twilio", "metered", "xirsys", "turn-rest", "http"}
+
 // readProvider reads an [[ice_server]] that has the key provider.
 func readProvider(t *table) *Provider {
 	defer t.unknown()
@@ -61,9 +64,11 @@ func readProvider(t *table) *Provider {
 	preset := presets[name]
 	if preset == nil {
 		if name != "" {
-			t.fault("provider", "%q is not known; write one of cloudflare, twilio, metered, xirsys, turn-rest, http", name)
+			t.fault("provider", "is none of %s%s", strings.Join(providerNames, ", "), didYouMean(name, providerNames))
 		}
-		t.askAll()
+		for name := range t.values {
+			t.know(name) // which keys belong to it is not known
+		}
 		return nil
 	}
 	p.Timeout = t.duration("timeout", defaultProviderTimeout)
@@ -71,7 +76,7 @@ func readProvider(t *table) *Provider {
 	p.PerUser = t.bool("per_user")
 	p.PerUserRate = t.rate("per_user_rate", defaultPerUserRate)
 	if t.has("per_user_rate") && !p.PerUser {
-		t.fault("per_user_rate", "goes with per_user = true only; set that, or leave the rate out")
+		t.fault("per_user_rate", "requires per_user = true, which is not set; set it, or remove the rate")
 	}
 	p.RootCAs = readCAFile(t)
 	preset(t, p)
@@ -82,9 +87,9 @@ func readProvider(t *table) *Provider {
 	if p.API.TTL > 0 && p.MinRemaining >= p.API.TTL {
 		remaining, ttl := FormatDuration(p.MinRemaining), FormatDuration(p.API.TTL)
 		if t.has("min_remaining") {
-			t.fault("min_remaining", "%s is not less than ttl, which is %s: no credential would ever be given out; write less, or a longer ttl", remaining, ttl)
+			t.fault("min_remaining", "is %s, not less than ttl, which is %s, so that no credential would ever be given out; write less, or a longer ttl", remaining, ttl)
 		} else {
-			t.fault("ttl", "%s is not longer than min_remaining, which is %s: no credential would ever be given out; write a longer one, or less as min_remaining", ttl, remaining)
+			t.fault("ttl", "is %s, not longer than min_remaining, which is %s, so that no credential would ever be given out; write a longer one, or a shorter min_remaining", ttl, remaining)
 		}
 	}
 	p.Fingerprint = t.fingerprint()
@@ -105,28 +110,18 @@ func (t *table) address(vendor string) string {
 		return ""
 	}
 	if err := provider.CheckURL(address, insecure); errors.Is(err, provider.ErrInsecure) {
-		t.fault("url", "%sis not https, and secrets are sent there; write https, or insecure_http = true if you trust the network", quoteAddress(address))
+		t.fault("url", "is not https, and secrets are sent there; write https, or insecure_http = true if you trust the network")
 	} else if err != nil {
-		t.fault("url", "%s%v", quoteAddress(address), err)
+		t.fault("url", "%v", err)
 	}
 	return address
-}
-
-// quoteAddress returns an address in quotes and a blank, without what may hold a
-// secret, or nothing.
-func quoteAddress(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
-		return ""
-	}
-	return strconv.Quote((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()) + " "
 }
 
 // life returns the ttl of a provider within the vendor's bounds.
 func (t *table) life(missing, longest time.Duration) time.Duration {
 	ttl := t.duration("ttl", missing)
 	if longest > 0 && ttl > longest {
-		t.fault("ttl", "%s is longer than this provider allows; write \"%s\" or less", FormatDuration(ttl), FormatDuration(longest))
+		t.fault("ttl", "is longer than this provider allows; write \"%s\" or less", FormatDuration(longest))
 	}
 	return ttl
 }

@@ -23,7 +23,7 @@ func TestSlipsOfTheKeyboardShowNoSecrets(t *testing.T) {
 			cfg, err := parse(filepath.Join(dir, "config.toml"), []byte(slip), testkit.Time)
 			text := fmt.Sprintf("%v %+v %#v", err, cfg, cfg)
 			if cfg != nil {
-				text += strings.Join(cfg.Warnings, "\n")
+				text += fmt.Sprint(cfg.Warnings)
 			}
 			testkit.WantNoSecrets(t, "the loader", text, parts...)
 			if t.Failed() {

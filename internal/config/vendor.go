@@ -15,14 +15,14 @@ func readCloudflare(t *table, p *Provider) {
 	identifier := t.string("custom_identifier")
 	if identifier == "pseudonym" {
 		if !p.PerUser {
-			t.fault("custom_identifier", "is \"pseudonym\", and without per_user = true all share a credential; set that, or write another text")
+			t.fault("custom_identifier", "is \"pseudonym\", which requires per_user = true; set it, or write another text")
 		}
 		identifier = "{{user}}"
 	}
 	p.API = provider.Cloudflare(base, keyID, []byte(token.Reveal()), ttl, identifier)
 	if t.bool("revoke_on_exit") {
 		if p.PerUser {
-			t.fault("revoke_on_exit", "does not go with per_user = true; leave one of them out")
+			t.fault("revoke_on_exit", "cannot be combined with per_user = true; remove one of them")
 		}
 		p.Revocation = func(username string) *provider.API {
 			return provider.CloudflareRevocation(base, keyID, []byte(token.Reveal()), username)
@@ -37,7 +37,7 @@ func readTwilio(t *table, p *Provider) {
 	user, password := account, authToken
 	switch hasKey := t.has("key_sid") || t.hasSecret("key_secret"); {
 	case hasKey && t.hasSecret("auth_token"):
-		t.fault(t.secretKey("auth_token"), "is given, and an API key (key_sid or key_secret) too; leave one of them out")
+		t.fault(t.secretKey("auth_token"), "cannot be combined with an API key (key_sid or key_secret); remove one of them")
 	case hasKey:
 		user, password = keySID, keySecret
 		t.together("key_sid", "key_secret", "the SID of the API key", "the secret of the API key")
@@ -57,7 +57,7 @@ func readMetered(t *table, p *Provider) {
 	case appName.MatchString(app):
 		vendor = "https://" + app + ".metered.live"
 	case app != "":
-		t.fault("app", "%q is not the name of an app; write the part before .metered.live", app)
+		t.fault("app", "is not the name of an app; write the part before .metered.live")
 	case !t.has("app") && !t.has("url"):
 		t.missing("app", "; write the name of your app, the part before .metered.live")
 	}
@@ -65,7 +65,7 @@ func readMetered(t *table, p *Provider) {
 	region, secretKey, apiKey := t.string("region"), t.secret("secret_key"), t.secret("api_key")
 	switch {
 	case t.hasSecret("secret_key") && t.hasSecret("api_key"):
-		t.fault(t.secretKey("secret_key"), "is given, and %s too; leave one of them out: with the secret key credentials are made that expire, with the API key a lasting one is used",
+		t.fault(t.secretKey("secret_key"), "cannot be combined with %s; remove one of them: the secret key makes credentials that expire, the API key uses a lasting one",
 			t.secretKey("api_key"))
 	case t.hasSecret("api_key"):
 		p.API = provider.Metered(base, []byte(apiKey.Reveal()), region, t.requiredLife())
@@ -108,23 +108,12 @@ func readHTTPProvider(t *table, p *Provider) {
 	if !t.has("url") {
 		t.missing("url", "; write the address that gives credentials")
 	}
-	api := &provider.API{URL: hidden(t.address("")), Method: t.oneOf("method", "GET", "POST", "PUT"), Body: hidden(t.string("body")),
-		Header: map[string]provider.Secret{}, Query: map[string]provider.Secret{}, TTL: t.life(0, 0)}
-	for name, value := range t.texts("headers") {
-		api.Header[name] = hidden(value)
-	}
+	api := &provider.API{URL: hidden(t.address("")), Method: t.oneOf("method", "GET", "POST", "PUT"), Body: hidden(readBody(t)),
+		Header: hiddenTexts(t, "headers"), Query: hiddenTexts(t, "query"), TTL: t.life(0, 0)}
 	api.User, api.Password = t.string("basic_user"), hidden(t.secret("basic_password").Reveal())
 	t.together("basic_user", "basic_password", "the user", "the user's password")
 	if api.Bearer = hidden(t.secret("bearer_token").Reveal()); t.hasSecret("bearer_token") && t.has("basic_user") {
-		t.fault(t.secretKey("bearer_token"), "is given, and basic_user too; leave one of them out")
-	}
-	for name, value := range t.texts("query") {
-		api.Query[name] = hidden(value)
-	}
-	name, value := t.string("query_secret_name"), t.secret("query_secret")
-	t.together("query_secret_name", "query_secret", "the parameter's name", "its value")
-	if name != "" {
-		api.Query[name] = hidden(value.Reveal())
+		t.fault(t.secretKey("bearer_token"), "cannot be combined with basic_user; remove one of them")
 	}
 	api.Pointers = provider.Pointers{Servers: t.pointer("servers_pointer"), Username: t.pointer("username_pointer"),
 		Password: t.pointer("password_pointer"), TTL: t.pointer("ttl_pointer"), Expires: t.pointer("expires_pointer")}
@@ -136,4 +125,29 @@ func readHTTPProvider(t *table, p *Provider) {
 	p.API = api
 }
 
+// hiddenTexts returns a table of texts that may hold secrets.
+func hiddenTexts(t *table, name string) map[string]provider.Secret {
+	out := map[string]provider.Secret{}
+	for key, value := range t.secretTexts(name) {
+		out[key] = hidden(value.Reveal())
+	}
+	return out
+}
+
 func hidden(value string) provider.Secret { return provider.NewSecret([]byte(value)) }
+
+// readBody reads body or body_file, which may hold a secret beside other text.
+func readBody(t *table) string {
+	body := t.string("body")
+	content, file, ok := t.file("body_file")
+	switch {
+	case t.has("body") && t.has("body_file"):
+		t.fault("body", "cannot be combined with body_file; remove one of them")
+	case t.has("body"):
+		t.r.inlineSecret = true
+	case ok:
+		t.r.warnIfPublic(t.key("body_file"), file)
+		return decodeText(content)
+	}
+	return body
+}

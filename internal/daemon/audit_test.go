@@ -36,7 +36,7 @@ var auditLine = regexp.MustCompile(`msg="issued a credential" pseudonym=([0-9a-f
 // askServices asks the daemon for services, as the component does.
 func askServices(t *testing.T, d *daemon, requester string, route component.Route) string {
 	t.Helper()
-	reply, err := d.handle.discovery.AppendReply(nil, &component.Request{
+	reply, err := answer(d, d.handle.discovery, nil, &component.Request{
 		Requester: []byte(requester), Payload: xml.NewDecoder(strings.NewReader(testkit.ServicesRequest)), Now: testkit.Time, Route: route,
 	})
 	if err != nil {
@@ -138,16 +138,16 @@ func TestLimitsReachEverybody(t *testing.T) {
 	}
 	t.Run("requester, domain and total", func(t *testing.T) {
 		d, _ := newTestDaemon(t, auditConfig+"[access]\nallow = [\"example.org\", \"one.example\", \"two.example\"]\n")
-		admit := func(format string) func(int) error {
-			return func(i int) error { return d.handle.gate.Admit(fmt.Appendf(nil, format, i%100), testkit.Time) }
+		admitEach := func(format string) func(int) error {
+			return func(i int) error { return admit(d, fmt.Appendf(nil, format, i%100), testkit.Time) }
 		}
-		if n := count(10, func(int) error { return d.handle.gate.Admit([]byte("juliet@example.org"), testkit.Time) }); n != 5 {
+		if n := count(10, func(int) error { return admit(d, []byte("juliet@example.org"), testkit.Time) }); n != 5 {
 			t.Errorf("%d answers for one requester", n)
 		}
-		if n := count(100, admit("u%d@example.org")); n != 15 {
+		if n := count(100, admitEach("u%d@example.org")); n != 15 {
 			t.Errorf("%d more answers for the domain", n)
 		}
-		if n := count(100, admit("u%d@one.example")) + count(100, admit("u%d@two.example")); n != 20 {
+		if n := count(100, admitEach("u%d@one.example")) + count(100, admitEach("u%d@two.example")); n != 20 {
 			t.Errorf("%d more answers in total", n)
 		}
 	})

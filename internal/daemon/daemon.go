@@ -82,9 +82,7 @@ func start(options Options, now time.Time) (*daemon, error) {
 	d := newDaemon(options, log, problems, now)
 	c, err := d.component(cfg.Component)
 	if err == nil {
-		if siteErr := d.site.use(cfg.HTTP, now); siteErr != nil {
-			err = fmt.Errorf("http.listen: %w", siteErr)
-		}
+		err = d.site.use(cfg.HTTP, now)
 	}
 	if err != nil {
 		d.close()
@@ -115,7 +113,7 @@ func (d *daemon) component(cfg config.Component) (*component.Component, error) {
 	return component.New(component.Config{
 		JID: cfg.JID, Server: cfg.Server, Secret: []byte(cfg.Secret.Reveal()), Hosts: cfg.Hosts,
 		Namespaces: d.handle.namespaces(), Gate: d.handle.gate, Observer: observer{d.state, d.manager},
-		Name: "extdisco", ServiceName: "TURN/STUN credentials", Version: d.options.Version, Log: d.log,
+		Name: "extdisco", ServiceName: cfg.ServiceName, Version: d.options.Version, Log: d.log,
 	})
 }
 
@@ -137,6 +135,6 @@ func (d *daemon) close() {
 
 func logWarnings(log *slog.Logger, cfg *config.Config) {
 	for _, w := range cfg.Warnings {
-		log.Warn(w)
+		log.Warn(w.Error())
 	}
 }

@@ -42,7 +42,7 @@ func TestAdmitAccess(t *testing.T) {
 	d, _ := newTestDaemon(t, accessConfig)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := d.handle.gate.Admit([]byte(tt.requester), testkit.Time); !sameError(err, tt.want) {
+			if err := admit(d, []byte(tt.requester), testkit.Time); !sameError(err, tt.want) {
 				t.Errorf("Admit(%q) = %v, want %v", tt.requester, err, tt.want)
 			}
 		})
@@ -76,7 +76,7 @@ func TestAdmitLimits(t *testing.T) {
 		{"all got free", "juliet@example.org", 2 * time.Minute, nil},
 	}
 	for _, tt := range steps { // in this order
-		if err := d.handle.gate.Admit([]byte(tt.requester), testkit.Time.Add(tt.after)); !sameError(err, tt.want) {
+		if err := admit(d, []byte(tt.requester), testkit.Time.Add(tt.after)); !sameError(err, tt.want) {
 			t.Fatalf("%s: Admit(%s) = %v, want %v", tt.name, tt.requester, err, tt.want)
 		}
 	}
@@ -96,7 +96,7 @@ func TestAdmitLimitsPerDomain(t *testing.T) {
 		{"juliet@example.org", nil},
 		{"alice@example.net", nil},
 	} {
-		if err := d.handle.gate.Admit([]byte(tt.requester), testkit.Time); !sameError(err, tt.want) {
+		if err := admit(d, []byte(tt.requester), testkit.Time); !sameError(err, tt.want) {
 			t.Fatalf("request %d: Admit(%s) = %v, want %v", i, tt.requester, err, tt.want)
 		}
 	}
@@ -111,7 +111,7 @@ func TestAdmitLimitsPerDomain(t *testing.T) {
 func TestAdmitMillionAddresses(t *testing.T) {
 	d := quietDaemon(t, accessConfig+"[limits]\nper_jid = \"3/m\"\nper_domain = \"500000/h\"\n")
 	for i := range 4 {
-		if err := d.handle.gate.Admit([]byte("abuser@example.org"), testkit.Time); (err != nil) != (i == 3) {
+		if err := admit(d, []byte("abuser@example.org"), testkit.Time); (err != nil) != (i == 3) {
 			t.Fatalf("request %d of one address: %v", i, err)
 		}
 	}
@@ -121,7 +121,7 @@ func TestAdmitMillionAddresses(t *testing.T) {
 	for i := range 1_000_000 {
 		now := testkit.Time.Add(time.Duration(i) * 10 * time.Microsecond) // ten seconds in all
 		requester = fmt.Appendf(requester[:0], "%x@guest.example.org", i)
-		if d.handle.gate.Admit(requester, now) == nil {
+		if admit(d, requester, now) == nil {
 			admitted++
 		} else {
 			refused++
@@ -133,7 +133,7 @@ func TestAdmitMillionAddresses(t *testing.T) {
 	if grown := heapInUse() - before; grown > 1<<20 {
 		t.Errorf("a million addresses took %d bytes", grown)
 	}
-	if err := d.handle.gate.Admit([]byte("abuser@example.org"), testkit.Time.Add(10*time.Second)); !sameError(err, errTooMany) {
+	if err := admit(d, []byte("abuser@example.org"), testkit.Time.Add(10*time.Second)); !sameError(err, errTooMany) {
 		t.Errorf("who was over the limit was forgotten among the others: %v", err)
 	}
 }
@@ -150,7 +150,7 @@ func TestAdmitAllocatesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := quietDaemon(t, accessConfig+fmt.Sprintf("[limits]\nper_jid = \"1000000/s\"\nper_domain = %q\ntotal = \"1000000/s\"\n", rate))
 			requester := []byte("juliet@example.org")
-			if n := testing.AllocsPerRun(100, func() { _ = d.handle.gate.Admit(requester, testkit.Time) }); n != 0 {
+			if n := testing.AllocsPerRun(100, func() { _ = admit(d, requester, testkit.Time) }); n != 0 {
 				t.Errorf("%v allocations per request", n)
 			}
 		})
@@ -184,11 +184,11 @@ func TestReloadAndTheLimiter(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d, _ := newTestDaemon(t, accessConfig+limits)
-			if err := d.handle.gate.Admit([]byte("juliet@example.org"), testkit.Time); err != nil {
+			if err := admit(d, []byte("juliet@example.org"), testkit.Time); err != nil {
 				t.Fatal(err)
 			}
 			d.use(mustLoad(t, testkit.WriteConfig(t, tt.changed)), testkit.Time)
-			err := d.handle.gate.Admit([]byte("juliet@example.org"), testkit.Time)
+			err := admit(d, []byte("juliet@example.org"), testkit.Time)
 			if refused := err != nil; refused != tt.keeps {
 				t.Errorf("after the reload: %v", err)
 			}
@@ -199,10 +199,10 @@ func TestReloadAndTheLimiter(t *testing.T) {
 func TestReloadChangesAccess(t *testing.T) {
 	d, _ := newTestDaemon(t, accessConfig)
 	d.use(mustLoad(t, testkit.WriteConfig(t, strings.Replace(accessConfig, `"example.org"`, `"example.com"`, 1))), testkit.Time)
-	if err := d.handle.gate.Admit([]byte("juliet@example.org"), testkit.Time); !sameError(err, errNotAllowed) {
+	if err := admit(d, []byte("juliet@example.org"), testkit.Time); !sameError(err, errNotAllowed) {
 		t.Errorf("who is not served any more: %v", err)
 	}
-	if err := d.handle.gate.Admit([]byte("mallory@example.com"), testkit.Time); err != nil {
+	if err := admit(d, []byte("mallory@example.com"), testkit.Time); err != nil {
 		t.Errorf("who is served now: %v", err)
 	}
 }
@@ -227,7 +227,7 @@ func TestRefusalLog(t *testing.T) {
 		{"f@six.example.com", time.Hour, told("six.example.com", "2")},
 		{"g@seven.example.com x=\n", 2 * time.Hour, told(`"seven.example.com x=\n"`, "1")},
 	} {
-		if err := d.handle.gate.Admit([]byte(step.requester), testkit.Time.Add(step.after)); err == nil {
+		if err := admit(d, []byte(step.requester), testkit.Time.Add(step.after)); err == nil {
 			t.Errorf("%s is served", step.requester)
 		}
 		want += step.told
@@ -245,7 +245,7 @@ func requestTokens(t *testing.T, payload string) xml.TokenReader {
 // ask returns the reply of the daemon's handler to a payload.
 func ask(t *testing.T, d *daemon, payload, requester string) (string, error) {
 	t.Helper()
-	reply, err := d.handle.discovery.AppendReply([]byte("before"),
+	reply, err := answer(d, d.handle.discovery, []byte("before"),
 		&component.Request{Requester: []byte(requester), Payload: requestTokens(t, payload), Now: testkit.Time})
 	after, intact := strings.CutPrefix(string(reply), "before")
 	if !intact || err != nil && after != "" {

@@ -37,7 +37,9 @@ func newFeedHandler(offers *offers, gate *gate, audits audits) feedHandler {
 
 // Prepare implements [component.Preparer].
 func (h feedHandler) Prepare(r *component.Request) <-chan struct{} {
-	return h.offers.prepare(r.Requester, r.Now)
+	o := h.offers.now() // the gate is not asked about hosts
+	r.Value = o
+	return h.offers.prepare(o, r.Requester, r.Now)
 }
 
 // AppendReply implements [component.Handler].
@@ -46,7 +48,7 @@ func (h feedHandler) AppendReply(dst []byte, r *component.Request) ([]byte, erro
 	if err != nil {
 		return dst, err
 	}
-	o := h.offers.now()
+	o := r.Value.(*offer)
 	if o.limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
 		h.gate.limited(limit.Total, r.Requester, r.Now)
 		return dst, errTooMany

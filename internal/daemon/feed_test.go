@@ -32,7 +32,7 @@ func askFeed(t *testing.T, d *daemon, host, payload string) (fed, error) {
 	t.Helper()
 	var out fed
 	const before = "<before/>"
-	reply, err := d.handle.feed.AppendReply([]byte(before), &component.Request{
+	reply, err := answer(d, d.handle.feed, []byte(before), &component.Request{
 		Requester: []byte(host), Payload: xml.NewDecoder(strings.NewReader(payload)), Now: testkit.Time,
 	})
 	reply, ok := []byte(strings.TrimPrefix(string(reply), before)), strings.HasPrefix(string(reply), before)

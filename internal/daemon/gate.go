@@ -9,6 +9,7 @@ import (
 
 	"mellium.im/xmpp/stanza"
 
+	"extdisco/component"
 	"extdisco/internal/limit"
 	"extdisco/internal/metrics"
 )
@@ -30,10 +31,16 @@ var (
 		Text: map[string]string{"en": "too many requests; ask again later"}}
 )
 
-// Admit implements [component.Gate].
-func (g *gate) Admit(requester []byte, now time.Time) error {
+// Admit implements [component.Gate]. The request is answered from the offer that is in
+// force now, whatever comes in between.
+func (g *gate) Admit(r *component.Request) error {
 	o := g.offers.now()
-	if !o.access.Allows(requester) {
+	r.Value = o
+	return g.admit(o, r.Requester, r.Now)
+}
+
+func (g *gate) admit(o *offer, requester []byte, now time.Time) error {
+	if !o.access.Allows(requester) || o.denied.Allows(requester) {
 		g.refused.add(requester, now)
 		g.refusals.add(domainOf(requester), notAllowed, now)
 		return errNotAllowed

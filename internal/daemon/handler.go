@@ -61,12 +61,13 @@ func (h discoveryHandler) offer(r *component.Request) xep0215.Offer {
 	if r.Route == component.RouteDelegated {
 		audit = h.delegated
 	}
-	return xep0215.Offer{Groups: h.offers.now().groups(r.Requester, r.Now), Requester: r.Requester, Now: r.Now, Audit: audit}
+	o := r.Value.(*offer) // set by the gate
+	return xep0215.Offer{Groups: o.groups(r.Requester, r.Now), Requester: r.Requester, Lang: r.Lang, Now: r.Now, Audit: audit}
 }
 
 // Prepare implements [component.Preparer].
 func (h discoveryHandler) Prepare(r *component.Request) <-chan struct{} {
-	return h.offers.prepare(r.Requester, r.Now)
+	return h.offers.prepare(r.Value.(*offer), r.Requester, r.Now)
 }
 
 // AppendReply implements [component.Handler].

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"extdisco/component"
 	"extdisco/internal/config"
 	"extdisco/internal/testkit"
 	"extdisco/xep0215"
@@ -48,4 +49,15 @@ func observerOf(d *daemon) observer { return observer{d.state, d.manager} }
 // offerTo returns what the daemon offers the requester at now.
 func offerTo(d *daemon, requester string, now time.Time) xep0215.Offer {
 	return xep0215.Offer{Groups: d.offers.now().groups([]byte(requester), now), Requester: []byte(requester), Now: now}
+}
+
+// admit asks the gate about a requester.
+func admit(d *daemon, requester []byte, now time.Time) error {
+	return d.handle.gate.admit(d.offers.now(), requester, now)
+}
+
+// answer has a handler answer a request, as the component does.
+func answer(d *daemon, h component.Handler, dst []byte, r *component.Request) ([]byte, error) {
+	r.Value = d.offers.now()
+	return h.AppendReply(dst, r)
 }

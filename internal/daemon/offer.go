@@ -19,6 +19,7 @@ import (
 type offer struct {
 	cfg     *config.Config
 	access  *component.Access
+	denied  *component.Access // never served, whatever access says
 	limiter *limit.Limiter
 	sources []source.Source // one for each [[ice_server]], in order
 	own     []*source.Own   // those of them that can hide services
@@ -32,7 +33,7 @@ type offer struct {
 // counting where the limits are the same, and its providers go on where they are the
 // same; previous may be nil.
 func newOffer(cfg *config.Config, previous *offer, log *slog.Logger, now time.Time) *offer {
-	o := &offer{cfg: cfg, access: component.NewAccess(cfg.Access.Allow), pseudonyms: source.LinkPseudonyms(cfg)}
+	o := &offer{cfg: cfg, access: component.NewAccess(cfg.Access.Allow), denied: component.NewAccess(cfg.Access.Deny), pseudonyms: source.LinkPseudonyms(cfg)}
 	if previous != nil && previous.cfg.Limits == cfg.Limits {
 		o.limiter = previous.limiter
 	} else {
@@ -171,10 +172,10 @@ func (o *offers) replace(make func(previous *offer) *offer) {
 	previous.close(next)
 }
 
-// prepare returns a channel that is closed when the requester can be answered, or nil
-// when it can be now.
-func (o *offers) prepare(requester []byte, now time.Time) <-chan struct{} {
-	open := o.now().prepare(requester, now)
+// prepare returns a channel that is closed when the requester can be answered from an
+// offer, or nil when it can be now.
+func (o *offers) prepare(from *offer, requester []byte, now time.Time) <-chan struct{} {
+	open := from.prepare(requester, now)
 	switch len(open) {
 	case 0:
 		return nil

@@ -61,7 +61,7 @@ func (d *daemon) read(now time.Time) (*config.Config, *component.Component, erro
 		}
 	}
 	if err := d.site.use(next.HTTP, now); err != nil {
-		return nil, nil, fmt.Errorf("%s: http.listen: %w", next.File, err)
+		return nil, nil, fmt.Errorf("%s: %w", next.File, err)
 	}
 	return next, reconnect, nil
 }

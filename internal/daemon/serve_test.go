@@ -195,7 +195,7 @@ func TestServeKeepsConfigOnABrokenOne(t *testing.T) {
 
 	s.reload(server.Config("hosts = 5\n")+"x = 1\n[log]\nlevel = \"loud\"\n", notChanged)
 	added := strings.TrimPrefix(s.log.String(), before)
-	for _, fault := range []string{":5: component.hosts: is a number", ":6: component.x: unknown key", ":8: log.level: \\\"loud\\\" is not one of", ": ice_server: is missing"} {
+	for _, fault := range []string{":5: component.hosts: is a number", ":6: component.x: unknown key", ":8: log.level: is none of", ": ice_server: is missing"} {
 		if !strings.Contains(added, `level=ERROR msg="the configuration is wrong" fault="`+s.file+fault) {
 			t.Errorf("the log does not say %q", fault)
 		}
@@ -211,7 +211,7 @@ func TestServeKeepsConfigOnABrokenOne(t *testing.T) {
 	}
 	s.signals <- syscall.SIGHUP
 	s.log.WaitFor(t, notChanged, 3)
-	s.log.WaitFor(t, "no such file or directory", 1)
+	s.log.WaitFor(t, "there is no file", 1)
 	testkit.WantEqual(t, "services without configuration", stream.Services("juliet@example.org/1"), "stun:turn.example.org:3478")
 
 	s.reload(server.Config(turnOnly), reloaded)

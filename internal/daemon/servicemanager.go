@@ -21,6 +21,9 @@ type serviceManager struct {
 	notifier *notify.Notifier
 	log      *slog.Logger
 	failed   sync.Once
+
+	mu   sync.Mutex
+	last string // status line
 }
 
 // openServiceManager connects to the service manager that the environment names,
@@ -40,10 +43,19 @@ func (m *serviceManager) check(err error) {
 	}
 }
 
-func (m *serviceManager) ready()             { m.check(m.notifier.Ready()) }
-func (m *serviceManager) reloading()         { m.check(m.notifier.Reloading()) }
-func (m *serviceManager) stopping()          { m.check(m.notifier.Stopping()) }
-func (m *serviceManager) status(line string) { m.check(m.notifier.Status(line)) }
+func (m *serviceManager) ready()     { m.check(m.notifier.Ready()) }
+func (m *serviceManager) reloading() { m.check(m.notifier.Reloading()) }
+func (m *serviceManager) stopping()  { m.check(m.notifier.Stopping()) }
+
+// status sends a status line, unless it is the one that was sent last.
+func (m *serviceManager) status(line string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if line != m.last {
+		m.last = line
+		m.check(m.notifier.Status(line))
+	}
+}
 
 // ticker ticks when it is time for a sign of life; never without a watchdog.
 func (m *serviceManager) ticker() *time.Ticker {

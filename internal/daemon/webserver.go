@@ -34,7 +34,7 @@ func (w *webServer) use(cfg config.HTTP, now time.Time) error {
 	if w.cfg.Equal(cfg) {
 		return nil
 	}
-	if w.cfg.Listen != cfg.Listen {
+	if w.cfg.Listen != cfg.Listen || w.cfg.Certificate != cfg.Certificate {
 		if err := w.move(cfg, now); err != nil {
 			return err
 		}
@@ -63,9 +63,18 @@ func (w *webServer) start(cfg config.HTTP, now time.Time) error {
 	if cfg.Listen == "" {
 		return nil
 	}
-	server, err := web.Listen(cfg.Listen, nil, w.log)
+	var certificate *web.Certificate
+	scheme := "http"
+	if cfg.Certificate.IsSet() {
+		var err error
+		if certificate, err = web.LoadCertificate(cfg.Certificate.CertFile, cfg.Certificate.KeyFile, w.log); err != nil {
+			return fmt.Errorf("http.cert_file: %w", err)
+		}
+		scheme = "https"
+	}
+	server, err := web.Listen(cfg.Listen, certificate, w.log)
 	if err != nil {
-		return err
+		return fmt.Errorf("http.listen: %w", err)
 	}
 	server.Use(w.site(cfg, now))
 	ctx, stop := context.WithCancel(context.Background())
@@ -76,7 +85,7 @@ func (w *webServer) start(cfg config.HTTP, now time.Time) error {
 			w.log.Error("the HTTP server ended; health, metrics and the status page are gone until a restart", "err", err)
 		}
 	}()
-	w.log.Info("serving health, metrics and the status page", "url", "http://"+server.Addr()+"/")
+	w.log.Info("serving health, metrics and the status page", "url", scheme+"://"+server.Addr()+"/")
 	return nil
 }
 

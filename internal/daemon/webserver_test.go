@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"mellium.im/xmpp/stanza"
 
 	"extdisco/component"
+	"extdisco/integration/lab"
 	"extdisco/internal/testkit"
 	"extdisco/turncred"
 	"extdisco/xep0215"
@@ -194,7 +196,7 @@ func TestObserverAllocatesNothing(t *testing.T) {
 	now := testkit.Time
 	allocs := testing.AllocsPerRun(200, func() {
 		now = now.Add(time.Second)
-		if err := d.handle.gate.Admit(requester, now); err != nil {
+		if err := admit(d, requester, now); err != nil {
 			t.Fatal(err)
 		}
 		audit(requester, credential)
@@ -268,4 +270,36 @@ func TestTokenIsShownOnATerminal(t *testing.T) {
 	if n := strings.Count(terminal.String(), token.Reveal()); n != 1 || log.String() != "" {
 		t.Errorf("shown %d times; logged: %s", n, log)
 	}
+}
+
+// With a certificate everything is served over TLS, and a reload may add and remove it.
+func TestServeHTTPS(t *testing.T) {
+	server := testkit.StartServer(t)
+	content := server.Config(turnTable)
+	s := startServing(t, content+testkit.HTTPTable)
+	s.site(1)
+	stream := s.connect(server, testkit.Handshake)
+	dir := t.TempDir()
+	ca, err := lab.NewCA(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, err := ca.Issue(dir, "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.reload(content+testkit.HTTPTable+"cert_file = \""+cert+"\"\nkey_file = \""+key+"\"\n", "reloaded the configuration")
+	s.log.WaitFor(t, servingHTTP+"\" url=https://", 1)
+	address := regexp.MustCompile(servingHTTP + `" url=(https://[^ "\n]+)/`).FindStringSubmatch(s.log.String())[1]
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	defer client.CloseIdleConnections()
+	response, err := client.Get(address + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK || response.TLS == nil {
+		t.Errorf("%d, TLS %v", response.StatusCode, response.TLS)
+	}
+	s.stop(syscall.SIGTERM, stream)
 }

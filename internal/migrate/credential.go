@@ -42,8 +42,9 @@ type Credential struct {
 	// UsernameForm and Realm are the keys username_form and realm of [[ice_server]].
 	UsernameForm, Realm string
 
-	expression string // the code that computes the secret; it may show it
-	missing    string // why there is none
+	usernameLine int    // with UsernameComputed
+	expression   string // the code that computes the secret; it may show it
+	missing      string // why there is none
 }
 
 func sharedSecret(value string, line int, ttl time.Duration) Credential {
@@ -52,6 +53,12 @@ func sharedSecret(value string, line int, ttl time.Duration) Credential {
 
 func fixedAccount(username, password string, line int) Credential {
 	return Credential{Kind: FixedAccount, Username: username, Secret: secret.New(password), Line: line}
+}
+
+// with returns the credential with that secret.
+func (c Credential) with(value string) Credential {
+	c.Secret = secret.New(value)
+	return c
 }
 
 // computed returns the credential with a secret that code computes.

@@ -141,7 +141,7 @@ type secretWriter struct {
 
 func (w secretWriter) username(c Credential) {
 	if c.UsernameComputed {
-		fmt.Fprintf(w, "# The username is computed in line %d. Write it here:\n# username = \"\"\n", c.Line)
+		fmt.Fprintf(w, "# The username is computed in line %d. Write it here:\n# username = \"\"\n", c.usernameLine)
 		return
 	}
 	fmt.Fprintf(w, "username = %s\n", quoteTOML(c.Username))

@@ -139,7 +139,7 @@ func AnswersJSON(w io.Writer, to string, answers []query.Answer, probed []Tried)
 		Asked   string       `json:"asked"`
 		Answers []answerJSON `json:"answers"`
 		Probed  []probedJSON `json:"probed,omitempty"`
-	}{Version: Version, Asked: to, Probed: newProbedJSON(probed)}
+	}{Version: JSONVersion, Asked: to, Probed: newProbedJSON(probed)}
 	for _, a := range answers {
 		out := answerJSON{Namespace: a.Namespace, Milliseconds: float64(a.Took.Microseconds()) / 1000}
 		if a.Err == nil {

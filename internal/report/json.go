@@ -5,9 +5,9 @@ import (
 	"io"
 )
 
-// Version is the version of what is printed as JSON. It changes when a key changes its
-// meaning or goes; keys may be added.
-const Version = 1
+// JSONVersion is the value of "version" in the objects that commands print with --json. It changes
+// when a field changes its meaning or goes; new fields may come at any time.
+const JSONVersion = 1
 
 // JSON prints a value as indented JSON.
 func JSON(w io.Writer, v any) error {

@@ -166,7 +166,7 @@ func ProbedJSON(w io.Writer, results []Tried) error {
 	return JSON(w, struct {
 		Version int          `json:"version"`
 		Servers []probedJSON `json:"servers"`
-	}{Version, newProbedJSON(results)})
+	}{JSONVersion, newProbedJSON(results)})
 }
 
 func newProbedJSON(results []Tried) []probedJSON {

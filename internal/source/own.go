@@ -1,6 +1,7 @@
 package source
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +20,7 @@ type Own struct {
 
 // NewOwn returns the source that cfg describes. cfg has no provider.
 func NewOwn(cfg config.ICEServer) *Own {
-	o := &Own{cfg: cfg, group: xep0215.NewGroup(newIssuer(cfg), cfg.Services...)}
+	o := &Own{cfg: cfg, group: xep0215.NewGroup(newIssuer(cfg), named(cfg.Services, cfg.Name)...)}
 	o.Hide(nil)
 	return o
 }
@@ -84,11 +85,28 @@ func newIssuer(cfg config.ICEServer) xep0215.Issuer {
 
 // newSharedSecret returns the issuer of a server that has a shared secret.
 func newSharedSecret(cfg config.ICEServer) *turncred.SharedSecret {
-	var pseudonyms *turncred.Pseudonyms
-	if !cfg.PseudonymKey.IsEmpty() {
-		pseudonyms = turncred.NewPseudonyms([]byte(cfg.PseudonymKey.Reveal()))
+	return turncred.NewSharedSecret([]byte(cfg.SharedSecret.Reveal()), pseudonyms(cfg), cfg.TTL)
+}
+
+// named returns services with the display name that is configured for them.
+func named(services []xep0215.Service, name config.Name) []xep0215.Service {
+	if len(name) == 0 {
+		return services
 	}
-	return turncred.NewSharedSecret([]byte(cfg.SharedSecret.Reveal()), pseudonyms, cfg.TTL)
+	out := slices.Clone(services)
+	for i := range out {
+		out[i].Name = name[""]
+		for language, text := range name {
+			if language == "" {
+				continue
+			}
+			if out[i].Names == nil {
+				out[i].Names = map[string]string{}
+			}
+			out[i].Names[language] = text
+		}
+	}
+	return out
 }
 
 // IssueTo returns a credential of a server for the named user instead of a requester. It

@@ -28,7 +28,7 @@ func newPerUser(v *vendor, now time.Time) *perUser {
 
 // Use implements [provider.Sink]. The set is kept by the fetcher.
 func (p *perUser) Use(_ string, given provider.Set) error {
-	_, err := newSet(given)
+	_, err := newSet(given, p.cfg.Load().DisplayName)
 	return err
 }
 
@@ -41,7 +41,7 @@ func (p *perUser) Groups(requester []byte, now time.Time) []*xep0215.Group {
 	if err != nil || len(given.Servers) == 0 {
 		return nil
 	}
-	set, err := newSet(given)
+	set, err := newSet(given, p.cfg.Load().DisplayName)
 	if err != nil {
 		return nil // which was reported
 	}

@@ -51,7 +51,7 @@ func FetchOnce(cfg *config.Provider, now time.Time) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSet(given)
+	return newSet(given, cfg.DisplayName)
 }
 
 // vendor is what both kinds of providers have.

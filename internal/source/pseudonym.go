@@ -16,21 +16,34 @@ func LinkPseudonyms(cfg *config.Config) *turncred.Pseudonyms {
 func AllPseudonyms(cfg *config.Config) []*turncred.Pseudonyms {
 	all := []*turncred.Pseudonyms{LinkPseudonyms(cfg)}
 	seen := map[string]bool{}
-	add := func(key []byte) {
-		if !seen[string(key)] {
-			seen[string(key)] = true
-			all = append(all, turncred.NewPseudonyms(key))
-		}
-	}
 	for _, s := range cfg.ICEServers {
-		switch {
-		case s.Provider != nil:
-			add([]byte(s.Provider.PseudonymKey().Reveal()))
-		case !s.PseudonymKey.IsEmpty():
-			add([]byte(s.PseudonymKey.Reveal()))
-		case !s.SharedSecret.IsEmpty():
-			add(turncred.DerivePseudonymKey([]byte(s.SharedSecret.Reveal())))
+		key := string(pseudonymKey(s))
+		if name := s.UsernameForm + " " + s.Realm + " " + key; key != "" && !seen[name] {
+			seen[name] = true
+			all = append(all, pseudonyms(s))
 		}
 	}
 	return all
+}
+
+// pseudonyms returns what makes the user part of the usernames of a server.
+func pseudonyms(cfg config.ICEServer) *turncred.Pseudonyms {
+	if cfg.UsernameForm == config.FormEjabberd {
+		return turncred.NewEjabberdPseudonyms(pseudonymKey(cfg), cfg.Realm)
+	}
+	return turncred.NewPseudonyms(pseudonymKey(cfg))
+}
+
+// pseudonymKey returns what keys the pseudonyms of a server; nothing for one that needs
+// none.
+func pseudonymKey(cfg config.ICEServer) []byte {
+	switch {
+	case cfg.Provider != nil:
+		return []byte(cfg.Provider.PseudonymKey().Reveal())
+	case !cfg.PseudonymKey.IsEmpty():
+		return []byte(cfg.PseudonymKey.Reveal())
+	case !cfg.SharedSecret.IsEmpty():
+		return turncred.DerivePseudonymKey([]byte(cfg.SharedSecret.Reveal()))
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"extdisco/internal/config"
 	"extdisco/turncred"
 	"extdisco/turncred/provider"
 	"extdisco/xep0215"
@@ -21,7 +22,7 @@ type Set struct {
 
 // newSet returns what a provider gave as it is offered. Nothing that clients could use is
 // an error.
-func newSet(given provider.Set) (*Set, error) {
+func newSet(given provider.Set, name config.Name) (*Set, error) {
 	out := &Set{Set: given}
 	seen := map[xep0215.Key]bool{}
 	for _, server := range given.Servers {
@@ -35,7 +36,7 @@ func newSet(given provider.Set) (*Set, error) {
 			services = append(services, s)
 		}
 		if len(services) > 0 {
-			out.add(server, services)
+			out.add(server, named(services, name))
 		}
 	}
 	if len(out.groups) == 0 {

@@ -28,7 +28,7 @@ func startShared(v *vendor) *shared {
 // Use implements [provider.Sink]: it puts a set in force, or says why it cannot be
 // offered.
 func (s *shared) Use(_ string, given provider.Set) error {
-	next, err := newSet(given)
+	next, err := newSet(given, s.cfg.Load().DisplayName)
 	if err == nil {
 		s.current.Store(next)
 	}
