@@ -160,6 +160,9 @@ func (r *setupRun) write(plan *setup.Plan) error {
 	if err := plan.Apply(); err != nil {
 		return err
 	}
+	if _, err := config.Load(plan.Config, time.Now()); err != nil {
+		return errors.Join(fmt.Errorf("what was found makes no configuration, so that everything was put back:\n%w", err), plan.TakeBack())
+	}
 	if checks {
 		if err := setup.CheckProsody(ctx, plan.Prosody); err != nil {
 			return errors.Join(fmt.Errorf("with the new files %w\neverything was put back", err), plan.TakeBack())

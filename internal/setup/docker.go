@@ -34,7 +34,7 @@ func (s *setup) planDocker(p *Plan) error {
 	if err != nil {
 		return err
 	}
-	d := docker{folder: folder, base: base, env: env}
+	d := docker{folder: folder, base: base, text: string(content), env: env}
 	p.Found = append(p.Found, Line{"docker-jitsi-meet", folder + ", configuration in " + base})
 	c, err := s.dockerConfig(p, d)
 	if err != nil {
@@ -58,6 +58,7 @@ func (s *setup) planDocker(p *Plan) error {
 type docker struct {
 	folder string // of .env
 	base   string // of the configuration, ${CONFIG}
+	text   string // of .env
 	env    []envLine
 }
 
@@ -129,24 +130,17 @@ func (s *setup) dockerServers(d docker) (*found, error) {
 	if len(s.options.TURNServers) > 0 {
 		return s.namedServers(named, nil)
 	}
-	text, err := envList(d.env)
-	if err != nil {
-		return nil, err
-	}
-	if text == "" {
-		return nil, errors.New(".env names no TURN server (TURN_HOST, TURNS_HOST); name it with --turn-server, once for each URI, and a file with its shared secret with --turn-secret-file FILE")
-	}
-	list, err := migrate.Read("prosody.cfg.lua", text, "")
+	list, err := migrate.Read(".env", d.text, "")
 	if err != nil {
 		return nil, fmt.Errorf("the TURN servers of .env cannot be read: %w", err)
 	}
 	f := &found{list: list, where: path.Join(d.folder, ".env")}
-	for _, note := range list.Notes { // the line is one of the list, not of .env
-		_, text, _ := strings.Cut(note, ": ")
-		f.remarks = append(f.remarks, ".env: "+text)
+	for _, note := range list.Notes {
+		f.remarks = append(f.remarks, ".env, "+note)
 	}
 	if !relays(list) {
-		return nil, fmt.Errorf(".env names no TURN server with a credential: %s", strings.Join(f.remarks, "; "))
+		remarks := strings.Join(append(f.remarks, "name it with --turn-server, once for each URI, and a file with its shared secret with --turn-secret-file FILE"), "; ")
+		return nil, fmt.Errorf(".env names no TURN server (TURN_HOST, TURNS_HOST) with a credential: %s", remarks)
 	}
 	return f, f.complete(named)
 }

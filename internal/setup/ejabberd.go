@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"extdisco/internal/config"
+	"extdisco/internal/migrate"
 )
 
 // ejabberdFiles are where ejabberd's packages have its configuration.
@@ -56,12 +57,30 @@ func (s *setup) ejabberdConfig(p *Plan, file, content string) (*config.Config, e
 	if c.Component.Server = s.options.Server; c.Component.Server == "" {
 		c.Component.Server = config.DefaultServer
 	}
-	found, err := s.servers(oldList{})
+	found, err := s.ejabberdServers(file, content)
 	if err != nil {
 		return nil, err
 	}
 	p.addServers(found)
 	return c, s.planConfig(p, c, found.list, place{config: configFile, secrets: secretFolder, named: "secrets", group: "extdisco"})
+}
+
+// ejabberdServers finds the TURN servers: those that are named, those of mod_stun_disco, or
+// coturn on this machine.
+func (s *setup) ejabberdServers(file, content string) (*found, error) {
+	list, err := migrate.Read("ejabberd.yml", content, s.options.TURNHost)
+	if len(s.options.TURNServers) > 0 || err != nil || list.Format != migrate.FormatEjabberd || !relays(list) {
+		return s.servers(oldList{})
+	}
+	named, err := s.namedSecret()
+	if err != nil {
+		return nil, err
+	}
+	f := &found{list: list, where: file}
+	for _, note := range list.Notes {
+		f.remarks = append(f.remarks, file+", "+strings.ReplaceAll(note, "--host", "--turn-host HOST"))
+	}
+	return f, f.complete(named)
 }
 
 var (

@@ -1,9 +1,6 @@
 package setup
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // envLine is a line of docker's .env that sets a variable.
 type envLine struct {
@@ -54,54 +51,3 @@ func envGet(env []envLine, name, otherwise string) string {
 // oldEnv are the variables that make the list of the images' Prosody.
 var oldEnv = []string{"STUN_HOST", "STUN_PORT", "TURN_HOST", "TURN_PORT", "TURN_TRANSPORT", "TURN_TTL", "TURN_CREDENTIALS",
 	"TURN_USERNAME", "TURN_PASSWORD", "TURNS_HOST", "TURNS_PORT"}
-
-// envList writes the variables as the list that the images' Prosody makes of them. It is
-// empty when they name no server.
-func envList(env []envLine) (string, error) {
-	get := func(name, otherwise string) string { return envGet(env, name, otherwise) }
-	for _, name := range oldEnv {
-		if strings.Contains(get(name, ""), "$") {
-			return "", fmt.Errorf("%s in .env refers to another variable; write its value instead", name)
-		}
-	}
-	var b strings.Builder
-	if secret := get("TURN_CREDENTIALS", ""); secret != "" {
-		fmt.Fprintf(&b, "external_service_secret = %s\n", quoteLua(secret))
-	}
-	credential := ""
-	if get("TURN_CREDENTIALS", "") != "" {
-		credential = `, secret = true, algorithm = "turn"`
-	}
-	if user, password := get("TURN_USERNAME", ""), get("TURN_PASSWORD", ""); user != "" && credential == "" {
-		credential = fmt.Sprintf(", username = %s, password = %s", quoteLua(user), quoteLua(password))
-	}
-	credential += ", ttl = " + get("TURN_TTL", "86400")
-	b.WriteString("external_services = {\n")
-	any := false
-	add := func(kind, hosts, port, transports, more string) {
-		for _, host := range splitComma(hosts) {
-			for _, transport := range splitComma(transports) {
-				any = true
-				fmt.Fprintf(&b, "{ type = %q, host = %s, port = %s, transport = %s%s },\n", kind, quoteLua(host), port, quoteLua(transport), more)
-			}
-		}
-	}
-	add("stun", get("STUN_HOST", ""), get("STUN_PORT", "443"), "udp", "")
-	add("turn", get("TURN_HOST", ""), get("TURN_PORT", "443"), get("TURN_TRANSPORT", "tcp"), credential)
-	add("turns", get("TURNS_HOST", ""), get("TURNS_PORT", "443"), "tcp", credential)
-	b.WriteString("}\n")
-	if !any {
-		return "", nil
-	}
-	return b.String(), nil
-}
-
-func splitComma(list string) []string {
-	var parts []string
-	for part := range strings.SplitSeq(list, ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			parts = append(parts, part)
-		}
-	}
-	return parts
-}

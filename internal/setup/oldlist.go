@@ -129,7 +129,7 @@ func commentOut(text string, st statement) string {
 }
 
 // removedSecret stands in the place of a secret.
-const removedSecret = "[removed by extdisco setup]"
+const removedSecret = "removed-by-extdisco-setup"
 
 // withoutSecrets returns the text of a statement with its secrets replaced.
 func withoutSecrets(text string, st statement) string {
