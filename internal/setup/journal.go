@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -100,13 +101,14 @@ func (s store) apply(changes []change) error {
 	for i, c := range changes {
 		e, err := s.backUp(c, fmt.Sprintf("%d-%d-%s", len(j.Runs)+1, i+1, path.Base(c.file)))
 		if err != nil {
-			return fmt.Errorf("cannot keep a backup of %s: %w", c.file, err)
+			return errors.Join(fmt.Errorf("cannot keep a backup of %w", shortError(c.file, err)), s.forget(j))
 		}
 		r.Entries = append(r.Entries, e)
 	}
 	j.Runs = append(j.Runs, r)
 	if err := s.save(j); err != nil {
-		return fmt.Errorf("cannot keep a backup: %w", err)
+		j.Runs = j.Runs[:len(j.Runs)-1]
+		return errors.Join(fmt.Errorf("cannot keep a backup: %w", err), s.forget(j))
 	}
 	for _, c := range changes {
 		if err := s.make(c); err != nil {
@@ -118,6 +120,14 @@ func (s store) apply(changes []change) error {
 	}
 	r.Done = true
 	return s.save(j)
+}
+
+// forget takes away what a run has prepared that has changed nothing.
+func (s store) forget(j *journal) error {
+	if len(j.Runs) > 0 {
+		return nil // backups that no entry names do no harm
+	}
+	return s.remove(j)
 }
 
 // makeFolders makes a folder of the tree, for root alone, and those above it. It returns
@@ -272,20 +282,17 @@ func hash(content []byte) string {
 // putBack puts back one file, or takes it away. It may not have been written yet.
 func (s store) putBack(e entry) error {
 	file := filepath.Join(s.tree.root, e.File)
-	if err := os.Remove(file + temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeFile(file + temporary); err != nil {
 		return err
 	}
-	switch {
-	case e.IsFolder:
-		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
-			return err // a folder that somebody else has put something into stays
-		}
-		return nil
-	case e.Backup == "":
-		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if e.IsFolder {
+		if err := removeFile(file); !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		return nil
+		return nil // somebody else has put something into it
+	}
+	if e.Backup == "" {
+		return removeFile(file)
 	}
 	old, err := os.ReadFile(s.path(e.Backup))
 	if err != nil {
@@ -295,6 +302,15 @@ func (s store) putBack(e entry) error {
 		return err
 	}
 	return os.Chtimes(file, e.Modified, e.Modified)
+}
+
+// removeFile removes a file or an empty folder, if it is there.
+func removeFile(file string) error {
+	err := os.Remove(file)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
+	return err
 }
 
 // remove takes the journal and the backups away, and the folders that were made for them.
