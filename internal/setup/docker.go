@@ -135,9 +135,7 @@ func (s *setup) dockerServers(d docker) (*found, error) {
 		return nil, fmt.Errorf("the TURN servers of .env cannot be read: %w", err)
 	}
 	f := &found{list: list, where: path.Join(d.folder, ".env")}
-	for _, note := range list.Notes {
-		f.remarks = append(f.remarks, ".env, "+note)
-	}
+	f.takeNotes(".env")
 	if !relays(list) {
 		remarks := strings.Join(append(f.remarks, "name it with --turn-server, once for each URI, and a file with its shared secret with --turn-secret-file FILE"), "; ")
 		return nil, fmt.Errorf(".env names no TURN server (TURN_HOST, TURNS_HOST) with a credential: %s", remarks)

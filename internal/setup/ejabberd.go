@@ -77,9 +77,7 @@ func (s *setup) ejabberdServers(file, content string) (*found, error) {
 		return nil, err
 	}
 	f := &found{list: list, where: file}
-	for _, note := range list.Notes {
-		f.remarks = append(f.remarks, file+", "+strings.ReplaceAll(note, "--host", "--turn-host HOST"))
-	}
+	f.takeNotes(file)
 	return f, f.complete(named)
 }
 

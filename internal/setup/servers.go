@@ -50,17 +50,19 @@ func (s *setup) servers(old oldList) (*found, error) {
 			return nil, fmt.Errorf("the list in %s cannot be read: %w", old.where(), err)
 		}
 		if relays(list) {
-			f := &found{list: list, where: "the list in " + old.where(), remarks: list.Notes}
+			f := &found{list: list, where: "the list in " + old.where()}
+			f.takeNotes("the list of Prosody")
 			f.compareSecrets(coturn)
 			return f, f.complete(named)
 		}
 	}
 	if coturn != nil && relays(coturn) {
-		f := &found{list: coturn, where: turnserverConf, remarks: coturn.Notes}
+		f := &found{list: coturn, where: turnserverConf}
+		f.takeNotes(turnserverConf)
 		return f, f.complete(named)
 	}
 	if coturn != nil {
-		return nil, fmt.Errorf("%s names no TURN server that can be used: %s", turnserverConf, strings.Join(append(coturn.Notes, "name it with --turn-server URI and --turn-secret-file FILE"), "; "))
+		return nil, fmt.Errorf("%s names no TURN server that can be used: %s", turnserverConf, strings.Join(append(notes(turnserverConf, coturn), "or name it with --turn-server URI and --turn-secret-file FILE"), "; "))
 	}
 	return nil, errors.New("no TURN server was found, neither in " + turnserverConf + " nor in Prosody's configuration; " +
 		"name it with --turn-server, once for each URI such as turn:turn.example.org:3478?transport=udp, and a file with its shared secret with --turn-secret-file FILE")
@@ -79,10 +81,23 @@ func (s *setup) coturn() (*migrate.List, error) {
 	if list.Coturn == nil || list.Coturn.Credential().Kind == migrate.NoCredential && !list.Coturn.NoAuth {
 		return nil, nil // as the package installs it
 	}
-	for i, note := range list.Notes {
-		list.Notes[i] = turnserverConf + ", " + strings.ReplaceAll(note, "--host", "--turn-host HOST")
-	}
 	return list, nil
+}
+
+// notes returns what there is to say about a list, with the flags of setup.
+func notes(where string, list *migrate.List) []string {
+	var out []string
+	for _, note := range list.Notes {
+		out = append(out, where+", "+strings.ReplaceAll(note, "--host", "--turn-host HOST"))
+	}
+	return out
+}
+
+// takeNotes shows the notes of the list to whoever runs setup, instead of writing them into
+// the configuration.
+func (f *found) takeNotes(where string) {
+	f.remarks = append(f.remarks, notes(where, f.list)...)
+	f.list.Notes = nil
 }
 
 func relays(list *migrate.List) bool {
