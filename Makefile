@@ -55,7 +55,8 @@ install: pages
 	install -D -m 644 build/completion.bash $(DESTDIR)$(BASHDIR)/extdisco
 	install -D -m 644 build/completion.zsh $(DESTDIR)$(ZSHDIR)/_extdisco
 	install -D -m 644 build/completion.fish $(DESTDIR)$(FISHDIR)/extdisco.fish
-	install -D -m 644 prosody/mod_extdisco_bridge.lua $(DESTDIR)$(PROSODYDIR)/mod_extdisco_bridge.lua
+	install -d $(DESTDIR)$(PROSODYDIR)/mod_extdisco_bridge
+	install -m 644 prosody/mod_extdisco_bridge/*.lua $(DESTDIR)$(PROSODYDIR)/mod_extdisco_bridge
 	install -d $(DESTDIR)$(DOCDIR)/examples
 	install -m 644 README.md CHANGELOG.md docs/*.md $(DESTDIR)$(DOCDIR)
 	install -m 644 build/config.toml contrib/turnserver.conf.example contrib/prometheus/alerts.yml \
@@ -66,8 +67,8 @@ install: pages
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/extdisco $(DESTDIR)$(MANDIR)/man1/extdisco.1 $(DESTDIR)$(MANDIR)/man5/extdisco.toml.5 \
 		$(DESTDIR)$(UNITDIR)/extdisco.service $(DESTDIR)$(SYSUSERSDIR)/extdisco.conf $(DESTDIR)$(BASHDIR)/extdisco \
-		$(DESTDIR)$(ZSHDIR)/_extdisco $(DESTDIR)$(FISHDIR)/extdisco.fish $(DESTDIR)$(PROSODYDIR)/mod_extdisco_bridge.lua
-	rm -rf $(DESTDIR)$(DOCDIR)
+		$(DESTDIR)$(ZSHDIR)/_extdisco $(DESTDIR)$(FISHDIR)/extdisco.fish
+	rm -rf $(DESTDIR)$(DOCDIR) $(DESTDIR)$(PROSODYDIR)/mod_extdisco_bridge
 
 # A Debian package in build/deb, made with Debian's own tools and the Go in PATH.
 deb:

@@ -48,19 +48,19 @@ func pluginPaths(t *testing.T) string {
 	return "plugin_paths = { " + strings.Join(paths, ", ") + " }\n"
 }
 
-// bridgeConfig makes the main host of a scene a bridge, with the given options,
+// bridgeConfig enables the bridge on the component of a scene, with the given options,
 // beside a host that lists services as Jitsi's metadata component does.
 func bridgeConfig(t *testing.T, options string) func(*lab.XMPPConfig) {
 	return func(cfg *lab.XMPPConfig) {
 		cfg.Extra = pluginPaths(t) + fmt.Sprintf("Component %q %q\n", metadataHost, "list_services")
 		cfg.Hosts = []lab.Host{
-			{Name: meetHost, Anonymous: true, Modules: []string{"jitsi_like", "extdisco_bridge"},
-				Extra: fmt.Sprintf("extdisco_component = %q\n%s", turnJID, options)},
+			{Name: meetHost, Anonymous: true, Modules: []string{"jitsi_like"}},
 			{Name: guestHost, Anonymous: true},
 			{Name: corpHost, Users: map[string]string{"alice": alicePassword}},
 			{Name: outsideHost, Anonymous: true},
 		}
-		cfg.Components = []lab.Component{{JID: turnJID, Secret: handshakeSecret, KickOld: true}}
+		cfg.Components = []lab.Component{{JID: turnJID, Secret: handshakeSecret, KickOld: true,
+			Modules: []string{"extdisco_bridge"}, Extra: options}}
 	}
 }
 
@@ -250,9 +250,9 @@ func TestIntegrationBridgeLeavesOthersAlone(t *testing.T) {
 // each asks both.
 func TestIntegrationBridgeTwoHosts(t *testing.T) {
 	s := newBridgeScene(t, bridgeScene{sceneConfig: sceneConfig{xmpp: func(cfg *lab.XMPPConfig) {
-		cfg.Hosts[2].Modules = []string{"extdisco_bridge"}
-		cfg.Hosts[2].Extra = fmt.Sprintf("extdisco_component = %q\nextdisco_feed_hosts = { %q }\n", turnJID, "list.example.net")
-		cfg.Extra += fmt.Sprintf("Component %q %q\n", "list.example.net", "list_services")
+		cfg.Components[0].Extra = fmt.Sprintf("extdisco_hosts = { %q, %q }\nextdisco_feed_hosts = { %q, %q }\n",
+			meetHost, corpHost, metadataHost, "metadata."+corpHost)
+		cfg.Extra += fmt.Sprintf("Component %q %q\n", "metadata."+corpHost, "list_services")
 	}}})
 	alice := []string{"--jid", "alice@" + corpHost, "--password-file", s.passwordFile(alicePassword)}
 	for _, to := range []string{meetHost, corpHost} {
@@ -270,7 +270,7 @@ func TestIntegrationBridgeTwoHosts(t *testing.T) {
 		}
 	}
 	c := dialRaw(t, s.xmpp.C2SAddr, meetHost, "")
-	first, second := relayUser(t, c.waitListed(metadataHost, 5)), relayUser(t, c.waitListed("list.example.net", 5))
+	first, second := relayUser(t, c.waitListed(metadataHost, 5)), relayUser(t, c.waitListed("metadata."+corpHost, 5))
 	if first == second {
 		t.Errorf("both lists have the user %s", first)
 	}

@@ -164,7 +164,7 @@ func TestIntegrationFeedModuleReloads(t *testing.T) {
 			}
 		}
 		for range 3 {
-			for _, host := range []string{meetHost, metadataHost} {
+			for _, host := range []string{turnJID, metadataHost} {
 				do("reload", host, "extdisco_bridge")
 				if list := c.listed(metadataHost, 1)[0]; len(list) != 5 {
 					t.Errorf("after a reload on %s: %+v", host, list)
@@ -174,14 +174,39 @@ func TestIntegrationFeedModuleReloads(t *testing.T) {
 				}
 			}
 		}
-		do("unload", meetHost, "extdisco_bridge")
+		do("unload", turnJID, "extdisco_bridge")
 		if list := c.listed(metadataHost, 1)[0]; len(list) != 0 {
 			t.Errorf("after the unload: %+v", list)
 		}
-		if e := c.mustAsk("a", "<iq type='get' id='a' to='"+meetHost+"'>"+servicesPayload+"</iq>"); e.attr("type") != "result" || strings.Contains(e.Inner, "<service ") {
-			t.Errorf("after the unload: %+v, want the empty list of mod_external_services", e)
+		if e := c.mustAsk("a", "<iq type='get' id='a' to='"+meetHost+"'>"+servicesPayload+"</iq>"); !strings.Contains(e.Inner, "<service-unavailable") {
+			t.Errorf("after the unload: %+v, though nobody else needs mod_external_services there", e)
 		}
-		do("load", meetHost, "extdisco_bridge")
+		do("load", turnJID, "extdisco_bridge")
+		c.waitListed(metadataHost, 5)
+	})
+}
+
+// TestIntegrationBridgeHostComesLater takes a host away while the server runs, and brings
+// it back: its requests are answered, and its list is filled.
+func TestIntegrationBridgeHostComesLater(t *testing.T) {
+	eachProsody(t, func(t *testing.T, program string) {
+		s := newBridgeScene(t, bridgeScene{program: program})
+		c := dialRaw(t, s.xmpp.C2SAddr, guestHost, "")
+		for _, what := range []string{"deactivate", "activate"} {
+			if e := c.mustAsk("m", fmt.Sprintf("<iq type='get' id='m' to='%s'><module xmlns='test:services' do='%s' host='%s'/></iq>", metadataHost, what, meetHost)); e.attr("type") != "result" {
+				t.Fatalf("%s: %+v", what, e)
+			}
+		}
+		err := lab.Poll(stepContext(t), func(context.Context) error {
+			e := c.mustAsk("a", "<iq type='get' id='a' to='"+meetHost+"'>"+servicesPayload+"</iq>")
+			if strings.Count(e.Inner, "password=") != 3 {
+				return fmt.Errorf("the host has come back, and the answer is %+v", e)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 		c.waitListed(metadataHost, 5)
 	})
 }
@@ -259,12 +284,17 @@ func TestIntegrationBridgeMisconfigured(t *testing.T) {
 		extdisco        string // in extdisco's
 		neverConnecting bool
 	}{
-		{name: "no component named", xmpp: func(cfg *lab.XMPPConfig) { cfg.Hosts[0].Extra = "" },
-			prosody: `extdisco_component is not set, so that nothing is forwarded and nothing fed; below VirtualHost "` + meetHost + `" write: extdisco_component = "` + turnJID + `"`},
-		{name: "a wrong address", xmpp: func(cfg *lab.XMPPConfig) { cfg.Hosts[0].Extra = `extdisco_component = "trun.example.org"` },
-			prosody: `extdisco_component = "trun.example.org" names no component of this server; correct it, or add: Component "trun.example.org" component_secret = `},
-		{name: "no Component", xmpp: func(cfg *lab.XMPPConfig) { cfg.Components[0].JID = "other.example.org" },
-			prosody: `extdisco_component = "` + turnJID + `" names no component of this server`, extdisco: `knows no component`, neverConnecting: true},
+		{name: "below the virtual host", xmpp: func(cfg *lab.XMPPConfig) {
+			cfg.Hosts[0].Modules, cfg.Components[0].Modules = []string{"extdisco_bridge"}, nil
+		},
+			prosody: `extdisco_bridge does nothing on ` + meetHost + `: enable it below the Component that extdisco connects as`},
+		{name: "a wrong host", xmpp: func(cfg *lab.XMPPConfig) { cfg.Components[0].Extra = `extdisco_hosts = { "meat.example.org" }` },
+			prosody: `extdisco_hosts names "meat.example.org", which is no host of this server; correct it. Its virtual hosts: "corp.example.net", "guest.meet.example.org", "meet.example.org"`},
+		{name: "no host named, and no parent domain", xmpp: func(cfg *lab.XMPPConfig) { cfg.Components[0].JID = "turn.example.net" },
+			config:  func(c string) string { return strings.Replace(c, turnJID, "turn.example.net", 1) },
+			prosody: `extdisco_hosts is not set, and "example.net", the parent domain of this component, is no host of this server; set it.`},
+		{name: "no Component", xmpp: func(cfg *lab.XMPPConfig) { cfg.Components[0].JID = "other.meet.example.org" },
+			prosody: `extdisco is not connected as other.meet.example.org`, extdisco: `knows no component`, neverConnecting: true},
 		{name: "a host that extdisco does not trust", config: func(c string) string {
 			return strings.Replace(c, fmt.Sprintf("hosts  = [%q, %q]", meetHost, corpHost), fmt.Sprintf("hosts  = [%q]", corpHost), 1)
 		},
@@ -272,11 +302,16 @@ func TestIntegrationBridgeMisconfigured(t *testing.T) {
 			extdisco: `refused to feed a list, since its host is not trusted; if it is a host of your server, add it to component.hosts`},
 		{name: "another handshake secret", xmpp: func(cfg *lab.XMPPConfig) { cfg.Components[0].Secret = "another" },
 			prosody: `extdisco is not connected as ` + turnJID, extdisco: `refused the handshake secret`, neverConnecting: true},
-		{name: "a list that Prosody has as well", xmpp: func(cfg *lab.XMPPConfig) { cfg.Extra = "external_service_secret = \"s\"\n" + cfg.Extra },
-			prosody: `external_service_secret is still set for ` + metadataHost},
+		{name: "a list that Prosody has as well", xmpp: func(cfg *lab.XMPPConfig) {
+			cfg.Extra = "external_service_secret = \"s\"\nexternal_services = {{ type = \"turn\" }}\nturncredentials = {}\n" + cfg.Extra
+		},
+			prosody: `Prosody still has a list of TURN servers of its own for ` + meetHost + ` and ` + metadataHost +
+				`, which clients are given as well; delete external_services and external_service_secret from its configuration and restart it`},
 		{name: "a delegation too", xmpp: func(cfg *lab.XMPPConfig) { cfg.Hosts[0].DelegateTo = turnJID; cfg.Components[0].Delegation = true },
-			prosody: `requests on ` + meetHost + ` are delegated too`},
-		{name: "a host to feed that is not there", xmpp: func(cfg *lab.XMPPConfig) { cfg.Hosts[0].Extra += `extdisco_feed_hosts = { "metadata.example.com" }` },
+			prosody: `Requests on ` + meetHost + ` are delegated too`},
+		{name: "a host to feed that is not there", xmpp: func(cfg *lab.XMPPConfig) {
+			cfg.Components[0].Extra += `extdisco_feed_hosts = { "metadata.example.com" }`
+		},
 			prosody: `extdisco_feed_hosts names "metadata.example.com", which is no host of this server`},
 		{name: "mod_external_services disabled", xmpp: func(cfg *lab.XMPPConfig) { cfg.Hosts[0].Extra += `modules_disabled = { "external_services" }` },
 			prosody: `take "external_services" out of modules_disabled`},

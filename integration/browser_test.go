@@ -264,8 +264,8 @@ func TestIntegrationJitsiBridged(t *testing.T) {
 	}
 	j := newJitsi(t, newMetadataScene(t, bridgeScene{program: program, sceneConfig: sceneConfig{xmpp: func(cfg *lab.XMPPConfig) {
 		cfg.HTTP = true
-		cfg.Hosts[2] = lab.Host{Name: corpHost, Anonymous: true, Modules: []string{"extdisco_bridge"},
-			Extra: fmt.Sprintf("extdisco_component = %q\n", turnJID)}
+		cfg.Hosts[2] = lab.Host{Name: corpHost, Anonymous: true}
+		cfg.Components[0].Extra = fmt.Sprintf("extdisco_hosts = { %q, %q }\n", meetHost, corpHost)
 	}}}))
 	testJitsi(t, j)
 	t.Run("second host", func(t *testing.T) {
@@ -273,6 +273,100 @@ func TestIntegrationJitsiBridged(t *testing.T) {
 		j.checkICEServers(t, p.waitICEServers())
 	})
 	t.Run("call over relays that were pushed", func(t *testing.T) { testPushedCall(t, j) })
+	t.Run("credentials are renewed while the page is open", func(t *testing.T) { testRenewed(t, j) })
+}
+
+// testRenewed has two users in a call when the credentials that they have end. They are
+// pushed new ones before that, the call goes on, and the next call relays with the new ones.
+func testRenewed(t *testing.T, j *jitsi) {
+	write(t, j.extdisco.ConfigFile, replace(t, j.config("24h"), `ttl = "24h"`, `ttl = "20s"`))
+	if err := j.extdisco.Start(browserContext(t)); err != nil { // the test before has stopped it
+		t.Fatal(err)
+	}
+	pages := []*jitsiUser{j.login(t, jitsiLogin{Relay: true}), j.login(t, jitsiLogin{Relay: true})}
+	var first []string
+	for _, p := range pages {
+		p.do("listenForMetadata", metadataHost, nil)
+		p.do("join", "renewed", nil)
+		first = append(first, relayNames(p.waitICEServers())[0])
+	}
+	checkCall(t, pages...)
+	renewed := func(p *jitsiUser, before string) string {
+		t.Helper()
+		var name string
+		err := lab.Poll(browserContext(t), func(context.Context) error {
+			if name = relayNames(p.waitICEServers())[0]; name == before {
+				return errors.New("the page has no other credential than before")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	for i, p := range pages {
+		expires := expiryOf(t, first[i])
+		renewed(p, first[i])
+		if !time.Now().Before(expires) {
+			t.Errorf("page %d: %s was renewed when it had ended", i, first[i])
+		}
+	}
+	err := lab.Poll(browserContext(t), func(context.Context) error {
+		for _, name := range first {
+			if time.Now().Before(expiryOf(t, name)) {
+				return errors.New("what they began with has not ended")
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkCall(t, pages...) // that began with credentials that have ended
+	for _, p := range pages {
+		p.do("leave", nil, nil)
+	}
+	var later []string
+	for i, p := range pages {
+		p.do("join", "next", nil)
+		name := relayNames(p.waitICEServers())[0]
+		if name == first[i] {
+			t.Errorf("page %d has %s still", i, name)
+		}
+		later = append(later, name)
+	}
+	checkCall(t, pages...)
+	for i, p := range pages {
+		var stats callStats
+		p.do("callStats", nil, &stats)
+		if slices.Contains(stats.Configured, first[i]) || len(stats.Configured) == 0 {
+			t.Errorf("page %d: the next call has %v", i, stats.Configured)
+		}
+		j.checkRelayed(t, stats.Configured[0])
+	}
+	t.Logf("first %v, in the next call at least %v", first, later)
+}
+
+// relayNames returns the usernames of the ICE servers that need one.
+func relayNames(lists iceServerLists) []string {
+	var names []string
+	for _, v := range lists.P2P {
+		if v.Username != "" {
+			names = append(names, v.Username)
+		}
+	}
+	return names
+}
+
+// expiryOf returns when the credential with this username ends.
+func expiryOf(t *testing.T, username string) time.Time {
+	t.Helper()
+	var seconds int64
+	if _, err := fmt.Sscanf(username, "%d:", &seconds); err != nil {
+		t.Fatalf("%s: %v", username, err)
+	}
+	return time.Unix(seconds, 0)
 }
 
 // testPushedCall stops extdisco, so that nothing but the push can have told the

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -111,17 +110,11 @@ func TestIntegrationHostsForward(t *testing.T) {
 	})
 	t.Run("bridge", func(t *testing.T) {
 		t.Parallel()
-		module, err := os.ReadFile("../prosody/mod_extdisco_bridge.lua")
-		if err != nil {
-			t.Fatal(err)
-		}
-		folder := t.TempDir()
-		write(t, folder+"/mod_extdisco_bridge.lua", string(module))
 		s := newScene(t, "prosody", sceneConfig{
 			xmpp: func(cfg *lab.XMPPConfig) {
-				cfg.Hosts = []lab.Host{{Name: meetHost, Anonymous: true, Modules: []string{"extdisco_bridge"}, Extra: fmt.Sprintf("extdisco_component = %q", turnJID)}}
-				cfg.Components[0].Delegation = false
-				cfg.Extra = fmt.Sprintf("plugin_paths = { %q }", folder)
+				cfg.Hosts = []lab.Host{{Name: meetHost, Anonymous: true}}
+				cfg.Components = []lab.Component{{JID: turnJID, Secret: handshakeSecret, Modules: []string{"extdisco_bridge"}}}
+				cfg.Extra = pluginPaths(t)
 			},
 		})
 		if err := s.extdisco.WaitForLog(stepContext(t), `msg="a host forwards requests" host=`+meetHost+" route=bridge", 1); err != nil {

@@ -62,59 +62,56 @@ func jitsiComponents(domain string) string {
 // page, and asks as clients of both ways do.
 func TestIntegrationJitsiPage(t *testing.T) {
 	page := jitsiPage(t)
+	existing := func(domain string) string { // what is there before
+		host := func(name string) string {
+			return fmt.Sprintf("\nVirtualHost %q\n    authentication = \"anonymous\"\n", name)
+		}
+		return host(domain) + host("guest."+domain) + jitsiComponents(domain)
+	}
+	include := func(t *testing.T, block string) string { // a file of conf.d
+		file := filepath.Join(shortDir(t), "extdisco.cfg.lua")
+		write(t, file, block)
+		return fmt.Sprintf("\nInclude %q\n", file)
+	}
+	debian := blocks(page["Debian packages"], "toml")[0]
 	t.Run("debian", func(t *testing.T) {
-		lua := blocks(page["Debian packages"], "lua")
-		host := replace(t, lua[0], "-- what is here stays", `"bosh";`)
-		host = replace(t, host, `"jitsi-anonymous"`, `"anonymous"`)
-		component := replace(t, lua[1], secretInReadme, handshakeSecret)
 		runJitsi(t, jitsiScene{
-			domain:  meetHost,
-			prosody: jitsiBase + pluginPaths(t) + "component_ports = { {{.ComponentPort}} }\n" + host + jitsiComponents(meetHost) + component,
-			config:  blocks(page["Debian packages"], "toml")[0],
+			domain: meetHost,
+			prosody: jitsiBase + pluginPaths(t) + "component_ports = { {{.ComponentPort}} }\n" + existing(meetHost) +
+				include(t, replace(t, blocks(page["Debian packages"], "lua")[0], secretInReadme, handshakeSecret)),
+			config: debian,
 		})
 	})
 	t.Run("docker", func(t *testing.T) {
 		const domain = "meet.jitsi"
-		environment := map[string]string{}
-		for line := range strings.Lines(blocks(page["docker-jitsi-meet"], "sh")[0]) {
-			name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-			environment[name] = strings.Trim(value, "'")
-		}
-		// What the images make of the two variables.
-		modules := `"` + strings.ReplaceAll(environment["XMPP_MODULES"], ",", `"; "`) + `"`
-		global := strings.ReplaceAll(environment["GLOBAL_CONFIG"], `\n`, "\n")
-		global = replace(t, global, "5347", "{{.ComponentPort}}")
-		global = replace(t, global, `"*"`, `"127.0.0.1"`) // all of them, in a container of its own
-		host := func(name string) string {
-			return fmt.Sprintf("\nVirtualHost %q\n    authentication = \"anonymous\"\n    modules_enabled = { %s }\n", name, modules)
-		}
 		program, err := filepath.Abs(prosodies["13"])
 		if err != nil {
 			t.Fatal(err)
 		}
-		config := blocks(page["docker-jitsi-meet"], "toml")[0]
+		// The port is known once the lab has chosen it, so that the file is not included.
+		block := replace(t, blocks(page["docker-jitsi-meet"], "lua")[0], secretInReadme, handshakeSecret)
+		block = replace(t, block, "5347", "{{.ComponentPort}}")
+		block = replace(t, block, `"*"`, `"127.0.0.1"`) // all of them, in a container of its own
+		ports, component, _ := strings.Cut(block, "\n\n")
 		runJitsi(t, jitsiScene{
 			domain: domain, program: program,
-			prosody: jitsiBase + pluginPaths(t) + "component_ports = { }\n" + global + "\n" + host(domain) + host("guest."+domain) + jitsiComponents(domain) +
-				replace(t, blocks(page["docker-jitsi-meet"], "lua")[0], secretInReadme, handshakeSecret),
-			config: regexp.MustCompile(`(?m)^ *server .*\n`).ReplaceAllString(config, ""),
+			prosody: jitsiBase + pluginPaths(t) + "component_ports = { }\n" + ports + "\n" + existing(domain) + component,
+			config:  regexp.MustCompile(`(?m)^ *server .*\n`).ReplaceAllString(blocks(page["docker-jitsi-meet"], "toml")[0], ""),
 		})
 	})
 	t.Run("prosody-config", func(t *testing.T) {
-		config := blocks(page["Debian packages"], "toml")[0]
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "component.secret"), handshakeSecret+"\n")
 		write(t, filepath.Join(dir, "turn.secret"), sharedSecret+"\n")
-		write(t, filepath.Join(dir, "config.toml"), config)
-		printed, err := exec.CommandContext(stepContext(t), binary, "prosody-config", "--jitsi", "--config", filepath.Join(dir, "config.toml")).Output()
+		write(t, filepath.Join(dir, "config.toml"), debian)
+		printed, err := exec.CommandContext(stepContext(t), binary, "prosody-config", "--config", filepath.Join(dir, "config.toml")).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
 		runJitsi(t, jitsiScene{
-			domain: meetHost,
-			prosody: jitsiBase + pluginPaths(t) + "component_ports = { {{.ComponentPort}} }\nauthentication = \"anonymous\"\n" +
-				string(printed) + jitsiComponents(meetHost),
-			config: config,
+			domain:  meetHost,
+			prosody: jitsiBase + pluginPaths(t) + "component_ports = { {{.ComponentPort}} }\n" + existing(meetHost) + include(t, string(printed)),
+			config:  debian,
 		})
 	})
 }

@@ -20,9 +20,10 @@ import (
 // roomMetadata are the chat rooms of a host and what pushes services to those who
 // join one, as Jitsi Meet configures them.
 func roomMetadata(host string) string {
-	return fmt.Sprintf("Component %q \"muc\"\n\tstorage = \"memory\"\n\tmuc_room_locking = false\n\tmuc_room_default_public_jids = true\n"+
-		"Component %q \"room_metadata_stub\"\n\tmodules_enabled = { \"list_services\" }\n\tmuc_component = %q\n",
-		"conference."+host, "metadata."+host, "conference."+host)
+	const rooms = "Component %q \"muc\"\n\tstorage = \"memory\"\n\tmuc_room_locking = false\n\tmuc_room_default_public_jids = true\n"
+	return fmt.Sprintf(rooms+rooms+"Component %q \"room_metadata_component\"\n\tmodules_enabled = { \"list_services\" }\n"+
+		"\tmuc_component = %q\n\tbreakout_rooms_component = %q\n",
+		"conference."+host, "breakout."+host, "metadata."+host, "conference."+host, "breakout."+host)
 }
 
 // newMetadataScene is a scene with a bridge and the rooms of Jitsi Meet.
@@ -55,9 +56,14 @@ func (p pushedService) service() service {
 // joinRooms joins rooms in one burst, and returns the services that were pushed
 // for each join. All must come before the presence that tells of that join.
 func (c *rawClient) joinRooms(names ...string) ([][]service, error) {
+	return c.joinRoomsAt(mucHost, names...)
+}
+
+func (c *rawClient) joinRoomsAt(host string, names ...string) ([][]service, error) {
+	nick, _, _ := strings.Cut(c.jid, "@")
 	var batch strings.Builder
 	for _, name := range names {
-		fmt.Fprintf(&batch, "<presence to='%s@%s/nick'><x xmlns='http://jabber.org/protocol/muc'/></presence>", name, mucHost)
+		fmt.Fprintf(&batch, "<presence to='%s@%s/%s'><x xmlns='http://jabber.org/protocol/muc'/></presence>", name, host, nick)
 	}
 	c.send(batch.String())
 	var pushed [][]service
@@ -128,7 +134,7 @@ func TestIntegrationRoomMetadata(t *testing.T) {
 		users := map[string]string{}
 		join := func(t *testing.T, room string) {
 			t.Helper()
-			services := c.mustJoin(room)
+			services := dialRaw(t, s.xmpp.C2SAddr, meetHost, "").mustJoin(room)
 			user := relayUser(t, services)
 			if other, ok := users[user]; ok {
 				t.Errorf("who joined %s and %s got one user %s", other, room, user)

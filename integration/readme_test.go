@@ -14,15 +14,18 @@ import (
 )
 
 // readmeBlock returns the first block of the language in README.md.
-func readmeBlock(t *testing.T, language string) string {
+func readmeBlock(t *testing.T, language string) string { return pageBlock(t, "README.md", language) }
+
+// pageBlock returns the first block of the language in a page.
+func pageBlock(t *testing.T, file, language string) string {
 	t.Helper()
-	page, err := os.ReadFile("../README.md")
+	page, err := os.ReadFile("../" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := regexp.MustCompile("(?s)```" + language + "\n(.*?)```").FindSubmatch(page)
 	if m == nil {
-		t.Fatalf("README.md has no block of %s", language)
+		t.Fatalf("%s has no block of %s", file, language)
 	}
 	return string(m[1])
 }
@@ -41,21 +44,26 @@ const secretInReadme = "the content of component.secret"
 // TestIntegrationReadme installs extdisco as README.md says: its blocks are
 // taken from the page and completed only by what an administrator has already.
 func TestIntegrationReadme(t *testing.T) {
-	templates := map[string]func(t *testing.T) string{
-		"prosody": func(t *testing.T) string {
-			block := replace(t, readmeBlock(t, "lua"), secretInReadme, handshakeSecret)
-			block = replace(t, block, "-- what you have here stays;", `authentication = "anonymous" --`)
-			return `run_as_root = true
+	const prosody = `run_as_root = true
 data_path = {{quote .Dir}} .. "/data"
 pidfile = {{quote .Dir}} .. "/prosody.pid"
 log = { { levels = { min = "debug" }, to = "file", filename = {{quote .Dir}} .. "/prosody.log" } }
 interfaces = { "127.0.0.1" }
 c2s_ports = { {{.C2SPort}} }
 component_ports = { {{.ComponentPort}} }
-modules_enabled = { "disco", "roster", "saslauth", "external_services" }
+modules_enabled = { "disco", "roster", "saslauth" }
 modules_disabled = { "s2s" }
 c2s_require_encryption = false
-` + block
+`
+	templates := map[string]func(t *testing.T) string{
+		"prosody": func(t *testing.T) string {
+			file := filepath.Join(t.TempDir(), "extdisco.cfg.lua") // in conf.d
+			write(t, file, replace(t, readmeBlock(t, "lua"), secretInReadme, handshakeSecret))
+			return prosody + pluginPaths(t) + fmt.Sprintf("VirtualHost %q\n\tauthentication = \"anonymous\"\nInclude %q\n", meetHost, file)
+		},
+		"prosody with delegation": func(t *testing.T) string {
+			block := replace(t, pageBlock(t, "docs/delegation.md", "lua"), secretInReadme, handshakeSecret)
+			return prosody + replace(t, block, "-- what you have here stays;", `authentication = "anonymous" --`)
 		},
 		"ejabberd": func(t *testing.T) string {
 			block := replace(t, readmeBlock(t, "yaml"), secretInReadme, handshakeSecret)
@@ -67,7 +75,8 @@ c2s_require_encryption = false
 	}
 	for kind, template := range templates {
 		t.Run(kind, func(t *testing.T) {
-			s := newScene(t, kind, sceneConfig{noExtdisco: true, xmpp: func(cfg *lab.XMPPConfig) {
+			server, _, _ := strings.Cut(kind, " ")
+			s := newScene(t, server, sceneConfig{noExtdisco: true, xmpp: func(cfg *lab.XMPPConfig) {
 				cfg.Template = template(t)
 				cfg.Hosts = []lab.Host{{Name: meetHost, Anonymous: true}}
 			}})

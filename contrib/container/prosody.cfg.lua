@@ -10,9 +10,8 @@ component_ports = { 5347 }
 
 VirtualHost "meet.example.org"
     authentication = "anonymous"
-    modules_enabled = { "external_services", "extdisco_bridge" }
-    extdisco_component = "turn.meet.example.org"
 
 Component "turn.meet.example.org"
     component_secret = FileLine("/run/secrets/component.secret")
     component_conflict_resolve = "kick_old"
+    modules_enabled = { "extdisco_bridge" }

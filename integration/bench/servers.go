@@ -70,8 +70,7 @@ func (r *route) hostConfig() lab.Host {
 	case r.delegated():
 		h.DelegateTo = r.component()
 	case r.bridged():
-		h.Modules = []string{"external_services", "extdisco_bridge"}
-		h.Extra = fmt.Sprintf("\textdisco_component = %q\n", r.component())
+		h.Modules = []string{"external_services"}
 	case r.ejabberd:
 		h.Extra = stunDisco(r.services)
 	case r.program == "":
@@ -140,7 +139,7 @@ func bridgeFolder() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(filepath.Join(folder, "mod_extdisco_bridge.lua")); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(folder, "mod_extdisco_bridge")); errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
 	return folder, nil
@@ -168,7 +167,11 @@ func (b *bench) measureServer(ctx context.Context, list []*route, start func(con
 	for _, r := range list {
 		cfg.Hosts = append(cfg.Hosts, r.hostConfig())
 		if r.program != "" {
-			cfg.Components = append(cfg.Components, lab.Component{JID: r.component(), Secret: handshakeSecret, Delegation: r.delegated()})
+			c := lab.Component{JID: r.component(), Secret: handshakeSecret, Delegation: r.delegated()}
+			if r.bridged() {
+				c.Modules = []string{"extdisco_bridge"}
+			}
+			cfg.Components = append(cfg.Components, c)
 		}
 	}
 	if list[0].ejabberd {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,11 +46,11 @@ type Page struct {
 }
 
 // StartChromium starts Chromium (the Debian package chromium) with a fresh
-// profile in dir. Once stopped it cannot be started again.
-func StartChromium(ctx context.Context, dir string) (*Browser, error) {
+// profile in dir, and with more flags. Once stopped it cannot be started again.
+func StartChromium(ctx context.Context, dir string, flags ...string) (*Browser, error) {
 	b := &Browser{pages: map[string]*Page{}}
 	b.name = "chromium"
-	b.argv = append(append([]string{"chromium"}, chromiumFlags...), "--user-data-dir="+filepath.Join(dir, "profile"), "about:blank")
+	b.argv = slices.Concat([]string{"chromium"}, chromiumFlags, flags, []string{"--user-data-dir=" + filepath.Join(dir, "profile"), "about:blank"})
 	b.dir = dir
 	b.env = []string{"HOME=" + dir}
 	b.logs = []string{filepath.Join(dir, "chromium.log")}

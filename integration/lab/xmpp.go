@@ -30,9 +30,10 @@ type Component struct {
 	JID    string
 	Secret string // handshake secret
 
-	Delegation bool   // Prosody: enable mod_delegation on the component too; without, delegation is not announced to it
-	KickOld    bool   // Prosody: a new connection replaces the old one, instead of being refused
-	Extra      string // Prosody: raw configuration lines for this component
+	Delegation bool     // Prosody: enable mod_delegation on the component too; without, delegation is not announced to it
+	KickOld    bool     // Prosody: a new connection replaces the old one, instead of being refused
+	Modules    []string // Prosody: further modules_enabled
+	Extra      string   // Prosody: raw configuration lines for this component
 }
 
 // XMPPConfig describes a server. Prosody and ejabberd understand the same one,

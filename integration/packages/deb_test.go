@@ -51,7 +51,7 @@ func TestIntegrationDebianPackage(t *testing.T) {
 	wantMode(t, etc+"/secrets", fs.ModeDir|0o700, "0")
 	checkInstalledConfig(t, "/usr/bin/extdisco", etc)
 	for _, name := range []string{"/usr/share/man/man1/extdisco.1.gz", "/usr/share/man/man5/extdisco.toml.5.gz",
-		"/usr/share/bash-completion/completions/extdisco", "/usr/lib/prosody/modules/mod_extdisco_bridge.lua", "/lib/systemd/system/extdisco.service"} {
+		"/usr/share/bash-completion/completions/extdisco", "/usr/lib/prosody/modules/mod_extdisco_bridge/mod_extdisco_bridge.lua", "/lib/systemd/system/extdisco.service"} {
 		if out := run(t, "dpkg-query", "--listfiles", "extdisco"); !strings.Contains(out, name+"\n") {
 			t.Errorf("the package has no %s", name)
 		}
@@ -104,7 +104,7 @@ func lockMachine(t *testing.T) {
 // traces are what the package must leave nothing of.
 var traces = []string{
 	etc, "/usr/bin/extdisco", "/lib/systemd/system/extdisco.service", "/etc/systemd/system/multi-user.target.wants/extdisco.service",
-	"/usr/share/doc/extdisco", "/usr/lib/sysusers.d/extdisco.conf", "/usr/lib/prosody/modules/mod_extdisco_bridge.lua",
+	"/usr/share/doc/extdisco", "/usr/lib/sysusers.d/extdisco.conf", "/usr/lib/prosody/modules/mod_extdisco_bridge",
 	"/var/lib/dpkg/info/extdisco.*", "/var/lib/systemd/deb-systemd-helper-*/extdisco*", "/usr/share/man/man?/extdisco*",
 	"/usr/share/*/*/*extdisco*", "/usr/share/zsh/site-functions/_extdisco", "/var/lib/extdisco", "/var/log/extdisco",
 }
@@ -170,8 +170,8 @@ func serveAsInstalled(t *testing.T, u *user.User) {
 	const handshakeSecret, sharedSecret, host, jid = "handshake-of-the-package", "shared-secret-of-the-package", "meet.example.org", "turn.meet.example.org"
 	prosody, err := lab.StartProsody(t.Context(), lab.XMPPConfig{
 		Dir:        t.TempDir(),
-		Hosts:      []lab.Host{{Name: host, Anonymous: true, DelegateTo: jid}},
-		Components: []lab.Component{{JID: jid, Secret: handshakeSecret, Delegation: true}},
+		Hosts:      []lab.Host{{Name: host, Anonymous: true}},
+		Components: []lab.Component{{JID: jid, Secret: handshakeSecret, Modules: []string{"extdisco_bridge"}}},
 	})
 	if err != nil {
 		t.Fatal(err)

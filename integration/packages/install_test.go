@@ -37,7 +37,7 @@ func TestIntegrationMakeInstall(t *testing.T) {
 		"/opt/extdisco/bin/extdisco", "/opt/extdisco/share/man/man1/extdisco.1", "/opt/extdisco/share/man/man5/extdisco.toml.5",
 		"/opt/extdisco/lib/systemd/system/extdisco.service", "/opt/extdisco/lib/sysusers.d/extdisco.conf",
 		"/opt/extdisco/share/bash-completion/completions/extdisco", "/opt/extdisco/share/zsh/site-functions/_extdisco",
-		"/opt/extdisco/share/fish/vendor_completions.d/extdisco.fish", "/opt/extdisco/lib/prosody/modules/mod_extdisco_bridge.lua",
+		"/opt/extdisco/share/fish/vendor_completions.d/extdisco.fish", "/opt/extdisco/lib/prosody/modules/mod_extdisco_bridge/mod_extdisco_bridge.lua",
 		"/opt/extdisco/share/doc/extdisco/README.md", "/opt/extdisco/share/doc/extdisco/examples/turnserver.conf.example",
 		"/opt/etc/extdisco/config.toml",
 	} {

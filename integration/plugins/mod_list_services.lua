@@ -1,5 +1,6 @@
 -- For tests: tells whoever asks what get_services() of this host returns, read as
 -- Jitsi's mod_room_metadata_component reads it, and loads and unloads modules.
+local hostmanager = require "core.hostmanager";
 local modulemanager = require "core.modulemanager";
 local json = require "util.json";
 local st = require "util.stanza";
@@ -29,10 +30,12 @@ module:hook("iq-get/host/test:services:list", function (event)
 	return true;
 end);
 
--- <module xmlns='test:services' do='reload|load|unload' host='H' name='M'/>
+-- <module xmlns='test:services' do='reload|load|unload' host='H' name='M'/>, and without
+-- a name do='activate|deactivate'
 module:hook("iq-get/host/test:services:module", function (event)
 	local attr = event.stanza.tags[1].attr;
-	local done, err = modulemanager[attr["do"]](attr.host, attr.name);
+	local manager = attr.name and modulemanager or hostmanager;
+	local done, err = manager[attr["do"]](attr.host, attr.name);
 	if done then
 		event.origin.send(st.reply(event.stanza));
 	else

@@ -12,43 +12,49 @@ import (
 )
 
 type prosodyConfigCommand struct {
-	Jitsi bool `help:"For Jitsi Meet: with mod_extdisco_bridge instead of delegation."`
+	Delegation bool `help:"With delegation (XEP-0355), where no module of ours is wanted."`
 }
 
 // Help is printed below the flags.
 func (prosodyConfigCommand) Help() string {
-	return `The blocks name the same addresses and the same handshake secret as config.toml. The secret is printed with them: a file that they go to should be readable by Prosody only.
+	return `Prints a file for Prosody's conf.d that enables the bridge. It has the handshake secret in it, so only Prosody should be able to read it. With --delegation, prints blocks to merge into the configuration instead.
 
-Example: extdisco prosody-config --jitsi > extdisco.cfg.lua`
+Example: extdisco prosody-config > extdisco.cfg.lua`
 }
 
-// Run prints the blocks of Prosody's configuration that fit the configuration.
+// Run prints the configuration of Prosody that fits ours.
 func (c prosodyConfigCommand) Run(env *environment) error {
 	cfg, err := env.loadConfig(time.Now())
 	if err != nil {
 		return err
 	}
-	return printProsodyConfig(env.stdout, cfg, c.Jitsi)
+	return printProsodyConfig(env.stdout, cfg, c.Delegation)
 }
 
 // prosodyBlocks is what the template sees.
 type prosodyBlocks struct {
-	File      string
-	JID       string
-	Secret    string
-	Hosts     []string
-	Port      string // for components; empty for the one that Prosody opens unasked
-	Elsewhere string // where extdisco connects to, unless that is its own machine
-	Jitsi     bool
+	File       string
+	JID        string
+	Secret     string
+	Hosts      []string
+	Port       string // for components; empty for the one that Prosody opens unasked
+	Elsewhere  string // where extdisco connects to, unless that is its own machine
+	Default    bool   // Hosts are those that the bridge serves unless told otherwise
+	Delegation bool
 }
 
-// prosodyText is a template of Lua. What there may be more than one of in a file, such as
-// modules_enabled, has a remark what to do with it.
-const prosodyText = `-- For Prosody's configuration, from {{quote .File}}.
--- Put each block where the one of the same name is, or at the end of the file.
+// prosodyText is a template of Lua: a file of its own with the bridge, or blocks for
+// delegation. What a file may have once only, such as modules_enabled, has a remark.
+const prosodyText = `{{- if .Delegation -}}
+-- Delegation to extdisco, from {{quote .File}}. Put each block where the
+-- one of the same name is, or at the end of the file.
+{{- else -}}
+-- The bridge to extdisco, from {{quote .File}}. Put this file into Prosody's
+-- conf.d, and the folder mod_extdisco_bridge where Prosody finds modules.
+{{- end}}
 {{- if or .Port .Elsewhere}}
 
--- In the global section, above all hosts.
+-- In the global section{{if .Delegation}}, above all hosts{{else}}, in which every file begins{{end}}.
 {{- if .Port}}
 component_ports = { {{.Port}} }
 {{- end}}
@@ -58,14 +64,10 @@ component_ports = { {{.Port}} }
 component_interfaces = { "*" }
 {{- end}}
 {{- end}}
+{{- if .Delegation}}
 {{- range .Hosts}}
 
 VirtualHost {{quote .}}
-{{- if $.Jitsi}}
-    -- Add both to the modules_enabled that this host has. Everything else in it stays.
-    modules_enabled = { "external_services", "extdisco_bridge" }
-    extdisco_component = {{quote $.JID}}
-{{- else}}
     -- Add to the modules_enabled that this host has. Everything else in it stays.
     modules_enabled = { "delegation" }
     modules_disabled = { "external_services", "turn_external" }
@@ -79,26 +81,27 @@ VirtualHost {{quote .}}
 Component {{quote .JID}}
     component_secret = {{quote .Secret}}
     component_conflict_resolve = "kick_old"
-{{- if not .Jitsi}}
+{{- if .Delegation}}
     modules_enabled = { "delegation" }
+{{- else}}
+    modules_enabled = { "extdisco_bridge" }
+{{- if not .Default}}
+    extdisco_hosts = { {{range $i, $host := .Hosts}}{{if $i}}, {{end}}{{quote $host}}{{end}} }
 {{- end}}
-{{- if .Jitsi}}
-
--- Take these out wherever they stand, or the old list is given out too:
--- external_service_secret, external_services = { ... }, turn_external_secret.
--- The file mod_extdisco_bridge.lua belongs into a folder of plugin_paths.
 {{- end}}
 `
 
-// printProsodyConfig prints the blocks.
-func printProsodyConfig(w io.Writer, cfg *config.Config, jitsi bool) error {
+// printProsodyConfig prints the configuration.
+func printProsodyConfig(w io.Writer, cfg *config.Config, delegation bool) error {
 	host, port, err := net.SplitHostPort(cfg.Component.Server)
 	if err != nil {
 		return fmt.Errorf("%s: component.server: %w", cfg.File, err)
 	}
 	blocks := prosodyBlocks{
-		File: cfg.File, JID: cfg.Component.JID, Secret: cfg.Component.Secret.Reveal(), Hosts: cfg.Component.Hosts, Jitsi: jitsi,
+		File: cfg.File, JID: cfg.Component.JID, Secret: cfg.Component.Secret.Reveal(), Hosts: cfg.Component.Hosts, Delegation: delegation,
 	}
+	_, parent, _ := strings.Cut(blocks.JID, ".")
+	blocks.Default = len(blocks.Hosts) == 1 && blocks.Hosts[0] == parent
 	if _, usual, _ := net.SplitHostPort(config.DefaultServer); port != usual {
 		blocks.Port = port
 	}

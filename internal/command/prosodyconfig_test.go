@@ -18,14 +18,18 @@ func TestProsodyConfig(t *testing.T) {
 		has          []string
 		hasNot       []string
 	}{
-		{"delegation", testkit.MinimalConfig, nil,
+		{"bridge", testkit.MinimalConfig, nil,
+			[]string{component + "    modules_enabled = { \"extdisco_bridge\" }\n"},
+			[]string{"VirtualHost", "delegation", "extdisco_hosts", "component_ports", "component_interfaces"}},
+		{"several hosts", strings.Replace(testkit.MinimalConfig, "[component]\n", "[component]\nhosts = [\"example.org\", \"example.net\"]\n", 1), nil,
+			[]string{`extdisco_hosts = { "example.org", "example.net" }`}, []string{"VirtualHost"}},
+		{"a host that is not the parent domain", strings.Replace(testkit.MinimalConfig, "[component]\n", "[component]\nhosts = [\"example.net\"]\n", 1), nil,
+			[]string{`extdisco_hosts = { "example.net" }`}, nil},
+		{"delegation", testkit.MinimalConfig, []string{"--delegation"},
 			[]string{"VirtualHost \"example.org\"\n", `["urn:xmpp:extdisco:2"] = { jid = "turn.example.org" };`, `["urn:xmpp:extdisco:1"] = { jid = "turn.example.org" };`,
 				component + "    modules_enabled = { \"delegation\" }\n"},
 			[]string{"extdisco_bridge", "component_ports", "component_interfaces"}},
-		{"jitsi", testkit.MinimalConfig, []string{"--jitsi"},
-			[]string{"VirtualHost \"example.org\"\n", `modules_enabled = { "external_services", "extdisco_bridge" }`, `extdisco_component = "turn.example.org"`, component, "external_service_secret"},
-			[]string{"delegation", "modules_disabled", "component_ports", "component_interfaces"}},
-		{"several hosts", strings.Replace(testkit.MinimalConfig, "[component]\n", "[component]\nhosts = [\"example.org\", \"guest.example.org\"]\n", 1), []string{"--jitsi"},
+		{"delegation of several hosts", strings.Replace(testkit.MinimalConfig, "[component]\n", "[component]\nhosts = [\"example.org\", \"guest.example.org\"]\n", 1), []string{"--delegation"},
 			[]string{"VirtualHost \"example.org\"\n", "VirtualHost \"guest.example.org\"\n"}, nil},
 		{"another port", server("127.0.0.1:15347"), nil, []string{"component_ports = { 15347 }\n"}, []string{"component_interfaces"}},
 		{"another machine", server("xmpp.example.org:5347"), nil, []string{"component_ports = { 5347 }\n", "component_interfaces = { \"*\" }", "xmpp.example.org:5347"}, nil},

@@ -49,13 +49,13 @@ func (h feedHandler) AppendReply(dst []byte, r *component.Request) ([]byte, erro
 		return dst, err
 	}
 	o := r.Value.(*offer)
-	if o.limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
+	if count > 0 && o.limiter.OverTotal(r.Now) { // a host is no requester and has no limit of its own
 		h.gate.limited(limit.Total, r.Requester, r.Now)
 		return dst, errTooMany
 	}
 	// Providers that fetch for each requester fetch once for the host.
 	groups := o.groups(r.Requester, r.Now)
-	reply := append(dst, "<feed xmlns='"+nsFeed+"'>"...)
+	reply := append(dst, "<feed xmlns='"+nsFeed+"' mark='"+o.mark(r.Requester, r.Now)+"'>"...)
 	for range count {
 		reply, err = h.handler.AppendReply(reply, xep0215.Request{NS: xep0215.NS},
 			xep0215.Offer{Groups: groups, Requester: anonymousAt(r.Requester), Now: r.Now, Audit: h.audit})
@@ -66,7 +66,7 @@ func (h feedHandler) AppendReply(dst []byte, r *component.Request) ([]byte, erro
 	return append(reply, "</feed>"...), nil
 }
 
-// parseFeedRequest returns how many sets are asked for.
+// parseFeedRequest returns how many sets are asked for; for none, only the mark is.
 func parseFeedRequest(r xml.TokenReader) (int, error) {
 	token, _ := r.Token() // without a start element there is nothing to go by
 	start, ok := token.(xml.StartElement)
@@ -79,9 +79,9 @@ func parseFeedRequest(r xml.TokenReader) (int, error) {
 			continue
 		}
 		var err error
-		if count, err = strconv.Atoi(a.Value); err != nil || count < 1 || count > maxFeed {
+		if count, err = strconv.Atoi(a.Value); err != nil || count < 0 || count > maxFeed {
 			return 0, stanza.Error{Type: stanza.Modify, Condition: stanza.BadRequest,
-				Text: map[string]string{"en": "count is a number from 1 to " + strconv.Itoa(maxFeed)}}
+				Text: map[string]string{"en": "count is a number from 0 to " + strconv.Itoa(maxFeed)}}
 		}
 	}
 	return count, nil

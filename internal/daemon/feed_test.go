@@ -12,11 +12,13 @@ import (
 	"extdisco/component"
 	"extdisco/internal/config"
 	"extdisco/internal/testkit"
+	"extdisco/xep0215"
 )
 
 // fed is an answer to a request for the feed.
 type fed struct {
 	XMLName xml.Name `xml:"extdisco:feed:1 feed"`
+	Mark    string   `xml:"mark,attr"`
 	Sets    []struct {
 		Services []struct {
 			Type     string `xml:"type,attr"`
@@ -87,7 +89,7 @@ func TestFeedRequests(t *testing.T) {
 		{"without count", "<feed xmlns='" + nsFeed + "'/>", nil, 1},
 		{"the most", feedRequest(maxFeed), nil, maxFeed},
 		{"more than that", feedRequest(maxFeed + 1), badRequest, 0},
-		{"none", feedRequest(0), badRequest, 0},
+		{"none, for the mark", feedRequest(0), nil, 0},
 		{"less than none", feedRequest(-1), badRequest, 0},
 		{"no number", "<feed xmlns='" + nsFeed + "' count='many'/>", badRequest, 0},
 		{"more than an int holds", "<feed xmlns='" + nsFeed + "' count='99999999999999999999'/>", badRequest, 0},
@@ -101,6 +103,46 @@ func TestFeedRequests(t *testing.T) {
 				t.Errorf("%v, %d sets", err, len(out.Sets))
 			}
 		})
+	}
+}
+
+// The mark is the same as long as what is offered is, and differs when any part of it
+// does.
+func TestFeedMark(t *testing.T) {
+	mark := func(config string) string {
+		t.Helper()
+		d, _ := newTestDaemon(t, config)
+		defer d.offers.now().close(nil)
+		out, err := askFeed(t, d, "example.org", feedRequest(0))
+		if err != nil || len(out.Mark) != 16 {
+			t.Fatalf("mark %q, %v", out.Mark, err)
+		}
+		return out.Mark
+	}
+	before := mark(testkit.MinimalConfig)
+	if again := mark(testkit.MinimalConfig); again != before {
+		t.Errorf("%s, and %s after a restart", before, again)
+	}
+	for name, config := range map[string]string{
+		"another lifetime": testkit.MinimalConfig + "ttl = \"1h\"\n",
+		"another secret":   strings.Replace(testkit.MinimalConfig, `secret_file = "turn.secret"`, `secret = "another secret of the TURN server"`, 1),
+		"another server":   testkit.MinimalConfig + "[[ice_server]]\nurls = [\"stun:stun.example.net\"]\n",
+		"somebody denied":  testkit.MinimalConfig + "[access]\ndeny = [\"mallory@example.org\"]\n",
+		"others served":    testkit.MinimalConfig + "[access]\nallow = [\"example.net\"]\n",
+		"a provider":       testkit.MinimalConfig + "[[ice_server]]\nprovider = \"http\"\nurl = \"http://127.0.0.1:1/\"\n",
+	} {
+		if got := mark(config); got == before {
+			t.Errorf("%s: the mark is the same", name)
+		}
+	}
+	account := testkit.MinimalConfig + "[[ice_server]]\nurls = [\"turn:fixed.example.net\"]\nusername = \"u\"\npassword = \"%s\"\n"
+	if mark(fmt.Sprintf(account, "one")) == mark(fmt.Sprintf(account, "two")) {
+		t.Error("another password of a fixed account: the mark is the same")
+	}
+	d, _ := newTestDaemon(t, testkit.MinimalConfig)
+	d.offers.now().hide(map[xep0215.Key]bool{{Type: "stun", Host: "turn.example.org", Port: 3478, Transport: "udp"}: true})
+	if out, err := askFeed(t, d, "example.org", feedRequest(0)); err != nil || out.Mark == before {
+		t.Errorf("a hidden server: mark %q, %v", out.Mark, err)
 	}
 }
 
@@ -121,7 +163,7 @@ func FuzzFeedRequest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, payload string) {
 		count, err := parseFeedRequest(xml.NewDecoder(strings.NewReader(payload)))
-		if err == nil && (count < 1 || count > maxFeed) {
+		if err == nil && (count < 0 || count > maxFeed) {
 			t.Errorf("%d sets for %q", count, payload)
 		}
 		if err != nil && !errors.As(err, new(stanza.Error)) {

@@ -99,18 +99,19 @@ local function new(component, size, requests, sessions, now)
 		return instance;
 	end
 
-	-- Returns the items for the services of the sets that are still good, and what tells
-	-- them from others.
+	-- Returns the items for the services of the sets that are still good, what tells them
+	-- from others, and whether there is a relay among them.
 	local function items_for(pool, time)
-		local items, form, relays = {}, { pool.form }, 0;
+		local items, form, relays, has_relay = {}, { pool.form }, 0, false;
 		for index, service in ipairs(pool.sets[1] or {}) do
 			if service.username then relays = relays + 1; end
 			if services.is_good(service, time) then
+				has_relay = has_relay or service.username ~= nil;
 				table.insert(items, new_item(pool, index, relays, service));
 				table.insert(form, index);
 			end
 		end
-		return items, table.concat(form, " ");
+		return items, table.concat(form, " "), has_relay;
 	end
 
 	-- Drops the sets that have lost more to age than others, and makes the list agree
@@ -125,17 +126,19 @@ local function new(component, size, requests, sessions, now)
 		end
 		pool.sets, pool.head, pool.current = sets, math.min(pool.head, #sets), nil;
 
-		local items, form = items_for(pool, time);
+		local items, form, has_relay = items_for(pool, time);
 		local instance = instance_on(pool);
 		if not instance or instance == pool.instance and form == pool.listed then return; end
 		pool.instance, pool.listed, pool.listing = instance, form, true;
 		instance.set_items(items);
 		pool.listing = false;
-		if #items > 0 then
+		if pool.had_relay and not has_relay then
+			module:log("warn", "%s lists no TURN server any more, and %d other services: extdisco at %s has given no credentials in time, or offers none; see its log",
+				pool.host, #items, component);
+		elseif #items > 0 then
 			module:log("info", "%s lists %d services from extdisco", pool.host, #items);
-		elseif pool.form then
-			module:log("warn", "%s lists no services any more: their credentials have expired, and extdisco at %s gives no others", pool.host, component);
 		end
+		pool.had_relay = has_relay;
 	end
 
 	-- Puts new sets in place of those that are used up, beginning with the one that
@@ -169,22 +172,33 @@ local function new(component, size, requests, sessions, now)
 		tick_soon();
 	end
 
+	-- Whether the sets of the pool are what extdisco offers still, and all of it is good.
+	local function is_current(pool, time)
+		for _, set in ipairs(pool.sets) do
+			if set.stale or services.count_good(set, time) < #set then return false; end
+		end
+		return #pool.sets > 0;
+	end
+
+	-- Takes the sets of an answer and returns how many there were, and how many could be
+	-- used: all sets of a pool have one form, and not everybody need be offered the same.
 	local function accept(pool, answer)
 		local time = now();
-		local sets, form = {}, nil;
+		local sets, count, form = {}, 0, is_current(pool, time) and pool.form or nil;
+		local keeps = form ~= nil;
 		for element in answer:childtags("services", xmlns_extdisco) do
 			local set = services.read(element, time);
-			form = form or services.form(set);
+			count, form = count + 1, form or services.form(set);
 			if services.form(set) == form then table.insert(sets, set); end
 		end
-		if #sets == 0 then return false; end
-		local fresh = pool.form == form;
-		for _, set in ipairs(pool.sets) do fresh = fresh and not set.stale; end
-		if not fresh then pool.sets, pool.head = {}, 0; end
-		pool.form = form;
-		refill(pool, sets, time);
-		list(pool, time);
-		return true;
+		local used = #sets;
+		if used > 0 then
+			if not keeps then pool.sets, pool.head = {}, 0; end
+			pool.form = form;
+			refill(pool, sets, time);
+			list(pool, time);
+		end
+		return count, used;
 	end
 
 	local function failed(pool, condition, text)
@@ -207,9 +221,11 @@ local function new(component, size, requests, sessions, now)
 		local sets = answer:get_child("feed", xmlns_feed);
 		if not sets then return failed(pool, "undefined-condition", "its answer holds no services"); end
 		see_mark(pool.owner, sets.attr.mark);
-		if count > 0 and not accept(pool, sets) then
+		local given, used = accept(pool, sets);
+		if given == 0 and count > 0 then
 			return failed(pool, "undefined-condition", "its answer holds no services");
 		end
+		pool.ask_at = used < count and now() + 1 or 0;
 		if pool.told then
 			module:log("info", "extdisco at %s gives credentials for the list of %s again", component, pool.host);
 		end
@@ -283,7 +299,7 @@ local function new(component, size, requests, sessions, now)
 		for host, pool in pairs(saved.pools) do
 			local own = pools[host];
 			if own then
-				own.sets, own.head, own.form, own.loaded = pool.sets, pool.head, pool.form, pool.loaded;
+				own.sets, own.head, own.form, own.loaded, own.had_relay = pool.sets, pool.head, pool.form, pool.loaded, pool.had_relay;
 				if prosody.hosts[host] then list(own, now()); end
 			elseif pool.loaded then
 				modulemanager.unload(host, module.name);

@@ -264,6 +264,7 @@ meet_hosts();
 module:add_timer(0, function ()
 	meet_hosts();
 	feed.tick();
+	jitsi.tick();
 	started = true;
 	check();
 end);

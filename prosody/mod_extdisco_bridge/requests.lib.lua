@@ -119,9 +119,9 @@ local function new(component, timeout, now)
 	-- on the component's own stream is an answer, whatever address others claim to have.
 	local function on_iq(event)
 		local attr = event.stanza.attr;
-		if attr.from ~= component or not attr.id or attr.id:sub(1, #prefix) ~= prefix then return; end
+		if not attr.id or attr.id:sub(1, #prefix) ~= prefix then return; end
 		local request = pending[attr.id];
-		if event.origin ~= link or not request or attr.to ~= request.from then
+		if event.origin ~= link or attr.from ~= component or not request or attr.to ~= request.from then
 			return true; -- forged, or too late: the requester was told that there will be no answer
 		end
 		take(attr.id);

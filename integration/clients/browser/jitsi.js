@@ -47,6 +47,12 @@ async function join(room) {
   });
 }
 
+// leave resolves when the user has left the room.
+async function leave() {
+  await conference.leave();
+  conference = null;
+}
+
 // callStats tells how much media has come, and over which pair of candidates.
 async function callStats() {
   const session = conference.p2pJingleSession;

@@ -1,0 +1,40 @@
+package daemon
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+)
+
+// markTime is when the credentials are made that go into a mark. Any fixed time
+// would do.
+var markTime = time.Unix(1, 0)
+
+// mark stands for everything that the offer to a host is made of: servers, secrets,
+// lifetimes, who is served, and which servers are hidden or missing at present. It is
+// the same after a restart with the same configuration. Credentials that a provider
+// renews do not change it. It is keyed by the secrets that go into it, so that it tells
+// nothing about them that a credential does not.
+func (o *offer) mark(host []byte, now time.Time) string {
+	h := hmac.New(sha256.New, []byte(nsFeed))
+	fmt.Fprintf(h, "%q %q\n", o.cfg.Access.Allow, o.cfg.Access.Deny)
+	for i, s := range o.sources {
+		provider := o.cfg.ICEServers[i].Provider
+		fmt.Fprintf(h, "%q\n", o.cfg.ICEServers[i].Name)
+		if provider != nil {
+			fmt.Fprintf(h, "provider %x\n", provider.Fingerprint)
+		}
+		for _, g := range s.Groups(host, now) {
+			services, _ := g.Services(host, markTime)
+			for _, v := range services {
+				fmt.Fprintf(h, "%q\n", fmt.Sprint(v.Key()))
+				if provider == nil {
+					fmt.Fprintf(h, "%q %q %d\n", v.Username, v.Password, v.Expires.Unix())
+				}
+			}
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
