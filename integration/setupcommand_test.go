@@ -148,6 +148,13 @@ func (s *setupScene) files() map[string]string {
 // as on a machine of its own is set behind it: ports, folders, users.
 func (s *setupScene) startProsody(modules string) *scene {
 	s.t.Helper()
+	return s.startIncluding("", meetHost, filepath.Join(s.root, "etc/prosody/prosody.cfg.lua"), modules)
+}
+
+// startIncluding starts Prosody with a configuration, with the modules in a folder of the
+// tree.
+func (s *setupScene) startIncluding(program, domain, file, modules string) *scene {
+	s.t.Helper()
 	plugins, err := filepath.Abs("plugins")
 	if err != nil {
 		s.t.Fatal(err)
@@ -159,7 +166,6 @@ data_path = {{quote .Dir}} .. "/data"
 pidfile = {{quote .Dir}} .. "/prosody.pid"
 log = { { levels = { min = "debug" }, to = "file", filename = {{quote .Dir}} .. "/prosody.log" } }
 interfaces = { "127.0.0.1" }
-component_interfaces = { "127.0.0.1" }
 c2s_ports = { {{.C2SPort}} }
 c2s_direct_tls_ports = { }
 http_ports = { }
@@ -170,8 +176,8 @@ modules_disabled = { "s2s", "admin_shell", "posix", "tls" }
 c2s_require_encryption = false
 authentication = "anonymous"
 plugin_paths = { %q, %q }
-`, filepath.Join(s.root, "etc/prosody/prosody.cfg.lua"), filepath.Join(s.root, modules), plugins)
-	server, err := lab.StartProsody(s.t.Context(), lab.XMPPConfig{Dir: shortDir(s.t), Template: config, Hosts: []lab.Host{{Name: meetHost, Anonymous: true}}})
+`, file, filepath.Join(s.root, modules), plugins)
+	server, err := lab.StartProsody(s.t.Context(), lab.XMPPConfig{Dir: shortDir(s.t), Program: program, Template: config, Hosts: []lab.Host{{Name: domain, Anonymous: true}}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
