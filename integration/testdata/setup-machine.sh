@@ -90,7 +90,7 @@ unchanged
 
 echo "== good =="
 turnserver -c /run/turnserver.conf >/run/turnserver.log 2>&1 &
-while ! grep -q "UDP listener opened" /run/turnserver.log; do sleep 0.05; done
+while ! timeout 1 turnutils_stunclient 127.0.0.1 >/dev/null 2>&1; do sleep 0.05; done
 setup --yes
 stat -c '%U:%G %a %n' /etc/prosody/conf.d/extdisco.cfg.lua /etc/extdisco/secrets /etc/extdisco/secrets/*
 "$extdisco" setup --yes
