@@ -147,7 +147,7 @@ func (r *setupRun) write(plan *setup.Plan) error {
 	if !r.Yes {
 		plan.ShowDiffs(r.out)
 		if !r.ask("Write these files?") {
-			return errors.New("nothing was written")
+			return errors.New("nothing was written; --yes writes without asking")
 		}
 	}
 	checks := plan.Prosody != "" && r.isThisMachine()
@@ -209,6 +209,7 @@ func (r *setupRun) showCommands(plan *setup.Plan) {
 
 // start restarts the services and tries what clients get.
 func (r *setupRun) start(ctx context.Context, plan *setup.Plan) error {
+	fmt.Fprintln(r.out, "\nStarting:")
 	for _, argv := range plan.StartCommands() {
 		fmt.Fprintln(r.out, "  "+strings.Join(argv, " "))
 		if err := setup.Run(ctx, argv); err != nil {

@@ -168,21 +168,22 @@ func (s store) backUp(c change, name string) (entry, error) {
 
 func (s store) make(c change) error {
 	file := filepath.Join(s.tree.root, c.file)
-	if !c.isFolder {
-		return s.writeFile(file, c.content, c.mode, c.owner)
+	if c.isFolder {
+		return makeFolder(file, c.mode, c.owner)
 	}
-	if err := os.Mkdir(file, c.mode); err != nil {
-		return err
-	}
-	return setOwner(file, c.mode, c.owner)
+	return s.writeFile(file, c.content, c.mode, c.owner)
 }
 
 // temporary is what the name of a file ends with while it is written.
 const temporary = ".extdisco-new"
 
-// writeFile puts a whole file in place at once.
+// writeFile puts a whole file in place at once. Whoever else may write into the folder
+// cannot lead it astray: it follows no link.
 func (s store) writeFile(file string, content []byte, mode fs.FileMode, o owner) (err error) {
-	f, err := os.OpenFile(file+temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := removeFile(file + temporary); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(file+temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -192,23 +193,34 @@ func (s store) writeFile(file string, content []byte, mode fs.FileMode, o owner)
 		}
 	}()
 	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+	if err == nil && os.Geteuid() == 0 { // only root can give a file to somebody else
+		err = f.Chown(o.UID, o.GID)
 	}
-	if err := setOwner(file+temporary, mode, o); err != nil {
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(file+temporary, file)
 }
 
-// setOwner gives a file to its owner. Only root can give it to somebody else.
-func setOwner(file string, mode fs.FileMode, o owner) error {
+// makeFolder makes a folder that belongs to its owner from the beginning.
+func makeFolder(file string, mode fs.FileMode, o owner) error {
+	if err := os.Mkdir(file, mode); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
 	if os.Geteuid() == 0 {
-		if err := os.Lchown(file, o.UID, o.GID); err != nil {
+		if err := f.Chown(o.UID, o.GID); err != nil {
 			return err
 		}
 	}
-	return os.Chmod(file, mode)
+	return f.Chmod(mode)
 }
 
 // interrupted reports whether the last run did not come to its end.

@@ -52,6 +52,7 @@ func (s *setup) planMachine(p *Plan) error {
 	if err := s.planProsody(p, server, c); err != nil {
 		return err
 	}
+	p.Remarks = append(p.Remarks, server.hints(domains)...)
 	return s.planOldList(p, server.oldList(domains))
 }
 

@@ -213,3 +213,23 @@ func (s *setup) moduleFolder(p *prosodyServer) (string, error) {
 	}
 	return "", fmt.Errorf("%s, line %d: plugin_paths has no absolute path%s", paths.file, paths.line, flag)
 }
+
+// hints says what in the configuration stands in the way of the bridge.
+func (p *prosodyServer) hints(domains []string) []string {
+	var hints []string
+	for _, st := range p.statements {
+		if st.kind != isOption || st.host != "" && !slices.Contains(domains, st.host) {
+			continue
+		}
+		where := fmt.Sprintf("%s, line %d", st.file, st.line)
+		switch values := st.strings(); {
+		case st.name == "modules_disabled" && slices.Contains(values, "external_services"):
+			hints = append(hints, where+": external_services is in modules_disabled, and the bridge needs it; take it out")
+		case st.name == "modules_enabled" && slices.Contains(values, "turn_external"):
+			hints = append(hints, where+": turn_external in modules_enabled makes a list of its own; take it out")
+		case st.name == "delegations":
+			hints = append(hints, where+": if these delegations have urn:xmpp:extdisco:1 or :2, take both out: they come before the bridge")
+		}
+	}
+	return hints
+}

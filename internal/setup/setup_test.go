@@ -323,6 +323,44 @@ func TestTwoRuns(t *testing.T) {
 	wantSame(t, "after undo", snapshot(t, o.Root), before)
 }
 
+// TestHints names what stands in the way of the bridge.
+func TestHints(t *testing.T) {
+	o := options(prosodyTree(t, `VirtualHost "example.org"
+	modules_enabled = { "disco"; "turn_external" }
+	modules_disabled = { "external_services" }
+	delegations = { ["urn:xmpp:extdisco:2"] = { jid = "x" } }
+VirtualHost "other.example.net"
+	enabled = false
+	modules_disabled = { "external_services" }
+`))
+	var hints []string
+	for _, remark := range mustFind(t, o).Remarks {
+		if _, hint, found := strings.Cut(remark, "hosts.cfg.lua, "); found {
+			number, text, _ := strings.Cut(hint, ":")
+			hints = append(hints, number+strings.Join(strings.Fields(text)[:3], " "))
+		}
+	}
+	testkit.WantEqual(t, "hints", strings.Join(hints, "; "), "line 2turn_external in modules_enabled; line 3external_services is in; line 4if these delegations")
+}
+
+// TestTemporaryFiles: what somebody else has put in place of a temporary file is not
+// written to.
+func TestTemporaryFiles(t *testing.T) {
+	o := options(jitsiTree(t))
+	outside := filepath.Join(t.TempDir(), "outside")
+	testkit.WriteFile(t, outside, "mine")
+	if err := os.Symlink(outside, filepath.Join(o.Root, "etc/prosody/conf.d", confFile+temporary)); err != nil {
+		t.Fatal(err)
+	}
+	if err := mustFind(t, o).Apply(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.WantEqual(t, "the file outside", readBelow(t, "/", outside), "mine")
+	if conf := readBelow(t, o.Root, "etc/prosody/conf.d/"+confFile); !strings.Contains(conf, handshake) {
+		t.Error(conf)
+	}
+}
+
 // TestLinksStayInside: a link of the tree does not lead out of it.
 func TestLinksStayInside(t *testing.T) {
 	outside := t.TempDir()
