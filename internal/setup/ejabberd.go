@@ -101,36 +101,39 @@ func ejabberdHosts(content string) []string {
 
 // ejabberdText says what to add to ejabberd.yml.
 func ejabberdText(file string, c config.Component) string {
-	return fmt.Sprintf(`setup does not write %s. Add this to its list "listen":
+	return fmt.Sprintf("setup does not write %s. Add this, each part below the key of the same name if it is there,\n"+
+		"with the content of %s as the password, and remove mod_stun_disco:\n\n%s",
+		file, path.Join(secretFolder, "component.secret"), ejabberdBlock(c, "the content of component.secret"))
+}
 
+// ejabberdBlock is the part of ejabberd.yml that lets extdisco in and delegates to it.
+func ejabberdBlock(c config.Component, password string) string {
+	return fmt.Sprintf(`listen:
   -
-    port: %s
+    port: %[1]s
     ip: "127.0.0.1"
     module: ejabberd_service
     access: all
     global_routes: false
     hosts:
-      %q:
-        password: "THE CONTENT OF %s"
+      %[2]s:
+        password: %[3]q
 
-and this to its "modules", where mod_stun_disco must not be:
+acl:
+  extdisco:
+    server: %[2]s
+access_rules:
+  extdisco:
+    allow: extdisco
 
+modules:
   mod_delegation:
     namespaces:
       "urn:xmpp:extdisco:2":
         access: extdisco
       "urn:xmpp:extdisco:1":
         access: extdisco
-
-and this to its "acl" and "access_rules":
-
-acl:
-  extdisco:
-    server: %q
-access_rules:
-  extdisco:
-    allow: extdisco
-`, file, portOf(c.Server), c.JID, path.Join(secretFolder, "component.secret"), c.JID)
+`, portOf(c.Server), c.JID, password)
 }
 
 func portOf(server string) string { return server[strings.LastIndexByte(server, ':')+1:] }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"extdisco/internal/config"
 	"extdisco/internal/testkit"
 )
 
@@ -321,6 +322,21 @@ func TestTwoRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSame(t, "after undo", snapshot(t, o.Root), before)
+}
+
+// TestEjabberdBlock prints what README shows, which is tried with ejabberd.
+func TestEjabberdBlock(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, found := strings.Cut(string(readme), "```yaml\n")
+	block, _, ends := strings.Cut(block, "```")
+	if !found || !ends {
+		t.Fatal("README.md has no block of YAML")
+	}
+	c := config.Component{JID: "turn.meet.example.org", Server: config.DefaultServer}
+	testkit.WantEqual(t, "the block", ejabberdBlock(c, "the content of component.secret"), block)
 }
 
 // TestHints names what stands in the way of the bridge.
