@@ -3,9 +3,12 @@
 package integration
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -144,11 +147,11 @@ func (s *setupScene) files() map[string]string {
 	return files
 }
 
-// startProsody starts Debian's Prosody with the configuration of the tree. What cannot be
+// startProsody starts Prosody with the configuration of the tree. What cannot be
 // as on a machine of its own is set behind it: ports, folders, users.
-func (s *setupScene) startProsody(modules string) *scene {
+func (s *setupScene) startProsody(program, modules string) *scene {
 	s.t.Helper()
-	return s.startIncluding("", meetHost, filepath.Join(s.root, "etc/prosody/prosody.cfg.lua"), modules)
+	return s.startIncluding(program, meetHost, filepath.Join(s.root, "etc/prosody/prosody.cfg.lua"), modules)
 }
 
 // startIncluding starts Prosody with a configuration, with the modules in a folder of the
@@ -245,7 +248,9 @@ Component "metadata.%[1]s" "list_services"
 
 // TestIntegrationSetupJitsi sets Jitsi Meet's Debian configuration up, starts Debian's
 // Prosody on it, and uses what a client and the metadata host get on a real TURN server.
-func TestIntegrationSetupJitsi(t *testing.T) {
+func TestIntegrationSetupJitsi(t *testing.T) { eachProsody(t, setupJitsi) }
+
+func setupJitsi(t *testing.T, program string) {
 	s := newSetupScene(t)
 	s.jitsiTree()
 	before := s.files()
@@ -255,7 +260,7 @@ func TestIntegrationSetupJitsi(t *testing.T) {
 	}
 	sameFiles(t, "after the dry run", s.files(), before)
 	s.mustRun("--yes", "--remove-old")
-	prosody := s.startProsody("usr/share/jitsi-meet/prosody-plugins")
+	prosody := s.startProsody(program, "usr/share/jitsi-meet/prosody-plugins")
 	s.startExtdisco()
 
 	c := dialRaw(t, prosody.xmpp.C2SAddr, meetHost, "")
@@ -303,7 +308,7 @@ func TestIntegrationSetupProsody(t *testing.T) {
 		s.turn.Port, s.turn.TLSPort, sharedSecret))
 	before := s.files()
 	s.mustRun("--yes", "--turn-host", "127.0.0.1")
-	prosody := s.startProsody("usr/local/lib/prosody/modules")
+	prosody := s.startProsody("", "usr/local/lib/prosody/modules")
 	s.startExtdisco()
 	var out queryAnswer
 	err := lab.Poll(stepContext(t), func(context.Context) error {
@@ -323,6 +328,39 @@ func TestIntegrationSetupProsody(t *testing.T) {
 	}
 	s.mustRun("--undo", "--yes")
 	sameFiles(t, "after --undo", s.files(), before)
+}
+
+// TestIntegrationSetupKilled kills setup as it begins to write. Whatever it had written by
+// then, it can be undone, or run again and undone.
+func TestIntegrationSetupKilled(t *testing.T) {
+	s := newSetupScene(t)
+	s.jitsiTree()
+	before := s.files()
+	for i := range 10 {
+		cmd := exec.CommandContext(stepContext(t), binary, "setup", "--root", s.root, "--yes", "--remove-old")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for lines.Scan() && !strings.HasPrefix(lines.Text(), "To be written:") {
+		}
+		err = cmd.Process.Kill()
+		if _, e := io.Copy(io.Discard, out); e != nil {
+			t.Fatal(e)
+		}
+		if e := cmd.Wait(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Fatal(err, e)
+		}
+		if i%2 == 0 {
+			s.mustRun("--yes", "--remove-old")
+		}
+		s.mustRun("--undo", "--yes")
+		sameFiles(t, "after --undo", s.files(), before)
+	}
 }
 
 func sameFiles(t *testing.T, when string, got, want map[string]string) {

@@ -160,13 +160,17 @@ func (r *setupRun) write(plan *setup.Plan) error {
 	if err := plan.Apply(); err != nil {
 		return err
 	}
-	if _, err := config.Load(plan.Config, time.Now()); err != nil {
+	cfg, err := config.Load(plan.Config, time.Now())
+	if err != nil {
 		return errors.Join(fmt.Errorf("what was found makes no configuration, so that everything was put back:\n%w", err), plan.TakeBack())
 	}
 	if checks {
 		if err := setup.CheckProsody(ctx, plan.Prosody); err != nil {
 			return errors.Join(fmt.Errorf("with the new files %w\neverything was put back", err), plan.TakeBack())
 		}
+	}
+	for _, warning := range cfg.Warnings {
+		fmt.Fprintf(r.out, "\n! %s\n", warning)
 	}
 	fmt.Fprintln(r.out, "\nWritten. extdisco setup --undo puts everything back.")
 	r.showEjabberd(plan)
@@ -314,7 +318,10 @@ func (r *setupRun) undo() error {
 	}
 	if len(files) == 0 {
 		fmt.Fprintln(r.out, "There is nothing to undo.")
-		return nil
+		if r.DryRun {
+			return nil
+		}
+		return setup.Undo(r.Root) // what an interrupted run has prepared goes too
 	}
 	fmt.Fprintln(r.out, "To be put back as they were before setup, or removed:")
 	for _, file := range files {

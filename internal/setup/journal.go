@@ -12,8 +12,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -93,11 +91,9 @@ func (s store) apply(changes []change) error {
 		return err
 	}
 	r := &run{}
-	made, err := s.makeFolders(backupFolder)
-	if err != nil {
+	if err := s.prepare(j); err != nil {
 		return fmt.Errorf("cannot keep a backup: %w", err)
 	}
-	j.Made = append(j.Made, made...)
 	for i, c := range changes {
 		e, err := s.backUp(c, fmt.Sprintf("%d-%d-%s", len(j.Runs)+1, i+1, path.Base(c.file)))
 		if err != nil {
@@ -130,22 +126,52 @@ func (s store) forget(j *journal) error {
 	return s.remove(j)
 }
 
-// makeFolders makes a folder of the tree, for root alone, and those above it. It returns
-// those that were not there, the outermost first.
-func (s store) makeFolders(folder string) ([]string, error) {
-	file := filepath.Join(s.tree.root, folder)
-	if _, err := os.Stat(file); err == nil {
-		return nil, nil
+// preparing is the name of a folder that becomes that of the journal, or one above it.
+const preparing = ".extdisco-setup-new"
+
+// prepare makes the folder of the journal with a journal in it, and the folders above it,
+// all at once: a run that is killed leaves all of it or nothing that undo would not find.
+func (s store) prepare(j *journal) error {
+	if err := s.removePreparing(); err != nil {
+		return err
 	}
-	made, err := s.makeFolders(path.Dir(folder))
+	top, rest := backupFolder, ""
+	if _, err := os.Stat(filepath.Join(s.tree.root, top)); err == nil {
+		return nil
+	}
+	j.Made = []string{top}
+	for {
+		above := path.Dir(top)
+		if _, err := os.Stat(filepath.Join(s.tree.root, above)); err == nil {
+			break
+		}
+		top, rest = above, path.Join(path.Base(top), rest)
+		j.Made = append([]string{top}, j.Made...)
+	}
+	folder := filepath.Join(s.tree.root, path.Dir(top), preparing)
+	if err := os.MkdirAll(filepath.Join(folder, rest), 0o755); err != nil {
+		return err
+	}
+	if err := os.Chmod(filepath.Join(folder, rest), 0o700); err != nil {
+		return err
+	}
+	content, err := json.Marshal(j)
 	if err != nil {
-		return made, err
+		return err
 	}
-	mode := fs.FileMode(0o755)
-	if folder == backupFolder {
-		mode = 0o700
+	if err := os.WriteFile(filepath.Join(folder, rest, "journal.json"), content, 0o600); err != nil {
+		return err
 	}
-	return append(made, folder), os.Mkdir(file, mode)
+	return os.Rename(folder, filepath.Join(s.tree.root, top))
+}
+
+// removePreparing removes what a run has left that was killed while it prepared.
+func (s store) removePreparing() error {
+	for folder := path.Dir(backupFolder); ; folder = path.Dir(folder) {
+		if err := os.RemoveAll(filepath.Join(s.tree.root, folder, preparing)); err != nil || folder == "/" {
+			return err
+		}
+	}
 }
 
 // backUp copies what a change replaces.
@@ -174,55 +200,6 @@ func (s store) make(c change) error {
 	return s.writeFile(file, c.content, c.mode, c.owner)
 }
 
-// temporary is what the name of a file ends with while it is written.
-const temporary = ".extdisco-new"
-
-// writeFile puts a whole file in place at once. Whoever else may write into the folder
-// cannot lead it astray: it follows no link.
-func (s store) writeFile(file string, content []byte, mode fs.FileMode, o owner) (err error) {
-	if err := removeFile(file + temporary); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(file+temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(file + temporary)
-		}
-	}()
-	_, err = f.Write(content)
-	if err == nil && os.Geteuid() == 0 { // only root can give a file to somebody else
-		err = f.Chown(o.UID, o.GID)
-	}
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file+temporary, file)
-}
-
-// makeFolder makes a folder that belongs to its owner from the beginning.
-func makeFolder(file string, mode fs.FileMode, o owner) error {
-	if err := os.Mkdir(file, mode); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_DIRECTORY, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if os.Geteuid() == 0 {
-		if err := f.Chown(o.UID, o.GID); err != nil {
-			return err
-		}
-	}
-	return f.Chmod(mode)
-}
-
 // interrupted reports whether the last run did not come to its end.
 func (j *journal) interrupted() bool {
 	return len(j.Runs) > 0 && !j.Runs[len(j.Runs)-1].Done
@@ -247,6 +224,9 @@ func (s store) takeBackLast(j *journal) error {
 func (s store) undo(j *journal) error {
 	if err := s.changedSince(j); err != nil {
 		return err
+	}
+	if len(j.Runs) == 0 {
+		return s.remove(j) // a run may have been killed before its first change
 	}
 	for len(j.Runs) > 0 {
 		if err := s.takeBackLast(j); err != nil {
@@ -316,18 +296,30 @@ func (s store) putBack(e entry) error {
 	return os.Chtimes(file, e.Modified, e.Modified)
 }
 
-// removeFile removes a file or an empty folder, if it is there.
-func removeFile(file string) error {
-	err := os.Remove(file)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+// remove takes the journal and the backups away, and the folders that were made for them.
+// The journal goes last: should this be interrupted, undo goes on with it.
+func (s store) remove(j *journal) error {
+	if err := s.removePreparing(); err != nil {
+		return err
+	}
+	files, err := os.ReadDir(s.path("."))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return err
-}
-
-// remove takes the journal and the backups away, and the folders that were made for them.
-func (s store) remove(j *journal) error {
-	if err := os.RemoveAll(s.path(".")); err != nil {
+	if err == nil {
+		err = s.save(j)
+	}
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if file.Name() != "journal.json" {
+			if err := removeFile(s.path(file.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	if err := removeFile(s.path("journal.json")); err != nil {
 		return err
 	}
 	for _, folder := range slices.Backward(j.Made) {
@@ -335,5 +327,3 @@ func (s store) remove(j *journal) error {
 	}
 	return nil
 }
-
-func octal(mode fs.FileMode) string { return "0" + strconv.FormatUint(uint64(mode.Perm()), 8) }

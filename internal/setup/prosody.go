@@ -116,7 +116,8 @@ func (p *prosodyServer) option(host, name string) (*statement, error) {
 		if st.kind != isOption || st.name != name || st.host != host {
 			continue
 		}
-		if last != nil && last.file != st.file && last.file != p.config && st.file != p.config && !slices.Equal(last.strings(), st.strings()) {
+		disagree := last != nil && !(slices.Equal(last.strings(), st.strings()) && slices.Equal(last.numbers(), st.numbers()))
+		if disagree && last.file != st.file && last.file != p.config && st.file != p.config {
 			return nil, fmt.Errorf("%s is set in %s and in %s, which Prosody reads in no certain order", name, last.file, st.file)
 		}
 		last = &p.statements[i]

@@ -159,6 +159,9 @@ func TestUnusual(t *testing.T) {
 		{"plugin_paths in two files", func(t *testing.T) string {
 			return prosodyTree(t, host, "etc/prosody/conf.d/a.cfg.lua", "plugin_paths = { \"/a\" }\n", "etc/prosody/conf.d/b.cfg.lua", "plugin_paths = { \"/b\" }\n")
 		}, nil, "plugin_paths is set in /etc/prosody/conf.d/a.cfg.lua and in /etc/prosody/conf.d/b.cfg.lua"},
+		{"component_ports in two files", func(t *testing.T) string {
+			return prosodyTree(t, host, "etc/prosody/conf.d/a.cfg.lua", "component_ports = { 5347 }\n", "etc/prosody/conf.d/b.cfg.lua", "component_ports = { 5348 }\n")
+		}, nil, "component_ports is set in /etc/prosody/conf.d/a.cfg.lua and in /etc/prosody/conf.d/b.cfg.lua"},
 		{"the address is taken", func(t *testing.T) string { return prosodyTree(t, host+"Component \"turn.example.org\"\n") }, nil,
 			"line 2: there is a Component \"turn.example.org\" already"},
 		{"no Lua", func(t *testing.T) string { return prosodyTree(t, host+"x = \"never closed\n") }, nil, "/etc/prosody/conf.d/hosts.cfg.lua, line 2: a quote is never closed"},
@@ -251,6 +254,31 @@ func TestKilled(t *testing.T) {
 		for _, name := range []string{"etc/extdisco/config.toml", "etc/prosody/conf.d/extdisco.cfg.lua", "etc/prosody/conf.avail/meet.example.org.cfg.lua"} {
 			testkit.WantEqual(t, name, readBelow(t, o.Root, name), readBelow(t, whole.Root, name))
 		}
+	}
+}
+
+// TestKilledBeforeTheFirstChange leaves folders for the backup, which undo removes.
+func TestKilledBeforeTheFirstChange(t *testing.T) {
+	o := options(jitsiTree(t))
+	before := snapshot(t, o.Root)
+	s := store{tree: tree{o.Root}}
+	if err := os.MkdirAll(filepath.Join(o.Root, preparing, "lib"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := Undo(o.Root); err != nil {
+		t.Fatal(err)
+	}
+	wantSame(t, "when it was being prepared", snapshot(t, o.Root), before)
+	if err := s.prepare(&journal{}); err != nil {
+		t.Fatal(err)
+	}
+	mustFind(t, o)
+	if err := Undo(o.Root); err != nil {
+		t.Fatal(err)
+	}
+	wantSame(t, "after undo", snapshot(t, o.Root), before)
+	if err := Undo(o.Root); err != nil {
+		t.Errorf("a second undo: %v", err)
 	}
 }
 
