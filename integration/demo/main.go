@@ -227,12 +227,10 @@ func (d *demo) conclude(context.Context) error {
    never seen the TURN shared secret: it stayed in extdisco.
 
    For a real installation:
-     1. go build, copy config.toml.example to config.toml, fill in your names
-        and put your two secrets into files
-     2. extdisco check        until it finds nothing wrong
-     3. add the block for Prosody or ejabberd from README.md to your server
-     4. extdisco serve        and look for "connected to the XMPP server"
-     5. extdisco query YOUR.DOMAIN   shows what your users get
+     1. make deb && sudo apt install ./build/deb/extdisco_*.deb
+     2. sudo extdisco setup          finds your servers and configures them
+     3. extdisco query YOUR.DOMAIN   shows what your users get
+   README.md shows how to do the same by hand.
 
    Everything that was started here is being stopped, and its files removed.`)
 	return nil

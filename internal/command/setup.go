@@ -240,14 +240,15 @@ func (r *setupRun) tryQuery(ctx context.Context, plan *setup.Plan) error {
 	// On this machine the certificate, often a self-signed one, protects nothing.
 	login := &query.Login{Account: domain, Address: "127.0.0.1:5222", TLS: "starttls", Insecure: true}
 	for {
-		var answers []query.Answer
 		client, err := login.Connect(ctx)
 		if err == nil {
-			answers = []query.Answer{client.Ask(ctx, domain, xep0215.NS)}
-			client.Close()
+			answers := []query.Answer{client.Ask(ctx, domain, xep0215.NS)}
 			if err = query.Failure(domain, answers); err == nil {
-				return r.showAnswers(plan.Domain, answers)
+				push := joinRoom(ctx, client, plan)
+				client.Close()
+				return r.showAnswers(plan.Domain, answers, push)
 			}
+			client.Close()
 		} else if strings.HasPrefix(err.Error(), "cannot log in anonymously") {
 			fmt.Fprintf(r.out, "%s does not let anybody in without an account. See what one gets: extdisco query %s --jid USER@%[1]s --password-file FILE\n\n", plan.Domain, plan.Domain)
 			return nil
@@ -260,17 +261,36 @@ func (r *setupRun) tryQuery(ctx context.Context, plan *setup.Plan) error {
 	}
 }
 
+// joinRoom joins a room of Jitsi Meet for what is pushed to its participants; nil elsewhere.
+func joinRoom(ctx context.Context, client *query.Client, plan *setup.Plan) *query.Push {
+	if !plan.IsJitsi {
+		return nil
+	}
+	host, err := jid.Parse(plan.Domain)
+	if err != nil {
+		return nil
+	}
+	push := client.Join(ctx, query.Room{Name: "extdisco-setup", Host: host})
+	return &push
+}
+
 // showAnswers prints what a client got, without the passwords.
-func (r *setupRun) showAnswers(domain string, answers []query.Answer) error {
-	for _, services := range answers {
-		for i := range services.Services {
-			if services.Services[i].Password != "" {
-				services.Services[i].Password = "(not shown)"
+func (r *setupRun) showAnswers(domain string, answers []query.Answer, push *query.Push) error {
+	hidePasswords := func(services []xep0215.Service) {
+		for i := range services {
+			if services[i].Password != "" {
+				services[i].Password = "(not shown)"
 			}
 		}
 	}
+	for _, a := range answers {
+		hidePasswords(a.Services)
+	}
+	if push != nil {
+		hidePasswords(push.Services)
+	}
 	fmt.Fprintln(r.out, "What a client gets:")
-	if err := report.Answers(r.out, domain, answers, time.Now()); err != nil {
+	if err := report.Answers(r.out, domain, answers, push, time.Now()); err != nil {
 		return err
 	}
 	fmt.Fprintln(r.out)

@@ -146,7 +146,7 @@ func readUsernameForm(t *table) string {
 	case form != "" && form != FormEjabberd:
 		t.fault("username_form", "is not known; the only form besides the usual one is %q", FormEjabberd)
 	case form != "" && !t.has("realm"):
-		t.missing("realm", ", and username_form requires it; write the host of ejabberd (auth_realm in its configuration, or the host)")
+		t.missing("realm", ", and username_form requires it; write the virtual host of ejabberd whose users are served")
 	case form == "" && t.has("realm"):
 		t.fault("realm", "requires username_form = %q, which is not set; coturn and others need no realm here, remove it", FormEjabberd)
 	}

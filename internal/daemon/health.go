@@ -13,11 +13,11 @@ import (
 )
 
 // health is the continuous checks of the configured servers. What providers give is
-// the vendors' to watch.
+// theirs to monitor.
 type health struct{ monitor *probe.Monitor }
 
-// startHealth starts the checks. hide is told which services to leave out of lists, if
-// that is asked for. Of servers that previous checked too, what it knew is kept; its own
+// startHealth starts the checks. hide is called with the services to leave out of lists, if
+// that is configured. Of servers that previous checked too, what it knew is kept; its own
 // checks end, so that no server is tried by both at once.
 func startHealth(cfg *config.Config, previous *offer, log *slog.Logger, hide func(map[xep0215.Key]bool)) *health {
 	var known *probe.Monitor
@@ -51,9 +51,9 @@ func (h *health) snapshot() []probe.Health {
 	return h.monitor.Snapshot()
 }
 
-// unhealthy returns the servers to hide: those that are down. Should all be down, none
-// is hidden: then it is more likely us than all of them. The same goes for all that
-// relay, since a list without any would cost the calls that need one.
+// unhealthy returns the servers to hide: those that are down. If all are down, none
+// is hidden: then the fault is more likely ours. The same goes for all TURN servers,
+// because without any, calls that need a relay fail.
 func unhealthy(all []probe.Health) map[xep0215.Key]bool {
 	relays := func(h probe.Health) bool { return xep0215.NeedsCredentials(h.Server.Type) }
 	someWork := map[bool]bool{} // of those that relay, and of the others
@@ -99,7 +99,7 @@ func monitorTargets(cfg *config.Config) []probe.Target {
 	return targets
 }
 
-// logHealth tells of a change.
+// logHealth logs a change.
 func logHealth(log *slog.Logger, h probe.Health) {
 	attrs := []any{"server", h.Server.URI(), "config", h.Where}
 	level, message := slog.LevelInfo, "a server works"
@@ -107,9 +107,9 @@ func logHealth(log *slog.Logger, h probe.Health) {
 	case h.State == probe.Down:
 		level, message = slog.LevelWarn, "a server does not work"
 	case h.State == probe.Misconfigured:
-		level, message = slog.LevelError, "a server refuses the credentials that are given out for it"
+		level, message = slog.LevelError, "a server refuses the credentials issued for it"
 	case h.Impaired:
-		level, message = slog.LevelWarn, "a server works, but not as it should"
+		level, message = slog.LevelWarn, "a server works, but needs attention"
 	}
 	if level > slog.LevelInfo {
 		attrs = append(attrs, "do", h.Failure.Cure(), "err", h.Failure.Error())

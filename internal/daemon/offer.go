@@ -101,8 +101,8 @@ func (o *offer) forTrial(requester []byte, now time.Time) []*xep0215.Group {
 	return groups
 }
 
-// prepare returns the channels that are closed once the sources have had their chance;
-// none when groups can be asked at once.
+// prepare returns the channels that are closed once the sources are ready or have given
+// up; none when groups can be asked at once.
 func (o *offer) prepare(requester []byte, now time.Time) []<-chan struct{} {
 	var open []<-chan struct{}
 	for _, s := range o.sources {
@@ -163,8 +163,8 @@ func newOffers(first *offer) *offers {
 // now returns the offer in force.
 func (o *offers) now() *offer { return o.current.Load() }
 
-// replace puts another offer in force. Requests that are being answered are answered
-// from the one before.
+// replace replaces the offer. Requests that are being answered are answered from the
+// previous one.
 func (o *offers) replace(make func(previous *offer) *offer) {
 	previous := o.now()
 	next := make(previous)
@@ -183,7 +183,7 @@ func (o *offers) prepare(from *offer, requester []byte, now time.Time) <-chan st
 		return open[0]
 	}
 	all := make(chan struct{})
-	o.waits.Go(func() { // ends soon: the sources have time-outs
+	o.waits.Go(func() { // ends soon: the sources have timeouts
 		for _, c := range open {
 			<-c
 		}

@@ -150,8 +150,8 @@ func (c *Coturn) quota(line int, name, value string) int {
 	return int(min(n, math.MaxInt32))
 }
 
-// HasTLS reports whether coturn serves turns.
-func (c *Coturn) HasTLS() bool { return !c.NoTLS && !c.NoTCP && c.Cert != "" && c.PrivateKey != "" }
+// HasTLS reports whether coturn serves turns. no-tcp does not concern it.
+func (c *Coturn) HasTLS() bool { return !c.NoTLS && c.Cert != "" && c.PrivateKey != "" }
 
 // URIs returns what coturn serves, for clients that know it by that name or address.
 func (c *Coturn) URIs(host string) []string {

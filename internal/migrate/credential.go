@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strconv"
@@ -28,8 +29,8 @@ type Credential struct {
 	Secret secret.Secret // the shared secret, or the password of a fixed account; empty with Computed or File
 	Line   int           // where it stands in what was read
 
-	// Computed says, in a few words behind "is", why what was read does not show the secret:
-	// "computed in line 3". Empty when it does.
+	// Computed says in a few words why what was read does not show the secret: "computed in
+	// line 3". Empty when it does.
 	Computed string
 	// File holds the secret: what was read names the file only.
 	File string
@@ -42,9 +43,9 @@ type Credential struct {
 	// UsernameForm and Realm are the keys username_form and realm of [[ice_server]].
 	UsernameForm, Realm string
 
-	usernameLine int    // with UsernameComputed
-	expression   string // the code that computes the secret; it may show it
-	missing      string // why there is none
+	usernameLine int           // with UsernameComputed
+	expression   secret.Secret // the code that computes the secret, and may show it
+	missing      string        // why there is none
 }
 
 func sharedSecret(value string, line int, ttl time.Duration) Credential {
@@ -63,7 +64,7 @@ func (c Credential) with(value string) Credential {
 
 // computed returns the credential with a secret that code computes.
 func (c Credential) computed(expression string, line int) Credential {
-	c.Secret, c.Line, c.expression = secret.Secret{}, line, expression
+	c.Secret, c.Line, c.expression = secret.Secret{}, line, secret.New(expression)
 	c.Computed = fmt.Sprintf("computed in line %d", line)
 	return c
 }
@@ -71,9 +72,10 @@ func (c Credential) computed(expression string, line int) Credential {
 // isShown reports whether the secret itself is known.
 func (c Credential) isShown() bool { return c.Computed == "" && c.File == "" }
 
-// key is equal for credentials that belong in one table.
-func (c Credential) key() string {
-	return fmt.Sprintf("%d %q %q %q %s %q %v %q %q", c.Kind, c.Secret.Reveal(), c.expression+c.Computed, c.File, c.TTL, c.Username, c.UsernameComputed, c.UsernameForm, c.Realm)
+// key is equal for credentials that belong in one table. It is a hash, so that no printed map
+// shows a secret.
+func (c Credential) key() [sha256.Size]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "%d %q %q %q %s %q %v %q %q", c.Kind, c.Secret.Reveal(), c.expression.Reveal()+c.Computed, c.File, c.TTL, c.Username, c.UsernameComputed, c.UsernameForm, c.Realm))
 }
 
 // fault says why the configuration cannot hold the credential.
@@ -84,8 +86,10 @@ func (c Credential) fault() error {
 		return errors.New(c.missing)
 	case c.Kind == NoCredential, c.Kind == FixedAccount && c.Username == "" && !c.UsernameComputed && c.isShown() && secretText == "":
 		return errors.New("it has no credential, which a TURN server requires")
-	case !xmltext.IsValid(secretText) || strings.TrimSpace(secretText) != secretText && c.Kind == SharedSecret && strings.TrimSpace(secretText) == "":
+	case !xmltext.IsValid(secretText):
 		return errors.New("its secret or password contains characters that are not text")
+	case c.Kind == SharedSecret && c.isShown() && strings.TrimSpace(secretText) == "":
+		return errors.New("its shared secret is blank")
 	case c.Kind == SharedSecret:
 		return nil
 	case c.isShown() && secretText == "":

@@ -3,6 +3,7 @@ package migrate
 import (
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +46,9 @@ func readEnv(text string) map[string]envValue {
 	return values
 }
 
+// maxReferred bounds what a reference stands for, so that values do not grow without end.
+const maxReferred = 1024
+
 // readEnvValue reads what stands behind the equals sign. The quote is that before the name.
 func readEnvValue(text, quote string, known map[string]envValue) envValue {
 	text = strings.TrimSpace(text)
@@ -63,11 +67,14 @@ func readEnvValue(text, quote string, known map[string]envValue) envValue {
 		return v
 	}
 	v.text = envReference.ReplaceAllStringFunc(text, func(reference string) string {
+		if v.computed {
+			return reference
+		}
 		found := envReference.FindStringSubmatch(reference)
 		referred := known[found[1]+found[3]]
 		switch {
-		case referred.text != "":
-			v.computed = v.computed || referred.computed
+		case referred.text != "" && len(referred.text) <= maxReferred:
+			v.computed = referred.computed
 			return referred.text
 		case found[2] != "" && strings.Contains(reference, "-"):
 			return found[2]
@@ -97,6 +104,10 @@ func readDocker(text string, list *List) {
 	if len(transports) == 0 {
 		transports = []string{xep0215.TransportTCP} // the default of the image
 	}
+	if len(transports) > maxTransports {
+		d.list.note(d.values["TURN_TRANSPORT"].line, "TURN_TRANSPORT has more than %d transports; only the first are used", maxTransports)
+		transports = transports[:maxTransports]
+	}
 	for _, host := range d.each("TURN_HOST") {
 		for _, transport := range transports {
 			d.add("TURN_HOST", xep0215.TypeTURN, host, d.port("TURN_PORT"), transport, c)
@@ -118,8 +129,20 @@ func (d *dockerReader) each(name string) []string {
 		d.list.note(v.line, "%s names a variable that is not set in this file, and is ignored", name)
 		return nil
 	}
-	return strings.FieldsFunc(v.text, func(r rune) bool { return r == ',' || r == ' ' })
+	var parts []string
+	for _, part := range strings.FieldsFunc(v.text, func(r rune) bool { return r == ',' || r == ' ' }) {
+		if !slices.Contains(parts, part) && len(parts) < maxParts {
+			parts = append(parts, part)
+		}
+	}
+	return parts
 }
+
+// maxTransports is more than there are.
+const maxTransports = 4
+
+// maxParts is far more than a list of hosts has.
+const maxParts = 1000
 
 // port returns a port as it stands, or the default of the image.
 func (d *dockerReader) port(name string) string {

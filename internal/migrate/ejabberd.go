@@ -14,9 +14,6 @@ import (
 // ejabberdModule finds what ejabberd.yml says about STUN and TURN.
 var ejabberdModule = regexp.MustCompile(`\b(?:mod_stun_disco|ejabberd_stun)\b`)
 
-// formEjabberd is the username_form that ejabberd's own TURN server takes.
-const formEjabberd = "ejabberd"
-
 // ejabberdReader is the part of an ejabberd.yml that is about STUN and TURN.
 type ejabberdReader struct {
 	list      *List
@@ -202,7 +199,7 @@ func (e *ejabberdReader) isOwn(serviceType, port string) bool {
 // the virtual host that the username names, whatever its auth_realm is.
 func (c Credential) ofEjabberd(host string) Credential {
 	if c.Kind == SharedSecret {
-		c.UsernameForm, c.Realm = formEjabberd, host
+		c.UsernameForm, c.Realm = config.FormEjabberd, strings.ToLower(host)
 	}
 	return c
 }
@@ -218,7 +215,7 @@ func (e *ejabberdReader) own(host string, c Credential) {
 		case l.tls:
 			e.list.note(l.line, "the listener with tls on port %.10q is left out, as ejabberd itself does not offer it; add it to urls if clients reach it", l.port)
 			continue
-		case len(addresses) == 0 && host == "":
+		case len(addresses) == 0 && reach.Of(host) != reach.Public:
 			e.list.note(l.line, "a listener is left out: ejabberd.yml does not say at which address clients reach it; give it with --host")
 			continue
 		case len(addresses) == 0:

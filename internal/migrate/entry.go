@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"extdisco/internal/config"
+	"extdisco/internal/secret"
 )
 
 // rawKind is the kind of a value in JavaScript, JSON or Lua.
@@ -138,12 +139,12 @@ func entryCredential(line int, members map[string]raw) Credential {
 	}
 	c := Credential{Kind: FixedAccount, Line: line, UsernameComputed: username.kind == rawCode, usernameLine: username.line}
 	if c.UsernameComputed {
-		c.expression = username.text
+		c.expression = secret.New(username.text)
 	} else {
 		c.Username = username.text
 	}
 	if password.kind == rawCode {
-		return c.computed(password.text+c.expression, password.line)
+		return c.computed(password.text+c.expression.Reveal(), password.line)
 	}
 	return c.with(password.text)
 }

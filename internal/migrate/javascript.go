@@ -216,11 +216,17 @@ func (i *jsReader) member(p part) (string, raw) {
 	return name, i.value(part{p.start + len(found[0]), p.end}, 0)
 }
 
+// assertion finds what TypeScript puts behind a value: as const, as string[].
+var assertion = regexp.MustCompile(`["'\]]\s+(as\s+[\w.<>\[\]]+)$`)
+
 // value reads a value. Lists in lists are not read.
 func (i *jsReader) value(p part, depth int) raw {
 	text := i.text.clean[p.start:p.end]
 	start := p.start + len(text) - len(bytes.TrimLeft(text, " \t\r\n"))
 	text = bytes.TrimSpace(text)
+	if found := assertion.FindSubmatchIndex(text); found != nil {
+		text = bytes.TrimSpace(text[:found[2]])
+	}
 	v := raw{kind: rawCode, text: string(text), line: i.line(start)}
 	if len(text) == 0 {
 		return raw{}

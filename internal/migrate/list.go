@@ -1,13 +1,14 @@
 package migrate
 
 import (
+	"crypto/sha256"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
 
 	"extdisco/internal/iceuri"
+	"extdisco/internal/reach"
 	"extdisco/turncred"
 	"extdisco/xep0215"
 )
@@ -29,12 +30,13 @@ type List struct {
 	Coturn *Coturn // what else a turnserver.conf says; nil for other formats
 
 	host         string // what clients know the TURN server by, or empty
-	byCredential map[string]*Server
+	noted        map[string]bool
+	byCredential map[[sha256.Size]byte]*Server
 	known        map[xep0215.Key]int // the lines of the services
 }
 
 func newList() *List {
-	return &List{byCredential: map[string]*Server{}, known: map[xep0215.Key]int{}}
+	return &List{noted: map[string]bool{}, byCredential: map[[sha256.Size]byte]*Server{}, known: map[xep0215.Key]int{}}
 }
 
 // note adds a note. No secret may be in it. What it quotes may hold anything.
@@ -46,7 +48,8 @@ func (l *List) note(line int, format string, args ...any) {
 		}
 		return r
 	}, strings.ToValidUTF8(text, "\ufffd"))
-	if !slices.Contains(l.Notes, text) {
+	if !l.noted[text] {
+		l.noted[text] = true
 		l.Notes = append(l.Notes, text)
 	}
 }
@@ -77,6 +80,10 @@ func (l *List) add(line int, what, uri string, c Credential) {
 
 func (l *List) addService(line int, s xep0215.Service, change string, c Credential) {
 	uri := s.URI()
+	if kind := reach.Of(s.Host); kind.IsNowhere() {
+		l.note(line, "%s is left out: it names %v, which nobody can connect to", uri, kind)
+		return
+	}
 	if !s.Restricted {
 		c = Credential{}
 	} else if err := c.fault(); err != nil {

@@ -38,8 +38,10 @@ type talkTURN struct {
 
 // talkReader reads what occ prints.
 type talkReader struct {
-	list *List
-	text string
+	list       *List
+	text       string
+	position   int // what is before it is read
+	linesAbove int // before the position
 }
 
 // readTalk adds the servers of Nextcloud Talk: the output of occ talk:stun:list,
@@ -54,9 +56,13 @@ func readTalk(text string, list *List) bool {
 	return t.lines()
 }
 
-// line returns the line of a value.
+// line returns the line of a value. Values are looked for in the order in which they stand.
 func (t *talkReader) line(value string) int {
-	return 1 + strings.Count(t.text[:max(0, strings.Index(t.text, value))], "\n")
+	if n := strings.Index(t.text[t.position:], value); n >= 0 {
+		t.linesAbove += strings.Count(t.text[t.position:t.position+n], "\n")
+		t.position += n
+	}
+	return t.linesAbove + 1
 }
 
 // maxTalkDepth bounds lists in strings and objects; config:list has four levels.

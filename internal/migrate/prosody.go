@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"math"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -288,7 +289,7 @@ func (p *prosodyReader) add(line int, serviceType, host, port, transport string,
 
 // serviceURI returns an ICE URI, which may be wrong if its parts are.
 func serviceURI(serviceType, host, port, transport string) string {
-	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
+	if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
 		host = "[" + host + "]"
 	}
 	uri := serviceType + ":" + host

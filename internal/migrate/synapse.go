@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"path/filepath"
 	"regexp"
 	"time"
 
@@ -47,6 +48,9 @@ func synapseCredential(root yamlNode, list *List) Credential {
 	case shared.text() != "":
 		return sharedSecret(shared.text(), shared.line(), ttl)
 	case file.text() != "":
+		if !filepath.IsAbs(file.text()) {
+			list.note(file.line(), "turn_shared_secret_path is relative to Synapse's working directory; write the whole path")
+		}
 		return Credential{Kind: SharedSecret, File: file.text(), Line: file.line(), TTL: ttl}
 	case username.text() != "" || password.text() != "":
 		return fixedAccount(username.text(), password.text(), max(username.line(), password.line()))

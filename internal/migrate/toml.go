@@ -21,7 +21,7 @@ type Secrets struct {
 type SecretFile struct {
 	Name  string        // without a folder, such as turn.secret
 	Value secret.Secret // empty when what was read does not show it
-	What  string        // what belongs in it: "the shared secret in line 3"
+	What  string        // what belongs in it: "the shared secret in line 3", "the password (computed in line 4)"
 }
 
 // SecretFiles returns the files that the TOML names for secrets, one for each secret, in the
@@ -43,7 +43,7 @@ func (l *List) nameFiles() ([]SecretFile, []int) {
 			continue
 		}
 		word := s.secretWord()
-		key := word + "\x00" + s.Secret.Reveal() + "\x00" + s.expression + s.Computed
+		key := word + "\x00" + s.Secret.Reveal() + "\x00" + s.expression.Reveal() + s.Computed
 		i, twice := known[key]
 		if !twice {
 			i = len(files)
@@ -68,7 +68,7 @@ func (c Credential) whatSecret() string {
 		what = "the password"
 	}
 	if c.Computed != "" {
-		return what + ", which is " + c.Computed + ","
+		return what + " (" + c.Computed + ")"
 	}
 	return fmt.Sprintf("%s in line %d", what, c.Line)
 }
@@ -127,9 +127,15 @@ func writeOptions(b *strings.Builder, c Credential) {
 	if c.Kind == SharedSecret && c.TTL != config.DefaultTTL {
 		fmt.Fprintf(b, "ttl = %s\n", quoteTOML(config.FormatDuration(c.TTL)))
 	}
-	if c.UsernameForm != "" {
-		fmt.Fprintf(b, "username_form = %s\nrealm = %s\n", quoteTOML(c.UsernameForm), quoteTOML(c.Realm))
+	if c.UsernameForm == "" {
+		return
 	}
+	fmt.Fprintf(b, "username_form = %s\n", quoteTOML(c.UsernameForm))
+	if c.Realm == "" {
+		b.WriteString("# The virtual host of ejabberd is not known. Write it here:\n# realm = \"\"\n")
+		return
+	}
+	fmt.Fprintf(b, "realm = %s\n", quoteTOML(c.Realm))
 }
 
 // secretWriter writes secrets, or the names of their files.

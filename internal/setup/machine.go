@@ -49,6 +49,7 @@ func (s *setup) planMachine(p *Plan) error {
 		domains = c.Component.Hosts
 	}
 	p.Domain = domains[0]
+	p.IsJitsi = slices.Contains(server.jitsiDomains(), p.Domain)
 	if err := s.planProsody(p, server, c); err != nil {
 		return err
 	}

@@ -50,6 +50,7 @@ type Plan struct {
 	Found    []Line
 	Remarks  []string // what needs attention, one sentence each
 	Domain   string   // whose users are served, the first one
+	IsJitsi  bool     // whether the domain is Jitsi Meet's
 	Prosody  string   // its configuration; "" where there is none
 	Config   string   // our configuration, on this machine
 	Ejabberd string   // what to add to ejabberd.yml; "" where there is none

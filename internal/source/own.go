@@ -69,7 +69,7 @@ func credentialKind(cfg config.ICEServer, service xep0215.Service) string {
 	case cfg.SharedSecret.IsEmpty():
 		return "a fixed account"
 	}
-	return "made for each requester, good for " + config.FormatDuration(cfg.TTL)
+	return "one for each user, valid for " + config.FormatDuration(cfg.TTL)
 }
 
 // newIssuer returns what makes the credentials of a server, or nil.

@@ -55,7 +55,7 @@ func (p *perUser) Prepare(requester []byte, now time.Time) <-chan struct{} {
 
 func (p *perUser) user(requester []byte) string { return string(p.pseudonyms.Append(nil, requester)) }
 
-// Good implements [Source]. Of a provider that is asked for each requester it is hoped.
+// Good implements [Source]. Whether this provider has credentials is not known until a user asks.
 func (p *perUser) Good(time.Time) bool { return true }
 
 // ForTrial implements [Source].

@@ -62,8 +62,8 @@ func (s *Set) add(server provider.Server, services []xep0215.Service) {
 }
 
 // expiredCredential stands for a credential that the provider has not renewed. Its
-// services count as present, so that whoever asks for them is told to come back and
-// not that there are none.
+// services count as present, so that a client that asks for them is told to try again
+// later, not that there are none.
 type expiredCredential struct{}
 
 // Issue implements [xep0215.Issuer].
