@@ -61,7 +61,7 @@ func (s *setup) planMachine(p *Plan) error {
 // packages install. It is used as it stands.
 func (s *setup) existingConfig(p *Plan) (*config.Config, error) {
 	content, err := s.tree.read(configFile)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && string(content) == s.options.ConfigExample {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && s.isExample(string(content)) {
 		return nil, nil
 	}
 	if err != nil {
@@ -112,6 +112,13 @@ func (s *setup) newConfig(p *Plan, server *prosodyServer) (*config.Config, error
 	}
 	p.addServers(found)
 	return c, s.planConfig(p, c, found.list, place{config: configFile, secrets: secretFolder, named: "secrets", group: "extdisco"})
+}
+
+// isExample reports whether a configuration is config.toml.example as packages install it,
+// with the secrets in their folder.
+func (s *setup) isExample(text string) bool {
+	alike := func(text string) string { return strings.ReplaceAll(text, `"secrets/`, `"`) }
+	return alike(text) == alike(s.options.ConfigExample)
 }
 
 func (p *Plan) addServers(f *found) {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -402,6 +404,30 @@ func TestTemporaryFiles(t *testing.T) {
 	testkit.WantEqual(t, "the file outside", readBelow(t, "/", outside), "mine")
 	if conf := readBelow(t, o.Root, "etc/prosody/conf.d/"+confFile); !strings.Contains(conf, handshake) {
 		t.Error(conf)
+	}
+}
+
+// TestPackagedConfig replaces the config.toml that make installs, which nobody has changed.
+func TestPackagedConfig(t *testing.T) {
+	makefile := readBelow(t, "../..", "Makefile")
+	found := regexp.MustCompile(`sed -E '(.+)' config.toml.example`).FindStringSubmatch(makefile)
+	if found == nil {
+		t.Fatal("the Makefile does not make config.toml of config.toml.example")
+	}
+	packaged, err := exec.CommandContext(t.Context(), "sed", "-E", found[1], "../../config.toml.example").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := options(prosodyTree(t, "VirtualHost \"example.org\"\n", "etc/extdisco/config.toml", string(packaged)))
+	o.ConfigExample = readBelow(t, "../..", "config.toml.example")
+	if string(packaged) == o.ConfigExample {
+		t.Error("make changes nothing")
+	}
+	if err := mustFind(t, o).Apply(); err != nil {
+		t.Fatal(err)
+	}
+	if text := readBelow(t, o.Root, configFile); !strings.HasPrefix(text, "# Written by extdisco setup.") {
+		t.Errorf("%.200s", text)
 	}
 }
 
