@@ -50,6 +50,7 @@ type commandLine struct {
 	Probe      probeCommand      `cmd:"" help:"Test every configured STUN and TURN server, as a client would use it."`
 	Query      queryCommand      `cmd:"" help:"Log in as an XMPP client, ask for the services, and print them."`
 	Whois      whoisCommand      `cmd:"" help:"Find the user behind a pseudonym in the TURN server's log."`
+	Setup      setupCommand      `cmd:"" help:"Set up extdisco on this machine: find the XMPP server and the TURN server, write what is needed, try it. --undo takes it back."`
 	Import     importCommand     `cmd:"" help:"Convert other programs' STUN and TURN settings to [[ice_server]] tables."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 
@@ -125,7 +126,7 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 }
 
 // configless are the commands that read no configuration.
-var configless = []string{"version", "health", "completion", "man"}
+var configless = []string{"setup", "version", "health", "completion", "man"}
 
 // takes reports whether a flag of all commands means something to one of them: only serve
 // writes a log.
