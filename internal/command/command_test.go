@@ -150,7 +150,7 @@ func TestBrokenConfigFails(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	file := testkit.WriteConfig(t, testkit.MinimalConfig+"ttl = \"1h\"\n[access]\nallow = [\"example.org\", \"alice@example.net\"]\n")
+	file := testkit.WriteConfig(t, testkit.MinimalConfig+"ttl = \"30m\"\n[access]\nallow = [\"example.org\", \"alice@example.net\"]\n")
 	r := runCommand(t, "", "--config", file, "check")
 	if r.status != statusOK {
 		t.Errorf("status %d", r.status)
@@ -163,7 +163,7 @@ func TestCheck(t *testing.T) {
              turn:turn.example.org:3478?transport=udp
 `)
 	testkit.WantEqual(t, "standard error", r.stderr, "extdisco: warning: "+file+
-		":8: ice_server[0].ttl: 1h is enough for Jitsi Meet with mod_extdisco_bridge, which renews credentials; elsewhere Jitsi Meet never renews, and Psi reads the expiry in its own time zone: write 24h there\n")
+		":8: ice_server[0].ttl: 30m is short: a client that was asleep wakes up with an expired credential; write 1h where mod_extdisco_bridge renews those of Jitsi Meet, and 24h elsewhere\n")
 }
 
 // Servers of providers, which no test asks.

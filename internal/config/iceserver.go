@@ -214,9 +214,9 @@ func checkRotation(root *table, servers []ICEServer, probe Probe) {
 
 const (
 	shortSecret = 16 // bytes; below it a secret can be guessed in earnest
-	// TTLs below which clients in use fail.
-	dinoNeeds = 10 * time.Minute
-	psiNeeds  = 14 * time.Hour
+	// TTLs below which clients fail that renew their credentials.
+	dinoNeeds   = 10 * time.Minute
+	bridgeNeeds = time.Hour
 )
 
 func checkMinted(t *table, s ICEServer) {
@@ -229,8 +229,8 @@ func checkMinted(t *table, s ICEServer) {
 	switch {
 	case s.TTL < dinoNeeds:
 		t.warn("ttl", "%s is short: Dino renews only credentials that live 10m or longer; write 1h where mod_extdisco_bridge renews those of Jitsi Meet, and 24h elsewhere", FormatDuration(s.TTL))
-	case s.TTL < psiNeeds:
-		t.warn("ttl", "%s is enough for Jitsi Meet with mod_extdisco_bridge, which renews credentials; elsewhere Jitsi Meet never renews, and Psi reads the expiry in its own time zone: write 24h there", FormatDuration(s.TTL))
+	case s.TTL < bridgeNeeds:
+		t.warn("ttl", "%s is short: a client that was asleep wakes up with an expired credential; write 1h where mod_extdisco_bridge renews those of Jitsi Meet, and 24h elsewhere", FormatDuration(s.TTL))
 	}
 	if t.r.now.Add(s.TTL).Unix() > turncred.MaxExpires {
 		t.warn("ttl", "credentials expire on 2038-01-19 at the latest; coturn takes no later expiry")
