@@ -108,7 +108,7 @@ lua:
 	cd prosody && lua5.4 /usr/bin/busted --lpath='/usr/lib/prosody/?.lua;./?.lua' --cpath='/usr/lib/prosody/?.so' spec
 
 integration: integration/clients/node_modules integration/.prosody13/prosody
-	$(GO) test -tags integration -timeout 8m ./integration/...
+	$(GO) test -tags integration -timeout 15m ./integration/...
 
 integration/clients/node_modules: integration/clients/package-lock.json
 	contrib/install-needed test

@@ -138,11 +138,11 @@ func TestServeStopsWithoutServer(t *testing.T) {
 
 func TestServeLogsWarnings(t *testing.T) {
 	server := testkit.StartServer(t)
-	s := startServing(t, server.Config(turnOnly+"ttl = \"1h\"\n"))
+	s := startServing(t, server.Config(turnOnly+"ttl = \"30m\"\n"))
 	stream := s.connect(server, testkit.Handshake)
-	s.log.WaitFor(t, "1h is enough", 1)
-	s.reload(server.Config(turnOnly+"ttl = \"2h\"\n"), reloaded)
-	s.log.WaitFor(t, "2h is enough", 1)
+	s.log.WaitFor(t, "30m is short", 1)
+	s.reload(server.Config(turnOnly+"ttl = \"20m\"\n"), reloaded)
+	s.log.WaitFor(t, "20m is short", 1)
 	s.stop(syscall.SIGTERM, stream)
 }
 
