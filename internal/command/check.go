@@ -103,6 +103,9 @@ func absolute(file string) string {
 // fetch asks each provider, and looks up the hosts of the servers.
 func (c checkCommand) fetch(checked *report.Checked) {
 	hosts := map[string]string{} // to where they stand
+	if r := checked.Config.Relay; r.On {
+		hosts[r.Host] = config.RelayKey + ".host"
+	}
 	for _, s := range checked.Config.ICEServers {
 		services := s.Services
 		if s.Provider != nil {

@@ -52,6 +52,8 @@ type commandLine struct {
 	Whois         whoisCommand         `cmd:"" help:"Find the user behind a pseudonym in the TURN server's log."`
 	Import        importCommand        `cmd:"" help:"Convert other programs' STUN and TURN settings to [[ice_server]] tables."`
 	ProsodyConfig prosodyConfigCommand `cmd:"" help:"Print the Prosody configuration that matches config.toml."`
+	Relay         relayCommand         `cmd:"" help:"Run the relay alone, in a process of its own."`
+	RelayConfig   relayConfigCommand   `cmd:"" help:"Print the [[ice_server]] for a relay on another machine."`
 	Version       versionCommand       `cmd:"" help:"Print the version."`
 
 	Health     healthCommand     `cmd:"" help:"Check the health of a running instance."`

@@ -44,7 +44,11 @@ func (c whoisCommand) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	search := &whois{pseudonym: pseudonym, keys: source.AllPseudonyms(cfg), out: env.stdout}
+	servers, err := source.Servers(cfg, time.Now())
+	if err != nil {
+		return err
+	}
+	search := &whois{pseudonym: pseudonym, keys: source.AllPseudonyms(cfg, servers), out: env.stdout}
 	for _, address := range c.JID {
 		search.try(address)
 	}

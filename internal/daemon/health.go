@@ -19,7 +19,7 @@ type health struct{ monitor *probe.Monitor }
 // startHealth starts the checks. hide is told which services to leave out of lists, if
 // that is asked for. Of servers that previous checked too, what it knew is kept; its own
 // checks end, so that no server is tried by both at once.
-func startHealth(cfg *config.Config, previous *offer, log *slog.Logger, hide func(map[xep0215.Key]bool)) *health {
+func startHealth(cfg *config.Config, servers []config.ICEServer, previous *offer, log *slog.Logger, hide func(map[xep0215.Key]bool)) *health {
 	var known *probe.Monitor
 	if previous != nil && previous.health != nil {
 		known = previous.health.monitor
@@ -37,7 +37,7 @@ func startHealth(cfg *config.Config, previous *offer, log *slog.Logger, hide fun
 			logHealth(log, one)
 			changed(all)
 		},
-	}, monitorTargets(cfg), known)}
+	}, monitorTargets(servers), known)}
 	changed(h.monitor.Snapshot())
 	h.monitor.Start()
 	return h
@@ -77,9 +77,9 @@ func keyOf(s probe.Server) xep0215.Key {
 
 // monitorTargets returns the servers that are configured, each with how to get a
 // credential for it.
-func monitorTargets(cfg *config.Config) []probe.Target {
+func monitorTargets(servers []config.ICEServer) []probe.Target {
 	var targets []probe.Target
-	for _, s := range cfg.ICEServers {
+	for _, s := range servers {
 		for _, service := range s.Services {
 			server, ok := source.ProbeServer(service)
 			if !ok {

@@ -15,6 +15,12 @@ import (
 // Unready returns why requests cannot be answered at present, and what to do; or
 // nothing when they can.
 func (s *state) Unready(now time.Time) string {
+	if !s.offers.now().cfg.Component.IsSet() {
+		if _, runs := s.relay.snapshot(); !runs {
+			return "the relay is off; to do: see the log"
+		}
+		return ""
+	}
 	if l := s.linkNow(); !l.up {
 		if l.why.Problem == "" {
 			return "there is no connection to the XMPP server"

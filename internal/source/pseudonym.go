@@ -1,6 +1,8 @@
 package source
 
 import (
+	"strings"
+
 	"extdisco/internal/config"
 	"extdisco/turncred"
 )
@@ -11,12 +13,12 @@ func LinkPseudonyms(cfg *config.Config) *turncred.Pseudonyms {
 	return turncred.NewPseudonyms(turncred.DerivePseudonymKey([]byte(cfg.Component.Secret.Reveal())))
 }
 
-// AllPseudonyms returns the pseudonyms of every key that a configuration makes them
-// with, each key once.
-func AllPseudonyms(cfg *config.Config) []*turncred.Pseudonyms {
+// AllPseudonyms returns the pseudonyms of every key that a configuration with these
+// servers makes them with, each key once.
+func AllPseudonyms(cfg *config.Config, servers []config.ICEServer) []*turncred.Pseudonyms {
 	all := []*turncred.Pseudonyms{LinkPseudonyms(cfg)}
 	seen := map[string]bool{}
-	for _, s := range cfg.ICEServers {
+	for _, s := range servers {
 		key := string(pseudonymKey(s))
 		if name := s.UsernameForm + " " + s.Realm + " " + key; key != "" && !seen[name] {
 			seen[name] = true
@@ -46,4 +48,17 @@ func pseudonymKey(cfg config.ICEServer) []byte {
 		return turncred.DerivePseudonymKey([]byte(cfg.SharedSecret.Reveal()))
 	}
 	return nil
+}
+
+// Denied returns a function that reports whether a user part of a username is the
+// pseudonym of one of the addresses at a server. Those of whole domains cannot be known.
+func Denied(cfg config.ICEServer, addresses []string) func(user string) bool {
+	of := pseudonyms(cfg)
+	denied := map[string]bool{}
+	for _, address := range addresses {
+		if strings.Contains(address, "@") {
+			denied[string(of.Append(nil, []byte(address)))] = true
+		}
+	}
+	return func(user string) bool { return denied[user] }
 }
