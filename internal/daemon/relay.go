@@ -35,7 +35,6 @@ type relayServer struct {
 	looked    time.Time
 	running   atomic.Pointer[relay.Relay]
 	valid     atomic.Pointer[func() [][]byte]
-	audit     atomic.Bool
 }
 
 func newRelayServer(log *slog.Logger, elsewhere bool) *relayServer {
@@ -62,7 +61,6 @@ func (r *relayServer) use(cfg *config.Config, now time.Time) error {
 		return err
 	}
 	r.cfg, r.store, r.keys, r.looked = cfg.Relay, store, keys, now
-	r.audit.Store(cfg.Log.Audit)
 	return nil
 }
 
@@ -132,13 +130,13 @@ func (r *relayServer) make(cfg config.Relay, denied func(string) bool) (*relay.R
 	})
 }
 
-// ended writes an audit line for an allocation, as long as log.audit is on.
+// ended writes a line for an allocation, as the log of any TURN server has it.
 func (r *relayServer) ended(e relay.Ended) {
-	if !r.audit.Load() || e.User == source.ProbeUser {
+	if e.User == source.ProbeUser {
 		return
 	}
 	r.log.Info("an allocation ended", "pseudonym", e.User, "transport", e.Transport.String(), "duration", e.Duration.Round(time.Second).String(),
-		"bytes_from_client", e.Up.Bytes, "bytes_to_client", e.Down.Bytes, "reason", e.Reason)
+		"bytes_from_client", e.Up.Bytes, "bytes_to_client", e.Down.Bytes, "ended_by", e.Reason)
 }
 
 // renew renews the relay's secret where that is due, and reports whether credentials
@@ -175,7 +173,7 @@ func (r *relayServer) close(signals <-chan os.Signal, ticks <-chan time.Time, al
 	}
 	defer r.running.Store(nil)
 	if n := allocations(running.Snapshot()); r.cfg.Drain > 0 && n > 0 {
-		r.log.Info("the relay takes no new allocations, and waits for those that there are", "allocations", n, "at_most", config.FormatDuration(r.cfg.Drain))
+		r.log.Info("the relay takes no new allocations, and waits for those that there are", "allocations", n, "drain", config.FormatDuration(r.cfg.Drain))
 	}
 	var drain sync.WaitGroup
 	done := make(chan struct{})

@@ -113,7 +113,7 @@ func (s *session) free(ctx context.Context) {
 func (a *attempt) relay(ctx context.Context, s *session) {
 	if a.mapped.Addr().Is4() && a.result.Relayed.Addr().Is4() {
 		if a.permit(ctx, s, a.mapped.Addr()) {
-			a.step(StepEcho, func() error { return a.roundTrip(ctx, s) })
+			a.step(StepEcho, func() error { return a.roundTripOrEcho(ctx, s) })
 		}
 		if f := a.result.Failure; f == nil || f.Kind != KindForbidden {
 			return
@@ -126,6 +126,23 @@ func (a *attempt) relay(ctx context.Context, s *session) {
 		a.result.Failure = nil // well-kept servers do not relay to themselves
 		a.note(NoteNoEcho)
 	}
+}
+
+// sameMachine is how long a datagram may take to a relay that has this machine's address.
+const sameMachine = time.Second
+
+// roundTripOrEcho is roundTrip, and echo where that fails on the relay's own machine: a
+// relay that protects its machine lets nothing through there but its own allocations.
+func (a *attempt) roundTripOrEcho(ctx context.Context, s *session) error {
+	if a.mapped.Addr() != a.result.Relayed.Addr() {
+		return a.roundTrip(ctx, s)
+	}
+	short, cancel := context.WithTimeout(ctx, sameMachine)
+	defer cancel()
+	if a.roundTrip(short, s) == nil {
+		return nil
+	}
+	return a.echo(ctx, s)
 }
 
 // permit asks the server to let datagrams from peer, at any port, through. RFC 8656 §9.
