@@ -42,7 +42,7 @@ func readComponent(root *table, own Relay) Component {
 	defer t.unknown()
 	if !root.has("component") && own.On {
 		if own.Secret.IsEmpty() && !root.hasIn("relay", "secret", "secret_file") {
-			root.fault("relay.secret_file", "is missing, and a relay without [component] requires it; name the file with the shared secret that the credentials are made with elsewhere, or write [component]")
+			root.r.fault("relay.secret_file", "is missing, and a relay without [component] requires it; name the file with the shared secret that the credentials are made with elsewhere, or write [component]")
 		}
 		t.know("jid", "server", "secret", "secret_file", "service_name", "hosts")
 		return Component{}

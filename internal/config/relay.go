@@ -39,14 +39,13 @@ type Relay struct {
 // RelayKey is where the relay stands in the configuration.
 const RelayKey = "relay"
 
-// Equal reports whether both are the same but for what [relay.Relay.Reload] can change.
-func (r Relay) Equal(other Relay) bool {
-	return r.fixed() == other.fixed() && r.Secret.Equal(other.Secret)
-}
+// SameSockets reports whether a running relay can follow from one to the other, and no
+// allocation has to end.
+func (r Relay) SameSockets(other Relay) bool { return r.fixed() == other.fixed() }
 
 // fixed returns a text of everything that a running relay cannot change.
 func (r Relay) fixed() string {
-	r.TTL, r.Drain, r.Secret, r.TLSPort = 0, 0, secret.Secret{}, 0
+	r.TTL, r.Drain, r.Secret, r.StateDir, r.TLSPort = 0, 0, secret.Secret{}, "", 0
 	l := r.Limits
 	r.Limits = relay.Limits{Connections: l.Connections, ConnectionsPerSource: l.ConnectionsPerSource, Handshakes: l.Handshakes, Queue: l.Queue}
 	return fmt.Sprintf("%+v", r)
@@ -104,8 +103,8 @@ func readRelay(root *table) Relay {
 	if t.has("tls_port") && !hasTLS {
 		t.fault("tls_port", "requires cert_file and key_file, which are not set; name them, or remove it")
 	}
-	if !r.On {
-		return Relay{}
+	if !r.On || t.wrong {
+		return Relay{On: r.On}
 	}
 	r.StateDir = t.r.stateDir(r.StateDir)
 	if n := len(r.Secret.Reveal()); n > 0 && n < shortSecret {
@@ -301,7 +300,7 @@ func checkRelayAddresses(t *table, r *Relay) {
 		interfaces, err = t.r.interfaces, nil
 	}
 	if err != nil {
-		t.fault("public_ip", "cannot be checked: %v", err)
+		t.fault("public_ip", "%v", err)
 		return
 	}
 	if t.has("public_ip") && len(r.PublicIP) == 0 {
@@ -309,7 +308,7 @@ func checkRelayAddresses(t *table, r *Relay) {
 	}
 	places, err := relay.Addresses(r.PublicIP, interfaces)
 	if err != nil {
-		t.fault("public_ip", "%v", err)
+		t.fault("public_ip", "%s", strings.TrimPrefix(err.Error(), "public_ip: "))
 		return
 	}
 	if r.Host == "" && !t.has("host") {

@@ -103,7 +103,7 @@ func header(table string) string {
 // tableNames are the tables of a configuration; "" is the document. arrays are those that can be
 // given more than once.
 var (
-	tableNames = []string{"", "component", "access", "relay", "relay.limits", "ice_server", "limits", "probe", "http", "rest_client", "log"}
+	tableNames = []string{"", "component", "access", "ice_server", "limits", "probe", "http", "rest_client", "log", "relay", "relay.limits"}
 	arrays     = []string{"ice_server", "rest_client"}
 )
 

@@ -83,7 +83,7 @@ func (r *relayServer) run(cfg config.Relay, valid func() [][]byte, denied func(s
 	switch {
 	case r.elsewhere:
 		return nil
-	case old != nil && cfg.Equal(r.cfg):
+	case old != nil && cfg.SameSockets(r.cfg):
 		r.valid.Store(&valid)
 		return old.Reload(cfg.Limits, denied)
 	}
