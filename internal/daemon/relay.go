@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"extdisco/internal/config"
+	"extdisco/internal/metrics"
 	"extdisco/internal/relay"
 	"extdisco/internal/source"
+	"extdisco/internal/web"
 )
 
 const (
@@ -203,4 +205,48 @@ func allocations(s relay.Snapshot) int {
 		n += t.Allocations
 	}
 	return n
+}
+
+// relayForMetrics returns the state of the relay as the metrics show it; nil without one.
+func relayForMetrics(r *relayServer) *metrics.Relay {
+	s, runs := r.snapshot()
+	if !runs {
+		return nil
+	}
+	out := &metrics.Relay{
+		Refused: map[string]uint64{}, Users: s.Users, Connections: s.Connections,
+		Ports: s.Ports, PortsInUse: s.PortsInUse, CertificateExpires: s.CertificateExpires,
+	}
+	for reason, times := range s.Refused {
+		out.Refused[reason.String()] = times
+	}
+	for i, t := range s.ByTransport {
+		out.Transports = append(out.Transports, metrics.RelayTransport{
+			Name: relay.Transport(i).String(), Allocations: t.Allocations, Made: t.Made,
+			PacketsIn: t.Up.Packets, PacketsOut: t.Down.Packets, BytesIn: t.Up.Bytes, BytesOut: t.Down.Bytes,
+		})
+	}
+	return out
+}
+
+// relayForPage returns the state of the relay as the page shows it; nil without one.
+func relayForPage(r *relayServer) *web.OwnRelay {
+	s, runs := r.snapshot()
+	if !runs {
+		return nil
+	}
+	out := &web.OwnRelay{Users: s.Users, Ports: s.Ports, PortsInUse: s.PortsInUse, Draining: s.Draining, CertificateExpires: s.CertificateExpires}
+	if s.CertificateError != nil {
+		out.CertificateError = s.CertificateError.Error()
+	}
+	if s.ReceiveBuffer < s.WantedBuffer {
+		out.SmallBuffer = s.ReceiveBuffer
+	}
+	for i, t := range s.ByTransport {
+		out.Transports = append(out.Transports, web.OwnRelayTransport{Name: relay.Transport(i).String(), Allocations: t.Allocations, BytesIn: t.Up.Bytes, BytesOut: t.Down.Bytes})
+	}
+	for _, p := range s.Relaying {
+		out.Addresses = append(out.Addresses, p.Public.String())
+	}
+	return out
 }
