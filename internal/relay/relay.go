@@ -236,10 +236,12 @@ func (r *Relay) Close(drain time.Duration) error {
 		case <-timer.C:
 		}
 	}
+	everybody := func(string) bool { return true }
+	r.endAll("shutdown", everybody)
 	for _, l := range r.listeners {
 		l.close()
 	}
-	r.endAll("shutdown", func(string) bool { return true })
+	r.endAll("shutdown", everybody) // those that were being made
 	r.running.Wait()
 	if r.stopWork != nil {
 		r.stopWork()
