@@ -16,6 +16,7 @@ DOCDIR ?= $(PREFIX)/share/doc/extdisco
 SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+SYSCTLDIR ?= $(PREFIX)/lib/sysctl.d
 BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
@@ -39,6 +40,9 @@ pages: build
 	for shell in bash zsh fish; do ./extdisco completion $$shell > build/completion.$$shell; done
 	sed -e 's|^ExecStart=/usr/local/bin/|ExecStart=$(BINDIR)/|' -e 's|/etc/extdisco/|$(SYSCONFDIR)/extdisco/|' \
 		contrib/extdisco.service > build/extdisco.service
+	for file in extdisco-relay.service without-relay.conf; do \
+		sed -e 's|^ExecStart=/usr/local/bin/|ExecStart=$(BINDIR)/|' -e 's|/etc/extdisco/|$(SYSCONFDIR)/extdisco/|' \
+			contrib/$$file > build/$$file || exit 1; done
 	sed -E 's/((secret|password|token|key)_file *= ")/\1secrets\//' config.toml.example > build/config.toml
 
 # Never overwrites a configuration.
@@ -51,6 +55,9 @@ install: pages
 	install -D -m 644 build/extdisco.1 $(DESTDIR)$(MANDIR)/man1/extdisco.1
 	install -D -m 644 build/extdisco.toml.5 $(DESTDIR)$(MANDIR)/man5/extdisco.toml.5
 	install -D -m 644 build/extdisco.service $(DESTDIR)$(UNITDIR)/extdisco.service
+	install -D -m 644 build/extdisco-relay.service $(DESTDIR)$(UNITDIR)/extdisco-relay.service
+	install -D -m 644 contrib/extdisco.service.d/relay.conf $(DESTDIR)$(UNITDIR)/extdisco.service.d/relay.conf
+	install -D -m 644 contrib/extdisco-relay.sysctl $(DESTDIR)$(SYSCTLDIR)/60-extdisco-relay.conf
 	install -D -m 644 contrib/extdisco.sysusers $(DESTDIR)$(SYSUSERSDIR)/extdisco.conf
 	install -D -m 644 build/completion.bash $(DESTDIR)$(BASHDIR)/extdisco
 	install -D -m 644 build/completion.zsh $(DESTDIR)$(ZSHDIR)/_extdisco
@@ -60,13 +67,15 @@ install: pages
 	install -d $(DESTDIR)$(DOCDIR)/examples
 	install -m 644 README.md CHANGELOG.md docs/*.md $(DESTDIR)$(DOCDIR)
 	install -m 644 build/config.toml contrib/turnserver.conf.example contrib/prometheus/alerts.yml \
-		contrib/grafana/extdisco.json $(DESTDIR)$(DOCDIR)/examples
+		contrib/grafana/extdisco.json build/without-relay.conf $(DESTDIR)$(DOCDIR)/examples
+	install -m 755 contrib/certbot/extdisco-relay $(DESTDIR)$(DOCDIR)/examples/certbot-extdisco-relay
 	@test -n "$(DESTDIR)" || echo "Next, as root: systemd-sysusers && systemctl daemon-reload; then see docs/operations.md."
 
 # Leaves the configuration and the secrets.
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/extdisco $(DESTDIR)$(MANDIR)/man1/extdisco.1 $(DESTDIR)$(MANDIR)/man5/extdisco.toml.5 \
-		$(DESTDIR)$(UNITDIR)/extdisco.service $(DESTDIR)$(SYSUSERSDIR)/extdisco.conf $(DESTDIR)$(BASHDIR)/extdisco \
+		$(DESTDIR)$(UNITDIR)/extdisco.service $(DESTDIR)$(UNITDIR)/extdisco-relay.service \
+		$(DESTDIR)$(UNITDIR)/extdisco.service.d/relay.conf $(DESTDIR)$(SYSCTLDIR)/60-extdisco-relay.conf $(DESTDIR)$(SYSUSERSDIR)/extdisco.conf $(DESTDIR)$(BASHDIR)/extdisco \
 		$(DESTDIR)$(ZSHDIR)/_extdisco $(DESTDIR)$(FISHDIR)/extdisco.fish
 	rm -rf $(DESTDIR)$(DOCDIR) $(DESTDIR)$(PROSODYDIR)/mod_extdisco_bridge
 
