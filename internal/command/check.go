@@ -40,6 +40,10 @@ func (c checkCommand) Run(env *environment) error {
 	if account != nil {
 		checked.As = account.Name
 	}
+	if err == nil {
+		rmemMax, descriptors := machine()
+		checked.Warnings = checkMachine(cfg, rmemMax, descriptors)
+	}
 	if err == nil && c.Fetch {
 		c.fetch(&checked)
 	}
