@@ -128,21 +128,23 @@ func (a *attempt) relay(ctx context.Context, s *session) {
 	}
 }
 
-// sameMachine is how long a datagram may take to a relay that has this machine's address.
-const sameMachine = time.Second
+// sameMachine is how long a datagram may take around a relay that has this machine's
+// address.
+const sameMachine = 300 * time.Millisecond
 
-// roundTripOrEcho is roundTrip, and echo where that fails on the relay's own machine: a
-// relay that protects its machine lets nothing through there but its own allocations.
+// roundTripOrEcho is roundTrip, but for a relay on this machine: one that protects the
+// machine lets nothing out there but to its own allocations, so that it is asked to relay
+// to itself first.
 func (a *attempt) roundTripOrEcho(ctx context.Context, s *session) error {
-	if a.mapped.Addr() != a.result.Relayed.Addr() {
-		return a.roundTrip(ctx, s)
+	if a.mapped.Addr() == a.result.Relayed.Addr() {
+		around := newPayload("around")
+		if s.send(a.result.Relayed, around) == nil {
+			if _, err := s.receive(ctx, time.Now().Add(sameMachine), equals(around)); err == nil {
+				return nil
+			}
+		}
 	}
-	short, cancel := context.WithTimeout(ctx, sameMachine)
-	defer cancel()
-	if a.roundTrip(short, s) == nil {
-		return nil
-	}
-	return a.echo(ctx, s)
+	return a.roundTrip(ctx, s)
 }
 
 // permit asks the server to let datagrams from peer, at any port, through. RFC 8656 §9.
