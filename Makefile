@@ -83,7 +83,7 @@ uninstall:
 deb:
 	contrib/build-deb $(GO) build/deb
 
-# Shows extdisco at work between a real Prosody and a real coturn.
+# Shows extdisco at work with a real Prosody.
 demo:
 	@contrib/install-needed demo
 	@$(GO) run ./integration/demo
@@ -136,7 +136,7 @@ mutants:
 # Ten minutes of users, reloads and restarts, with steady memory at the end.
 SOAK ?= 10m
 soak:
-	@contrib/install-needed demo
+	@contrib/install-needed soak
 	$(GO) run ./integration/soak -duration $(SOAK)
 
 # How fast it is, beside the servers' own modules: docs/performance.md. In full
