@@ -249,7 +249,7 @@ func (s *Store) Run(ctx context.Context) {
 		}
 		err := s.RenewIfDue()
 		if err != nil && !failing {
-			s.log.Error("relay: cannot renew the secret", "error", err)
+			s.log.Error("relay: cannot renew the secret", "err", err)
 		}
 		failing = err != nil
 	}

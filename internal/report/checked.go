@@ -133,7 +133,7 @@ func Check(stdout, stderr io.Writer, c Checked, now time.Time) error {
 func offers(cfg *config.Config) []string {
 	var offers []string
 	for _, service := range cfg.Relay.Services() {
-		offers = append(offers, service.URI()+" (our own relay)")
+		offers = append(offers, service.URI())
 	}
 	for _, s := range cfg.ICEServers {
 		if s.Provider != nil {
