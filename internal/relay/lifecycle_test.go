@@ -321,7 +321,7 @@ func TestPassesOverPortsThatOthersUse(t *testing.T) {
 			t.Errorf("allocation %d: %d, want %d", i, code, want)
 		}
 	}
-	if !strings.Contains(r.log.String(), "limit=ports") {
+	if !strings.Contains(r.log.String(), "limit=relay.ports") {
 		t.Error("the log does not say that no port is free")
 	}
 }
