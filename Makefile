@@ -2,13 +2,14 @@ GO ?= go
 # Linters, at versions that are known to work with each other.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.8.0
+CYCLONEDX = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 # How long each fuzz target runs.
 FUZZTIME ?= 1m
 
-# The version to show; when empty, the one of the commit.
+# The version that "extdisco version" shows; when empty, that of the commit.
 VERSION ?=
-# Where make install puts things. DESTDIR goes before all of them.
+# Where "make install" puts things, below DESTDIR.
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
@@ -24,15 +25,15 @@ PROSODYDIR ?= $(PREFIX)/lib/prosody/modules
 
 LDFLAGS = -X main.version=$(VERSION) -X main.systemConfig=$(SYSCONFDIR)/extdisco/config.toml
 
-.PHONY: all build pages install uninstall deb demo test unit lua integration lint fuzz mutants soak bench clean
+.PHONY: all build pages install uninstall deb sbom demo test unit lua integration lint fuzz mutants soak attack bench clean
 
 all: build
 
-# Static, so that it runs wherever it is copied to.
+# Static, so that it runs on any Linux it is copied to.
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o extdisco .
 
-# What is installed besides the binary, and made from it or for these folders.
+# Files to install that the binary generates, or that name the directories above.
 pages: build
 	mkdir -p build
 	./extdisco man extdisco.1 > build/extdisco.1
@@ -45,12 +46,14 @@ pages: build
 			contrib/$$file > build/$$file || exit 1; done
 	sed -E 's/((secret|password|token|key)_file *= ")/\1secrets\//' config.toml.example > build/config.toml
 
-# Never overwrites a configuration.
+# Never overwrites a configuration. config.toml may hold secrets: only root and the service may
+# read it. Before systemd-sysusers has run there is no such group, and chgrp comes afterwards.
+CONFIG = $(DESTDIR)$(SYSCONFDIR)/extdisco/config.toml
 install: pages
 	install -d $(DESTDIR)$(SYSCONFDIR)/extdisco
 	install -d -m 700 $(DESTDIR)$(SYSCONFDIR)/extdisco/secrets
-	test -e $(DESTDIR)$(SYSCONFDIR)/extdisco/config.toml || \
-		install -m 644 build/config.toml $(DESTDIR)$(SYSCONFDIR)/extdisco/config.toml
+	test -e $(CONFIG) || { install -m 640 build/config.toml $(CONFIG) && \
+		{ chgrp extdisco $(CONFIG) 2>/dev/null || true; }; }
 	install -D extdisco $(DESTDIR)$(BINDIR)/extdisco
 	install -D -m 644 build/extdisco.1 $(DESTDIR)$(MANDIR)/man1/extdisco.1
 	install -D -m 644 build/extdisco.toml.5 $(DESTDIR)$(MANDIR)/man5/extdisco.toml.5
@@ -64,14 +67,16 @@ install: pages
 	install -D -m 644 build/completion.fish $(DESTDIR)$(FISHDIR)/extdisco.fish
 	install -d $(DESTDIR)$(PROSODYDIR)/mod_extdisco_bridge
 	install -m 644 prosody/mod_extdisco_bridge/*.lua $(DESTDIR)$(PROSODYDIR)/mod_extdisco_bridge
-	install -d $(DESTDIR)$(DOCDIR)/examples
-	install -m 644 README.md CHANGELOG.md docs/*.md $(DESTDIR)$(DOCDIR)
+	install -d $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR)/docs
+	install -m 644 README.md CHANGELOG.md $(DESTDIR)$(DOCDIR)
+	install -m 644 docs/*.md $(DESTDIR)$(DOCDIR)/docs
 	install -m 644 build/config.toml contrib/turnserver.conf.example contrib/prometheus/alerts.yml \
 		contrib/grafana/extdisco.json build/without-relay.conf $(DESTDIR)$(DOCDIR)/examples
 	install -m 755 contrib/certbot/extdisco-relay $(DESTDIR)$(DOCDIR)/examples/certbot-extdisco-relay
-	@test -n "$(DESTDIR)" || echo "Next, as root: systemd-sysusers && systemctl daemon-reload; then see docs/operations.md."
+	@test -n "$(DESTDIR)" || printf '%s\n' "Next, as root:" "  systemd-sysusers" \
+		"  chgrp extdisco $(CONFIG)" "  systemctl daemon-reload" "Then see docs/operations.md."
 
-# Leaves the configuration and the secrets.
+# Keeps the configuration and the secrets.
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/extdisco $(DESTDIR)$(MANDIR)/man1/extdisco.1 $(DESTDIR)$(MANDIR)/man5/extdisco.toml.5 \
 		$(DESTDIR)$(UNITDIR)/extdisco.service $(DESTDIR)$(UNITDIR)/extdisco-relay.service \
@@ -79,17 +84,26 @@ uninstall:
 		$(DESTDIR)$(ZSHDIR)/_extdisco $(DESTDIR)$(FISHDIR)/extdisco.fish
 	rm -rf $(DESTDIR)$(DOCDIR) $(DESTDIR)$(PROSODYDIR)/mod_extdisco_bridge
 
-# A Debian package in build/deb, made with Debian's own tools and the Go in PATH.
+# A Debian package in build/deb, built with Debian's own tools and the Go in PATH.
 deb:
+	@contrib/install-needed deb
 	contrib/build-deb $(GO) build/deb
 
-# Shows extdisco at work with a real Prosody.
+# The modules that are compiled into the binary, as CycloneDX 1.6, in build/extdisco.cdx.json.
+sbom: build
+	mkdir -p build
+	$(GO) run $(CYCLONEDX) bin -json -std -noserial -output build/extdisco.cdx.json \
+		$(if $(VERSION),-version $(VERSION)) ./extdisco
+	@echo "wrote build/extdisco.cdx.json"
+
+# Runs extdisco with its relay behind a real Prosody, and asks as a client would.
 demo:
 	@contrib/install-needed demo
 	@$(GO) run ./integration/demo
 
-# Everything: the packages under the race detector, the module of Prosody on its
-# own, then the real servers.
+# Everything: unit tests under the race detector, those of the Prosody module, then the tests
+# with real servers. Says which Debian packages are missing and asks before it installs them;
+# INSTALL_PACKAGES=yes or =no answers beforehand.
 test: unit lua integration
 
 unit:
@@ -97,7 +111,7 @@ unit:
 	$(GO) test -race ./...
 	$(GO) test -run AllocatesNothing ./component ./internal/... ./turncred ./xep0215
 
-# The Lua that Debian's Prosody runs with, and the stanzas of that Prosody.
+# With the Lua version and the stanza library of Debian's Prosody.
 lua:
 	@contrib/install-needed test
 	cd prosody && lua5.4 /usr/bin/busted --lpath='/usr/lib/prosody/?.lua;./?.lua' --cpath='/usr/lib/prosody/?.so' spec
@@ -122,7 +136,7 @@ lint:
 	contrib/vulncheck $(GO) $(GOVULNCHECK)
 	cd prosody && luacheck --no-color .
 
-# Each fuzz target for a minute. What they find is kept in testdata/fuzz.
+# Each fuzz target for a minute. Failing inputs are kept in testdata/fuzz.
 fuzz:
 	contrib/fuzz $(GO) $(FUZZTIME)
 
@@ -133,14 +147,22 @@ MUTANTS ?= $(wildcard ./component ./xep0215 ./turncred ./turncred/provider ./int
 mutants:
 	@contrib/mutants $(GO) $(GREMLINS) $(MUTANTS)
 
-# Ten minutes of users, reloads and restarts, with steady memory at the end.
+# Ten minutes of users, reloads and restarts; memory must be steady at the end.
 SOAK ?= 10m
 soak:
-	@contrib/install-needed soak
+	@contrib/install-needed demo
 	$(GO) run ./integration/soak -duration $(SOAK)
 
-# How fast it is, beside the servers' own modules: docs/performance.md. In full
-# it takes some five minutes, with BENCH=quick less than one.
+# Attacks extdisco behind a real Prosody and behind a server that keeps no rules, for a minute
+# or as long as you say: make attack ATTACK=10m SEED=7. See docs/security.md.
+ATTACK ?= 60s
+SEED ?= 1
+attack:
+	@contrib/install-needed demo
+	$(GO) run ./integration/attack -duration $(ATTACK) -seed $(SEED)
+
+# Measures extdisco beside the servers' own modules: docs/performance.md. Takes about five
+# minutes, with BENCH=quick less than one.
 BENCHTIME = $(if $(filter quick,$(BENCH)),20ms,300ms)
 bench:
 	@contrib/install-needed bench

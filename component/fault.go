@@ -53,7 +53,7 @@ func (c *Component) diagnose(err error) fault {
 		return fault{problem: "the XMPP server closed the connection", cure: "nothing, if it is restarting; otherwise see its log"}
 	case errors.Is(err, errSilent):
 		return fault{problem: "the XMPP server fell silent", cure: "check that it is alive, and the network between"}
-	case errors.Is(err, errNotRead), isUnread(err):
+	case errors.Is(err, errNotRead), errors.Is(err, errUnanswered), isUnread(err):
 		return fault{problem: "the XMPP server does not read what it is sent", cure: "check that it is alive, its load, and the network between"}
 	case errors.Is(err, errDTD), errors.Is(err, errEndless):
 		return fault{problem: "the XMPP server sent something that is not XMPP", cure: "see its log"}

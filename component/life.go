@@ -17,8 +17,9 @@ const (
 )
 
 var (
-	errNotRead = fmt.Errorf("the server took nothing for %v", writeTimeout)
-	errSilent  = fmt.Errorf("no complete stanza came from the server for %v, not even an answer to a ping", 2*silence)
+	errNotRead    = fmt.Errorf("the server took nothing for %v", writeTimeout)
+	errUnanswered = fmt.Errorf("the server did not answer a ping for %v", silence)
+	errSilent     = fmt.Errorf("no complete stanza came from the server for %v, not even an answer to a ping", 2*silence)
 )
 
 // life is what a link knows about whether the server is alive: that it sends, and
@@ -29,8 +30,6 @@ type life struct {
 	sent   time.Time // when the first thing was sent that may not have been read; zero for none
 	pingID string    // of the last ping, until it is answered
 	pingAt time.Time
-
-	written, taken int64 // bytes: written so far, and acknowledged when it was pinged
 }
 
 // lookAt returns when to check again.
@@ -82,34 +81,19 @@ func (l *link) checkLife(whole bool, now time.Time) error {
 	switch {
 	case !l.mustAnswer():
 	case l.life.pingID != "":
-		if now.Sub(l.life.pingAt) < silence {
-			return nil
+		if now.Sub(l.life.pingAt) >= silence {
+			return errUnanswered
 		}
-		if !l.isReading() {
-			return errNotRead
-		}
-		l.life.pingAt = now
 	case !l.life.sent.IsZero() && now.Sub(l.life.sent) >= confirmEvery:
 		l.ping(now)
 	}
 	return nil
 }
 
-// isReading reports whether the server certainly goes on to read: its system has no
-// room for all that was written, and yet takes more. A server that is overloaded
-// answers a ping late.
-func (l *link) isReading() bool {
-	waiting := int64(unread(l.conn))
-	before := l.life.taken
-	l.life.taken = l.life.written - waiting
-	return waiting > 0 && l.life.taken > before
-}
-
 // ping asks a host of the server for a sign of life. XEP-0199 §4.3.
 func (l *link) ping(now time.Time) {
 	id := "ping-" + rand.Text()
 	l.life.pingID, l.life.pingAt = id, now
-	l.life.taken = l.life.written - int64(unread(l.conn))
 	l.out = appendIQ(l.out, "", "get", address{from: &l.events.pingTarget, to: &l.c.cfg.JID, id: &id})
 	l.out = append(l.out, "<ping xmlns='"+nsPing+"'/></iq>"...)
 }

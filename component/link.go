@@ -212,7 +212,7 @@ func (l *link) flush(ctx context.Context) error {
 // writeTimeout, or when we have to leave. A server that is overloaded reads slowly,
 // and is waited for: all its requests would be lost otherwise.
 func (l *link) write(ctx context.Context, b []byte) error {
-	for waiting := -1; ; { // bytes that the server's system had no room for when last asked
+	for waited := false; ; {
 		if err := l.conn.SetWriteDeadline(time.Now().Add(writeTimeout / 2)); err != nil {
 			return err
 		}
@@ -224,16 +224,14 @@ func (l *link) write(ctx context.Context, b []byte) error {
 			}
 		}
 		n, err := l.conn.Write(b)
-		l.life.written += int64(n)
 		l.c.pulse.beat(time.Now())
 		if !errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
 			return err
 		}
-		before := waiting
-		if waiting = unread(l.conn); n == 0 && before >= 0 && waiting >= before {
+		if n == 0 && waited {
 			return errNotRead
 		}
-		b = b[n:]
+		waited, b = n == 0, b[n:]
 	}
 }
 

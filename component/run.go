@@ -11,11 +11,12 @@ import (
 // calling goroutine.
 //
 // A link that fails is never a reason to return. Each new fault is logged once, with
-// what to do about it. The same again is logged at level debug, unless it comes many
-// times a second while the server restarts.
+// what to do about it. The same again is logged at level debug, once a second at most:
+// while the server restarts there are many attempts a second.
 func (c *Component) Run(ctx context.Context) {
 	pauses := newBackoff(c.cfg.Server)
 	var last fault
+	var told time.Time   // when a failure was logged last
 	lastUp := time.Now() // or when the first attempt began
 	for ctx.Err() == nil {
 		c.pulse.beat(time.Now())
@@ -32,7 +33,8 @@ func (c *Component) Run(ctx context.Context) {
 		c.pulse.beat(time.Now())
 		now := c.diagnose(err)
 		pause := pauses.next(now, held, time.Since(lastUp))
-		if now != last || pause > restartPause {
+		if now != last || time.Since(told) >= toldEvery {
+			told = time.Now()
 			c.report(now, now == last, err, pause)
 		}
 		why := Fault{Problem: now.problem, Cure: now.cure, Err: err}
@@ -48,6 +50,9 @@ func (c *Component) Run(ctx context.Context) {
 		}
 	}
 }
+
+// toldEvery is how often the same failure is logged, at level debug.
+const toldEvery = time.Second
 
 // runLink connects and serves once. It returns for how long the link held, which is
 // zero if the server did not accept it.

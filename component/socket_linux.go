@@ -21,17 +21,6 @@ func boundUnread(conn net.Conn) {
 	})
 }
 
-// unread returns how many bytes the other side has not acknowledged, or 0 if that
-// is not known. A system acknowledges only as much as it has room for.
-func unread(conn net.Conn) (bytes int) {
-	control(conn, func(fd int) {
-		if n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ); err == nil {
-			bytes = n
-		}
-	})
-	return bytes
-}
-
 // control calls f with the file descriptor of the connection, if it has one.
 func control(conn net.Conn, f func(fd int)) {
 	c, ok := conn.(syscall.Conn)

@@ -6,6 +6,3 @@ import "net"
 
 // boundUnread leaves it to the deadline of a write that blocks.
 func boundUnread(net.Conn) {}
-
-// unread is not known.
-func unread(net.Conn) int { return 0 }

@@ -354,7 +354,7 @@ func TestIntegrationReload(t *testing.T) {
 	if err := s.extdisco.WaitForLog(stepContext(t), "unknown key", 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.extdisco.WaitForLog(stepContext(t), "the one before stays in force", 1); err != nil {
+	if err := s.extdisco.WaitForLog(stepContext(t), "the previous one stays in force", 1); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.query(outsideHost, "--to", meetHost); err != nil {

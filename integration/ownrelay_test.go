@@ -52,14 +52,14 @@ level = "debug"
 `, turnJID, s.xmpp.ComponentAddr, handshakeSecret, meetHost, corpHost, access, port, tlsPort, cert, key, drain)
 }
 
-// caller is a client that keeps an allocation.
-type caller struct {
+// relayCaller is a client that keeps an allocation.
+type relayCaller struct {
 	net.PacketConn // the relayed address
 	client         *turn.Client
 }
 
 // call allocates with the first TURN service over udp.
-func call(t *testing.T, services []service) *caller {
+func call(t *testing.T, services []service) *relayCaller {
 	t.Helper()
 	for _, v := range services {
 		if v.Type != "turn" || v.Transport != "udp" {
@@ -82,16 +82,16 @@ func call(t *testing.T, services []service) *caller {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { relayed.Close(); client.Close(); conn.Close() })
-		return &caller{relayed, client}
+		return &relayCaller{relayed, client}
 	}
 	t.Fatalf("no turn over udp in %+v", services)
 	return nil
 }
 
 // say sends a text to another caller until it has come.
-func (c *caller) say(t *testing.T, to *caller, text string) {
+func (c *relayCaller) say(t *testing.T, to *relayCaller, text string) {
 	t.Helper()
-	for _, pair := range [][2]*caller{{c, to}, {to, c}} {
+	for _, pair := range [][2]*relayCaller{{c, to}, {to, c}} {
 		if err := pair[0].client.CreatePermission(pair[1].LocalAddr()); err != nil {
 			t.Fatal(err)
 		}

@@ -425,7 +425,7 @@ func TestIntegrationProbeAlerts(t *testing.T) {
 	s := newScene(t, "prosody", sceneConfig{config: func(s *scene) string {
 		return strings.Replace(s.config("24h"), sharedSecret, "another-secret-than-coturn-has", 1) + "[probe]\ninterval = \"1s\"\nallocate_interval = \"1s\"\nhide_unhealthy = true\n"
 	}})
-	const alert = `level=ERROR msg="a server refuses the credentials that are given out for it"`
+	const alert = `level=ERROR msg="a server refuses the credentials issued for it"`
 	if err := s.extdisco.WaitForLog(stepContext(t), alert, 2); err != nil { // udp and tcp; the certificate of tls is not trusted
 		t.Fatal(err)
 	}

@@ -256,7 +256,7 @@ func TestIntegrationProbeMeetsAWebServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	servers, status := runProbe(t, fmt.Sprintf("urls = [\"turn:%s?transport=tcp\"]\nsecret = %q\n", listener.Addr(), sharedSecret), "--timeout", "500ms")
+	servers, status := runProbe(t, fmt.Sprintf("urls = [\"turn:%s?transport=tcp\"]\nsecret = %q\n", listener.Addr(), sharedSecret), "--timeout", "1s")
 	if status != 1 || len(servers) != 1 || servers[0].failure().Kind != "silent" || !strings.Contains(servers[0].failure().Do, "web server") {
 		t.Errorf("status %d, %+v", status, servers)
 	}

@@ -86,8 +86,8 @@ c2s_require_encryption = false
 			}
 			config := readmeBlock(t, "toml")
 			config = replace(t, config, "[component]\n", fmt.Sprintf("[component]\nserver = %q\n", s.xmpp.ComponentAddr))
-			config = replace(t, config, `"component.secret"`, fmt.Sprintf("%q", secrets+"/component.secret"))
-			config = replace(t, config, `"turn.secret"`, fmt.Sprintf("%q", secrets+"/turn.secret"))
+			config = replace(t, config, `"secrets/component.secret"`, fmt.Sprintf("%q", secrets+"/component.secret"))
+			config = replace(t, config, `"secrets/turn.secret"`, fmt.Sprintf("%q", secrets+"/turn.secret"))
 			config = strings.ReplaceAll(config, "turn.example.org:3478", fmt.Sprintf("127.0.0.1:%d", s.turn.Port))
 			config = strings.ReplaceAll(config, "turn.example.org:5349", fmt.Sprintf("127.0.0.1:%d", s.turn.TLSPort))
 			s.extdisco = startExtdisco(t, lab.ExtdiscoConfig{Config: config})

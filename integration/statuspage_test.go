@@ -309,7 +309,7 @@ func TestIntegrationStatusPageRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantOnPage(t, rebound, "this page is not called rebound.localhost")
+	wantOnPage(t, rebound, "this page is not served as rebound.localhost")
 	// The same server under another name is another origin.
 	stranger, err := p.browser.Open(browserContext(t), strings.Replace(p.url, "127.0.0.1", "localhost", 1)+"healthz")
 	if err != nil {

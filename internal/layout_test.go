@@ -49,6 +49,7 @@ func TestImportDirections(t *testing.T) {
 		migrate:                     {source, daemon, command, query, report, integration, kong, prometheus},
 		source:                      {daemon, command, migrate, query, report, integration, kong, prometheus},
 		daemon:                      {command, migrate, query, report, integration, kong},
+		"extdisco/internal/setup":   {source, daemon, command, query, report, integration, kong, prometheus},
 		query:                       {component, turncred + "/", source, daemon, command, migrate, report, integration, toml, kong},
 		report:                      {source, daemon, command, migrate, integration, kong, prometheus},
 		command:                     {integration},

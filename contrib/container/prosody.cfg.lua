@@ -1,5 +1,5 @@
--- Prosody 13 of compose.yaml: as much as extdisco needs. CHANGE the domain, and add
--- what your server has.
+-- Prosody 13 for compose.yaml, with no more than extdisco needs. CHANGE the domain, and add
+-- what else your server does.
 plugin_paths = { "/usr/local/lib/prosody/modules" }
 data_path = "/var/lib/prosody"
 modules_enabled = { "disco", "ping", "roster", "saslauth", "tls" }

@@ -213,12 +213,10 @@ func (d *demo) conclude(context.Context) error {
    that they are made with has never left extdisco.
 
    For a real installation:
-     1. go build, copy config.toml.example to config.toml, fill in your names
-        and put the handshake secret into a file
-     2. extdisco check        until it finds nothing wrong
-     3. add the block for Prosody or ejabberd from README.md to your server
-     4. extdisco serve        and look for "connected to the XMPP server"
-     5. extdisco query YOUR.DOMAIN   shows what your users get
+     1. make deb && sudo apt install ./build/deb/extdisco_*.deb
+     2. sudo extdisco setup          finds your servers and configures them
+     3. extdisco query YOUR.DOMAIN   shows what your users get
+   README.md shows how to do the same by hand.
    With coturn it is the same: an [[ice_server]] with its urls and secret_file in place of [relay].
 
    Everything that was started here is being stopped, and its files removed.`)

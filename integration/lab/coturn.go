@@ -35,6 +35,7 @@ type Coturn struct {
 	Port    int // UDP and TCP
 	TLSPort int // 0 without a CA
 
+	ConfigFile string // read at each start
 	daemon
 }
 
@@ -78,6 +79,7 @@ func StartCoturn(ctx context.Context, cfg CoturnConfig) (*Coturn, error) {
 	if err := writeConfig(config, "turnserver.conf.tmpl", settings); err != nil {
 		return nil, err
 	}
+	server.ConfigFile = config
 	server.name = "coturn"
 	server.argv = []string{"turnserver", "-c", config}
 	server.dir = cfg.Dir

@@ -38,7 +38,7 @@ func TestIntegrationMakeInstall(t *testing.T) {
 		"/opt/extdisco/lib/systemd/system/extdisco.service", "/opt/extdisco/lib/sysusers.d/extdisco.conf",
 		"/opt/extdisco/share/bash-completion/completions/extdisco", "/opt/extdisco/share/zsh/site-functions/_extdisco",
 		"/opt/extdisco/share/fish/vendor_completions.d/extdisco.fish", "/opt/extdisco/lib/prosody/modules/mod_extdisco_bridge/mod_extdisco_bridge.lua",
-		"/opt/extdisco/share/doc/extdisco/README.md", "/opt/extdisco/share/doc/extdisco/examples/turnserver.conf.example",
+		"/opt/extdisco/share/doc/extdisco/README.md", "/opt/extdisco/share/doc/extdisco/docs/README.md", "/opt/extdisco/share/doc/extdisco/examples/turnserver.conf.example",
 		"/opt/etc/extdisco/config.toml",
 	} {
 		if info, err := os.Stat(at(name)); err != nil || info.Size() == 0 {
@@ -47,6 +47,9 @@ func TestIntegrationMakeInstall(t *testing.T) {
 	}
 	if info, err := os.Stat(at("/opt/etc/extdisco/secrets")); err != nil || info.Mode() != fs.ModeDir|0o700 {
 		t.Errorf("the folder of secrets: %v, %v", info, err)
+	}
+	if info, err := os.Stat(at("/opt/etc/extdisco/config.toml")); err != nil || info.Mode() != 0o640 {
+		t.Errorf("others than its owner and group can read the configuration: %v, %v", info.Mode(), err)
 	}
 	unit, err := os.ReadFile(at("/opt/extdisco/lib/systemd/system/extdisco.service"))
 	if err != nil {

@@ -66,7 +66,7 @@ func exposed(t *testing.T) string {
 		t.Fatal(err)
 	}
 	text := ""
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()
 	if err := lab.Poll(ctx, func(context.Context) error {
 		response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
@@ -76,7 +76,7 @@ func exposed(t *testing.T) string {
 		defer response.Body.Close()
 		body, err := io.ReadAll(response.Body)
 		text = string(body)
-		for _, name := range []string{"extdisco_provider_credential_expiry_timestamp_seconds", "extdisco_probe_certificate_expiry_timestamp_seconds", "extdisco_probe_round_trip_seconds"} {
+		for _, name := range []string{"extdisco_provider_credential_expiry_timestamp_seconds", "extdisco_probe_certificate_expiry_timestamp_seconds", "extdisco_probe_round_trip_seconds", "extdisco_host_forwarding"} {
 			if !strings.Contains(text, name) {
 				return errors.New("there is no " + name + " yet")
 			}

@@ -34,6 +34,7 @@ var completions = []struct {
 	{"a flag of all behind a command", "extdisco check --con", []string{"--config"}, nil},
 	{"the file of an argument", "extdisco import /etc/pass", []string{"/etc/passwd"}, nil},
 	{"the file of a flag", "extdisco --config /etc/pass", []string{"/etc/passwd"}, nil},
+	{"the file of a short flag", "extdisco -c /etc/pass", []string{"/etc/passwd"}, nil},
 }
 
 // bashScript completes a line, the words of which are given, as bash does.
@@ -73,7 +74,7 @@ func TestIntegrationFishCompletes(t *testing.T) {
 // part, and prints what that offers.
 const zshScript = `zmodload zsh/zpty
 zpty z zsh -f -i
-zpty -w z "PS1='#'PROMPT'# '; autoload -Uz compinit; compinit -D -u; source $1; zstyle ':completion:*' list-prompt ''; zstyle ':completion:*' menu no; unsetopt list_ambiguous; setopt list_packed; LISTMAX=0; compadd() { builtin compadd -O found_here \"\$@\"; (( \$#found_here )) && print -rl -- OFFER:\$^found_here; builtin compadd \"\$@\" }"
+zpty -w z "PS1='#'PROMPT'# '; autoload -Uz compinit; compinit -C -d $3; source $1; zstyle ':completion:*' list-prompt ''; zstyle ':completion:*' menu no; unsetopt list_ambiguous; setopt list_packed; LISTMAX=0; compadd() { builtin compadd -O found_here \"\$@\"; (( \$#found_here )) && print -rl -- OFFER:\$^found_here; builtin compadd \"\$@\" }"
 zpty -r z line '*#PROMPT# *'
 zpty -n -w z "$2"$'\t'
 zpty -n -w z $'\x15'"print OVER"$'\n'
@@ -83,12 +84,14 @@ print -r -- "$line"`
 func TestIntegrationZshCompletes(t *testing.T) {
 	file := completionFile(t, "zsh")
 	run(t, "zsh", "-f", "-n", file)
-	if out := run(t, "zsh", "-f", "-c", `autoload -Uz compinit; compinit -D -u; source $1; print -r -- $_comps[extdisco]`, "zsh", file); out != "_extdisco\n" {
+	// Looking for all completions of the machine takes a second, so it is done once.
+	dump := filepath.Join(t.TempDir(), "dump")
+	if out := run(t, "zsh", "-f", "-c", `autoload -Uz compinit; compinit -u -d $2; source $1; print -r -- $_comps[extdisco]`, "zsh", file, dump); out != "_extdisco\n" {
 		t.Errorf("zsh completes extdisco with %q", out)
 	}
 	for _, tt := range completions {
 		t.Run(tt.name, func(t *testing.T) {
-			out := run(t, "zsh", "-f", "-c", zshScript, "zsh", file, tt.line)
+			out := run(t, "zsh", "-f", "-c", zshScript, "zsh", file, tt.line, dump)
 			var offered []string
 			for _, m := range regexp.MustCompile(`OFFER:(\S+)`).FindAllStringSubmatch(out, -1) {
 				offered = append(offered, m[1])

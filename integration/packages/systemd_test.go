@@ -44,14 +44,14 @@ func exposure(t *testing.T, unit string) string {
 	return m[1]
 }
 
-// TestIntegrationUnitScore holds the two scores that the unit tells of itself.
+// TestIntegrationUnitScore checks the two scores that the unit states.
 func TestIntegrationUnitScore(t *testing.T) {
 	unit := readFile(t, "contrib/extdisco.service")
 	if got := exposure(t, unit); !strings.Contains(unit, "contrib/extdisco.service: "+got+".\n") {
-		t.Errorf("the score is %s; the unit tells another", got)
+		t.Errorf("the score is %s; the unit states another", got)
 	}
-	if got := exposure(t, replace(t, unit, "\n#IPAddress", "\nIPAddress")); !strings.Contains(unit, " makes it "+got+":\n") {
-		t.Errorf("with IPAddressDeny= the score is %s; the unit tells another", got)
+	if got := exposure(t, replace(t, unit, "\n#IPAddress", "\nIPAddress")); !strings.Contains(unit, " improves the score to "+got+":\n") {
+		t.Errorf("with IPAddressDeny= the score is %s; the unit states another", got)
 	}
 }
 

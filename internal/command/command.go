@@ -44,17 +44,20 @@ type commandLine struct {
 
 	ShowVersion versionFlag `name:"version" help:"Print the version."`
 
-	Serve         serveCommand         `cmd:"" help:"Run the component. SIGTERM answers pending requests and exits; SIGHUP reloads the configuration."`
-	Check         checkCommand         `cmd:"" help:"Check the configuration and report every fault. Does not touch the network."`
-	Credential    credentialCommand    `cmd:"" help:"Print a credential for each TURN server, and a command to try it with."`
-	Probe         probeCommand         `cmd:"" help:"Test every configured STUN and TURN server, as a client would use it."`
-	Query         queryCommand         `cmd:"" help:"Log in as an XMPP client, ask for the services, and print them."`
-	Whois         whoisCommand         `cmd:"" help:"Find the user behind a pseudonym in the TURN server's log."`
-	Import        importCommand        `cmd:"" help:"Convert other programs' STUN and TURN settings to [[ice_server]] tables."`
-	ProsodyConfig prosodyConfigCommand `cmd:"" help:"Print the Prosody configuration that matches config.toml."`
-	Relay         relayCommand         `cmd:"" help:"Run the relay alone, in a process of its own."`
-	RelayConfig   relayConfigCommand   `cmd:"" help:"Print the [[ice_server]] for a relay on another machine."`
-	Version       versionCommand       `cmd:"" help:"Print the version."`
+	Serve      serveCommand      `cmd:"" help:"Run the component. SIGTERM answers pending requests and exits; SIGHUP reloads the configuration."`
+	Check      checkCommand      `cmd:"" help:"Check the configuration and report every fault. Does not touch the network."`
+	Credential credentialCommand `cmd:"" help:"Print a credential for each TURN server, and a command to try it with."`
+	Probe      probeCommand      `cmd:"" help:"Test every configured STUN and TURN server, as a client would use it."`
+	Query      queryCommand      `cmd:"" help:"Log in as an XMPP client, ask for the services, and print them."`
+	Whois      whoisCommand      `cmd:"" help:"Find the user behind a pseudonym in the TURN server's log."`
+	Setup      setupCommand      `cmd:"" help:"Set up extdisco on this machine: find the XMPP server and the TURN server, write what is needed, try it. --undo takes it back."`
+	Import     importCommand     `cmd:"" help:"Convert other programs' STUN and TURN settings to [[ice_server]] tables."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+
+	ProsodyConfig  prosodyConfigCommand  `cmd:"" help:"Print the Prosody configuration that matches config.toml."`
+	EjabberdConfig ejabberdConfigCommand `cmd:"" help:"Print the ejabberd configuration that matches config.toml."`
+	Relay          relayCommand          `cmd:"" help:"Run the relay alone, in a process of its own."`
+	RelayConfig    relayConfigCommand    `cmd:"" help:"Print the [[ice_server]] for a relay on another machine."`
 
 	Health     healthCommand     `cmd:"" help:"Check the health of a running instance."`
 	Completion completionCommand `cmd:"" help:"Print the completion script for a shell."`
@@ -111,18 +114,33 @@ func (p Program) Run(args []string, stdin io.Reader, stdout, stderr io.Writer) (
 
 // printHelp prints the help of a command, without flags that mean nothing to it.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
-	if selected := ctx.Selected(); selected != nil && slices.Contains(configless, selected.Name) {
+	if selected := ctx.Selected(); selected != nil {
 		for _, f := range ctx.Model.Flags {
-			if f.Name != "help" && f.Name != "version" {
-				f.Hidden = true
-			}
+			f.Hidden = f.Hidden || !takes(selected.Name, f.Name)
+		}
+	}
+	if selected := ctx.Selected(); selected != nil && selected.Name == "import" { // it writes no log
+		for _, f := range ctx.Model.Flags {
+			f.Hidden = f.Hidden || strings.HasPrefix(f.Name, "log-")
 		}
 	}
 	return kong.DefaultHelpPrinter(options, ctx)
 }
 
-// configless are the commands that read no configuration and write no log.
-var configless = []string{"query", "import", "version", "health", "completion", "man"}
+// configless are the commands that read no configuration.
+var configless = []string{"setup", "version", "health", "completion", "man"}
+
+// takes reports whether a flag of all commands means something to one of them: only serve
+// writes a log.
+func takes(command, flag string) bool {
+	switch flag {
+	case "config":
+		return !slices.Contains(configless, command)
+	case "log-level", "log-format":
+		return command == "serve"
+	}
+	return true
+}
 
 // usageError is a call that the grammar allows and that still makes no sense.
 type usageError struct{ message string }

@@ -35,9 +35,18 @@ func TestWrongUsage(t *testing.T) {
 		{"credential with a blank in the user", []string{"credential", "--user", "a b"},
 			"--user: the user part contains ' '; use only letters, digits and . _ ~ @ -"},
 		{"credential without user", []string{"credential", "--user", ""}, "--user: the user part is empty"},
-		{"credential with a TTL in words", []string{"credential", "--ttl", "long"}, `--ttl: expected duration but got "long": time: invalid duration "long"`},
-		{"credential with a TTL of nothing", []string{"credential", "--ttl", "0s"}, "--ttl: at least 1s"},
-		{"credential with a TTL in the past", []string{"credential", "--ttl=-1h"}, "--ttl: at least 1s"},
+		{"credential with a TTL in words", []string{"credential", "--ttl", "long"}, `--ttl: is not a duration; write for example "24h", "90m" or "3600s"`},
+		{"credential with a TTL of nothing", []string{"credential", "--ttl", "0s"}, `--ttl: is too short; write at least "1s"`},
+		{"credential with a TTL in the past", []string{"credential", "--ttl=-1h"}, `--ttl: is too short; write at least "1s"`},
+		{"credential with a TTL without a unit", []string{"credential", "--ttl", "86400"}, `--ttl: is a number without a unit; write "24h"`},
+		{"query with a timeout without a unit", []string{"query", "example.org", "--timeout", "5"}, `--timeout: is a number without a unit; write "5s"`},
+		{"probe with a timeout in days", []string{"probe", "--timeout", "1d"}, `--timeout: is not a duration; write "24h"`},
+		{"query over ws in the clear", []string{"query", "example.org", "--websocket", "ws://example.org/xmpp-websocket"}, "--websocket: ws:// sends everything in the clear; use wss://, or add --insecure if this is a lab"},
+		{"query over no WebSocket", []string{"query", "example.org", "--websocket", "https://example.org/xmpp-websocket"}, "--websocket: give a URL such as wss://meet.example.org/xmpp-websocket"},
+		{"query over a WebSocket and TCP", []string{"query", "example.org", "--websocket", "wss://example.org/x", "--address", "127.0.0.1:5222"}, "--websocket replaces --address and --tls; leave them out"},
+		{"query of an address as room", []string{"query", "example.org", "--room", "a@conference.example.org"}, `--room: "a@conference.example.org" is not the name of a room; write only what is before the @`},
+		{"query with --muc alone", []string{"query", "example.org", "--muc", "conference.example.org"}, "--muc requires --room"},
+		{"query with an account as --muc", []string{"query", "example.org", "--room", "a", "--muc", "a@example.org"}, `--muc: "a@example.org" is not a domain; write for example conference.meet.example.org`},
 		{"query without domain", []string{"query"}, `expected "<domain>"`},
 		{"query of two domains", []string{"query", "example.org", "example.net"}, "unexpected argument example.net"},
 		{"query of an account", []string{"query", "alice@example.org"}, `"alice@example.org" is not a domain; write for example meet.example.org, and an account with --jid`},
@@ -46,7 +55,7 @@ func TestWrongUsage(t *testing.T) {
 		{"query in two forms", []string{"query", "example.org", "--json", "--rtc"}, "--json and --rtc can't be used together"},
 		{"query with unknown TLS", []string{"query", "example.org", "--tls", "maybe"}, `--tls must be one of "starttls","direct","none" but got "maybe"`},
 		{"query in the clear", []string{"query", "example.org", "--tls", "none"}, "--tls none sends everything in the clear; add --insecure if this is a lab"},
-		{"query without time", []string{"query", "example.org", "--timeout", "0s"}, "--timeout: more than 0"},
+		{"query without time", []string{"query", "example.org", "--timeout", "0s"}, `--timeout: is too short; write at least "1s"`},
 		{"query with account, without password", []string{"query", "example.org", "--jid", "alice@example.org"}, "--jid and --password-file go together"},
 		{"query with password, without account", []string{"query", "example.org", "--password-file", "-"}, "--jid and --password-file go together"},
 		{"query with a domain as account", []string{"query", "example.org", "--jid", "example.org", "--password-file", "-"}, `--jid: "example.org" is not an account; write USER@DOMAIN`},
@@ -81,7 +90,7 @@ func TestHelp(t *testing.T) {
 		{"check --help", []string{"Usage: extdisco check", "every fault", "Does not touch the network"}},
 		{"credential --help", []string{"Usage: extdisco credential", "--user=NAME", "Default: test", "--ttl=DURATION", "Default: 1h", "turnutils_uclient", "Example"}},
 		{"query --help", []string{"Usage: extdisco query <domain>", "--jid=USER@DOMAIN", "--password-file=FILE", "--to=ADDRESS", "--address=HOST:PORT",
-			"--tls=", "--insecure", "--ca-file=FILE", "--timeout=DURATION", "Default: 10s", "--json", "--rtc", "Examples", "do not publish"}},
+			"--tls=", "--insecure", "--ca-file=FILE", "--timeout=DURATION", "Default: 10s", "--json", "--rtc", "--room=NAME", "--websocket=URL", "--config=FILE", "with an account", "do not publish"}},
 		{"version --help", []string{"Usage: extdisco version"}},
 	}
 	for _, tt := range tests {
@@ -141,7 +150,7 @@ func TestBrokenConfigFails(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	file := testkit.WriteConfig(t, testkit.MinimalConfig+"ttl = \"1h\"\n[access]\nallow = [\"example.org\", \"alice@example.net\"]\n")
+	file := testkit.WriteConfig(t, testkit.MinimalConfig+"ttl = \"30m\"\n[access]\nallow = [\"example.org\", \"alice@example.net\"]\n")
 	r := runCommand(t, "", "--config", file, "check")
 	if r.status != statusOK {
 		t.Errorf("status %d", r.status)
@@ -154,7 +163,7 @@ func TestCheck(t *testing.T) {
              turn:turn.example.org:3478?transport=udp
 `)
 	testkit.WantEqual(t, "standard error", r.stderr, "extdisco: warning: "+file+
-		":8: ice_server[0].ttl: 1h is short: Jitsi Meet never renews, and Psi reads the expiry in its own time zone; 24h suits both\n")
+		":8: ice_server[0].ttl: 30m is short: a client that was asleep wakes up with an expired credential; write 1h where mod_extdisco_bridge renews those of Jitsi Meet, and 24h elsewhere\n")
 }
 
 // Servers of providers, which no test asks.

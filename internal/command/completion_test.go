@@ -2,6 +2,7 @@ package command
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,6 +91,42 @@ func TestCommandPageNamesEverything(t *testing.T) {
 			if !strings.Contains(body, `Fl \-`+f) {
 				t.Errorf("%s lacks --%s", head, f)
 			}
+		}
+	}
+}
+
+// TestCommandPageAgreesWithTheProgram compares the page with what --help shows, in both
+// directions.
+func TestCommandPageAgreesWithTheProgram(t *testing.T) {
+	page := runCommand(t, "", "man", "extdisco.1").stdout
+	words := wordsOfCommandLine(t)
+	var commands []string
+	for _, m := range regexp.MustCompile(`(?m)^\.Ss (\S+)`).FindAllStringSubmatch(page, -1) {
+		commands = append(commands, m[1])
+		if _, known := words[m[1]]; !known {
+			t.Errorf("the page describes %s, which the program does not have", m[1])
+			continue
+		}
+		body, _, _ := strings.Cut(section(t, page, m[0]), "\n.Sh ")
+		for _, f := range regexp.MustCompile(`Fl \\-([a-z-]+)`).FindAllStringSubmatch(body, -1) {
+			if !slices.Contains(words[m[1]], f[1]) {
+				t.Errorf("the page gives %s the flag --%s, which it does not have", m[1], f[1])
+			}
+		}
+		plain := strings.Join(strings.Fields(strings.NewReplacer(`\-`, "-", `\e`, `\`, `\&`, "").Replace(body)), " ")
+		for line := range strings.Lines(runCommand(t, "", m[1], "--help").stdout) {
+			line = strings.Join(strings.Fields(line), " ")
+			if strings.HasPrefix(line, "extdisco ") && !strings.Contains(plain, line) {
+				t.Errorf("the page lacks the example %s of %s", line, m[1])
+			}
+		}
+	}
+	if len(commands) != len(words)-1 {
+		t.Errorf("the page describes the commands %q, the program has %d", commands, len(words)-1)
+	}
+	for _, name := range []string{"prosody-config", "ejabberd-config", "query"} {
+		if !slices.Contains(commands, name) {
+			t.Errorf("the page lacks %s", name)
 		}
 	}
 }

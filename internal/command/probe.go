@@ -11,10 +11,10 @@ import (
 )
 
 type probeCommand struct {
-	JSON    bool          `name:"json" help:"Print JSON."`
-	Timeout time.Duration `help:"Give each address up after this time. Default: 5s." default:"5s" placeholder:"DURATION"`
-	Peer    string        `help:"Test whether each TURN server relays to this address, such as the video bridge's, instead of an echo." placeholder:"HOST:PORT"`
-	CAFile  string        `help:"Trust the certificates in this PEM file as well, instead of those in probe.ca_file." placeholder:"FILE"`
+	JSON    bool     `name:"json" help:"Print JSON."`
+	Timeout duration `help:"Give each address up after this time. Default: 5s." default:"5s" placeholder:"DURATION"`
+	Peer    string   `help:"Test whether each TURN server relays to this address, such as the video bridge's, instead of an echo." placeholder:"HOST:PORT"`
+	CAFile  string   `help:"Trust the certificates in this PEM file as well, instead of those in probe.ca_file." placeholder:"FILE"`
 }
 
 // Help is printed below the flags.
@@ -28,9 +28,6 @@ Example: extdisco probe --timeout 3s`
 
 // Run tries all servers and prints how each fares.
 func (c probeCommand) Run(env *environment) error {
-	if c.Timeout <= 0 {
-		return usageError{"--timeout: more than 0"}
-	}
 	if _, _, err := net.SplitHostPort(c.Peer); c.Peer != "" && err != nil {
 		return usageError{"--peer: give HOST:PORT"}
 	}
@@ -39,7 +36,7 @@ func (c probeCommand) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	options := probe.Options{Depth: probe.Echo, Timeout: c.Timeout, RootCAs: cfg.Probe.RootCAs, Peer: c.Peer}
+	options := probe.Options{Depth: probe.Echo, Timeout: time.Duration(c.Timeout), RootCAs: cfg.Probe.RootCAs, Peer: c.Peer}
 	if c.CAFile != "" {
 		if options.RootCAs, err = rootCAs(c.CAFile); err != nil {
 			return err

@@ -14,7 +14,7 @@ func TestQueryLogin(t *testing.T) {
 	dir := t.TempDir()
 	testkit.WriteFile(t, filepath.Join(dir, "password"), "from the file\n")
 	testkit.WriteFile(t, filepath.Join(dir, "empty"), "\n")
-	base := queryCommand{Domain: "Meet.Example.org", TLS: "starttls", Timeout: time.Second}
+	base := queryCommand{Domain: "Meet.Example.org", TLS: "starttls", Timeout: duration(time.Second)}
 	account := func(file string) queryCommand {
 		q := base
 		q.JID, q.PasswordFile = "alice@meet.example.org", file
@@ -74,9 +74,23 @@ func TestQueryCAFile(t *testing.T) {
 		filepath.Join(dir, "nowhere.pem"): "--ca-file: there is no file " + dir + "/nowhere.pem",
 		notPEM:                            "--ca-file: " + notPEM + " contains no certificate; it must contain one in PEM form (-----BEGIN CERTIFICATE-----)",
 	} {
-		_, err := queryCommand{Domain: "example.org", Timeout: time.Second, TLS: "starttls", CAFile: file}.login(nil)
+		_, err := queryCommand{Domain: "example.org", Timeout: duration(time.Second), TLS: "starttls", CAFile: file}.login(nil)
 		if err == nil || err.Error() != want {
 			t.Errorf("error %v, want %s", err, want)
 		}
+	}
+}
+
+func TestQueryWebSocket(t *testing.T) {
+	for _, tt := range []struct{ name, url, room, want string }{
+		{"none", "", "Stand Up", ""},
+		{"without a room", "wss://example.org/xmpp-websocket?token=t", "", "wss://example.org/xmpp-websocket?token=t"},
+		{"with a room", "wss://example.org/xmpp-websocket", "StandUp", "wss://example.org/xmpp-websocket?room=standup"},
+		{"with a token", "wss://example.org/xmpp-websocket?token=t", "a&b", "wss://example.org/xmpp-websocket?room=a%26b&token=t"},
+		{"with a room already", "wss://example.org/xmpp-websocket?room=other", "standup", "wss://example.org/xmpp-websocket?room=other"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			testkit.WantEqual(t, "URL", queryCommand{WebSocket: tt.url, Room: tt.room}.webSocket(), tt.want)
+		})
 	}
 }

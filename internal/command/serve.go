@@ -79,6 +79,6 @@ const logPatience = time.Second
 func (e *environment) droppedLine(cfg config.Log, dropped int) []byte {
 	var line bytes.Buffer
 	log, _ := e.logger(cfg, &line)
-	log.Error("log lines were dropped, since nobody read them in time", "dropped", dropped)
+	log.Error("log lines were dropped because nothing read them in time", "dropped", dropped)
 	return line.Bytes()
 }

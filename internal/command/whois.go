@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,29 +17,35 @@ import (
 )
 
 type whoisCommand struct {
-	Pseudonym string   `arg:"" help:"Pseudonym, or username with a pseudonym in it, from the TURN server's log or an audit line."`
-	JID       []string `name:"jid" help:"Address that it may belong to. May be given several times." placeholder:"JID"`
-	JIDList   string   `name:"jid-list" help:"File with such an address on each line; - is standard input." placeholder:"FILE"`
+	Pseudonyms []string `arg:"" name:"pseudonym" help:"Pseudonyms, or usernames with a pseudonym in them, from the TURN server's log or from audit lines."`
+	JID        []string `name:"jid" help:"Address that one may belong to. Can be given several times." placeholder:"JID"`
+	JIDList    string   `name:"jid-list" help:"File with one such address per line; - reads standard input." placeholder:"FILE"`
 }
 
 // Help is printed below the flags.
 func (whoisCommand) Help() string {
-	return `A pseudonym cannot be turned back: the addresses that are given are tried, with every key of the configuration. Anonymous users get a new address for each session; theirs is in the XMPP server's log.
+	return `A pseudonym cannot be turned back into an address. Instead, the addresses that you give are tried with every key of the configuration. Anonymous users get a new address for each session; the XMPP server's log has it.
 
-Example: prosodyctl shell user list example.org | extdisco whois 5f0c8a2be6d94713 --jid-list -`
+Examples:
+  extdisco whois 1795320000:5f0c8a2be6d94713 --jid juliet@example.org
+  prosodyctl shell user list example.org | extdisco whois 5f0c8a2be6d94713 9d3e6b1f0a7c2854 --jid-list -`
 }
 
-// Run prints the addresses that the pseudonym belongs to.
+// Run prints the address that each pseudonym belongs to.
 func (c whoisCommand) Run(env *environment) error {
-	pseudonym := strings.ToLower(c.Pseudonym)
-	if _, user, found := strings.Cut(pseudonym, ":"); found { // EXPIRES:PSEUDONYM
-		pseudonym = user
-	}
-	switch {
-	case !turncred.IsPseudonym(pseudonym):
-		return usageError{fmt.Sprintf("%q is not a pseudonym: those have 16 digits of 0-9 and a-f", c.Pseudonym)}
-	case len(c.JID) == 0 && c.JIDList == "":
+	if len(c.JID) == 0 && c.JIDList == "" {
 		return usageError{"whois needs addresses to try: --jid JID or --jid-list FILE"}
+	}
+	search := &whois{out: env.stdout, owners: map[string][]string{}}
+	for _, given := range c.Pseudonyms {
+		pseudonym := strings.ToLower(given)
+		if _, user, found := strings.Cut(pseudonym, ":"); found { // EXPIRES:PSEUDONYM
+			pseudonym = user
+		}
+		if !turncred.IsPseudonym(pseudonym) {
+			return usageError{fmt.Sprintf("%q is not a pseudonym, which has 16 digits of 0-9 and a-f", given)}
+		}
+		search.wanted = append(search.wanted, pseudonym)
 	}
 	cfg, err := env.loadConfig(time.Now())
 	if err != nil {
@@ -48,7 +55,7 @@ func (c whoisCommand) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	search := &whois{pseudonym: pseudonym, keys: source.AllPseudonyms(cfg, servers), out: env.stdout}
+	search.keys = source.AllPseudonyms(cfg, servers)
 	for _, address := range c.JID {
 		search.try(address)
 	}
@@ -84,15 +91,14 @@ func (c whoisCommand) eachListed(stdin io.Reader, f func(string)) error {
 	return nil
 }
 
-// whois looks for the address of a pseudonym.
+// whois looks for the addresses of pseudonyms.
 type whois struct {
-	pseudonym string
-	keys      []*turncred.Pseudonyms
-	out       io.Writer
-	tried     int
-	found     bool
-	err       error // of writing
-	buf       []byte
+	wanted []string
+	keys   []*turncred.Pseudonyms
+	out    io.Writer
+	tried  int
+	owners map[string][]string // by pseudonym
+	buf    []byte
 }
 
 // try tries an address as it stands, and as the bare JID that servers make of it.
@@ -105,24 +111,42 @@ func (w *whois) try(address string) {
 	for _, form := range forms {
 		for _, key := range w.keys {
 			w.buf = key.Append(w.buf[:0], []byte(form))
-			if string(w.buf) == w.pseudonym {
-				w.found = true
-				_, err := fmt.Fprintln(w.out, form)
-				w.err = errors.Join(w.err, err)
-				return
+			if pseudonym := string(w.buf); slices.Contains(w.wanted, pseudonym) && !slices.Contains(w.owners[pseudonym], form) {
+				w.owners[pseudonym] = append(w.owners[pseudonym], form)
 			}
 		}
 	}
 }
 
+// result prints what was found: addresses, with their pseudonyms if several were given.
 func (w *whois) result() error {
-	switch {
-	case w.err != nil:
-		return w.err
-	case w.tried == 0:
+	if w.tried == 0 {
 		return errors.New("the list has no address in it")
-	case !w.found:
-		return fmt.Errorf("%d addresses were tried, and %s belongs to none of them; was the key another one when it was made, or is it of a set that was fed to a list (an audit line says route=feed)?", w.tried, w.pseudonym)
 	}
-	return nil
+	var unknown []string
+	for _, pseudonym := range w.wanted {
+		if len(w.owners[pseudonym]) == 0 {
+			unknown = append(unknown, pseudonym)
+		}
+		for _, line := range w.owners[pseudonym] {
+			if len(w.wanted) > 1 {
+				line = pseudonym + "  " + line
+			}
+			if _, err := fmt.Fprintln(w.out, line); err != nil {
+				return err
+			}
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: not found among %s; was another key in use then, or is it from a list that was fed to Prosody (the audit line says route=feed)?",
+		strings.Join(unknown, ", "), addresses(w.tried))
+}
+
+func addresses(n int) string {
+	if n == 1 {
+		return "1 address"
+	}
+	return fmt.Sprintf("%d addresses", n)
 }

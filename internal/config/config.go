@@ -99,6 +99,7 @@ func readAll(root *table) *Config {
 	cfg.ICEServers = readICEServers(root, cfg.Relay)
 	cfg.Limits = readLimits(root.table("limits"))
 	cfg.Probe = readProbe(root)
+	checkRotation(root, cfg.ICEServers, cfg.Probe)
 	cfg.HTTP = readHTTP(root)
 	cfg.Log = readLog(root.table("log"))
 	return cfg

@@ -307,8 +307,14 @@ func describe(cfg *Config) string {
 		if s.UsernameForm != "" {
 			fmt.Fprintf(&b, "  username form %q, realm %q\n", s.UsernameForm, s.Realm)
 		}
+		if !s.PreviousSecret.IsEmpty() {
+			fmt.Fprintf(&b, "  previous secret %q\n", s.PreviousSecret.Reveal())
+		}
 		if len(s.Name) > 0 {
 			fmt.Fprintf(&b, "  named %v\n", map[string]string(s.Name))
+		}
+		if len(s.Info) > 0 {
+			fmt.Fprintf(&b, "  info %q\n", s.Info)
 		}
 		if s.Username != "" {
 			fmt.Fprintf(&b, "  username %q, password %q\n", s.Username, s.Password.Reveal())
@@ -356,7 +362,7 @@ func describeAPI(b *strings.Builder, a *provider.API) {
 // TestGoodProvidersNameEveryKey checks that the file of good providers has each
 // key of each provider, as the loader knows them.
 func TestGoodProvidersNameEveryKey(t *testing.T) {
-	const common = "name timeout min_remaining per_user per_user_rate ca_file url insecure_http keep_port_53"
+	const common = "name info timeout min_remaining per_user per_user_rate ca_file url insecure_http keep_port_53"
 	named := map[string][]string{"": strings.Fields(common)}
 	var file struct {
 		Servers []map[string]any `toml:"ice_server"`

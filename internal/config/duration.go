@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -23,25 +25,37 @@ func FormatDuration(d time.Duration) string {
 func (t *table) duration(name string, missing time.Duration) time.Duration {
 	if number, isNumber := t.values[name].(int64); isNumber {
 		t.know(name)
-		t.fault(name, "is a number without a unit; write %s", durationExample(strconv.FormatInt(number, 10)))
+		_, err := ParseDuration(strconv.FormatInt(number, 10))
+		t.fault(name, "%v", err)
 		return missing
 	}
 	s := t.stringOf(name, `write a duration in quotes, such as "24h"`)
 	if s == "" {
 		return missing
 	}
-	d, err := time.ParseDuration(strings.ReplaceAll(s, " ", ""))
-	switch {
-	case err != nil || strings.Contains(s, " "):
-		t.fault(name, "is not a duration; write %s", durationExample(s))
-	case d < time.Second:
-		t.fault(name, "is too short; write at least \"1s\"")
-	case d%time.Second != 0:
-		t.fault(name, "has a fraction of a second; write whole seconds")
-	default:
-		return d
+	d, err := ParseDuration(s)
+	if err != nil {
+		t.fault(name, "%v", err)
+		return missing
 	}
-	return missing
+	return d
+}
+
+// ParseDuration reads a positive duration of whole seconds, such as 24h. The error says
+// what to write instead.
+func ParseDuration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	switch number, unitErr := strconv.ParseInt(s, 10, 64); {
+	case unitErr == nil:
+		return 0, fmt.Errorf("is a number without a unit; write %s", durationExample(strconv.FormatInt(number, 10)))
+	case err != nil:
+		return 0, fmt.Errorf("is not a duration; write %s", durationExample(s))
+	case d < time.Second:
+		return 0, errors.New("is too short; write at least \"1s\"")
+	case d%time.Second != 0:
+		return 0, errors.New("has a fraction of a second; write whole seconds")
+	}
+	return d, nil
 }
 
 // numberAndUnit is a duration as it is written elsewhere: 86400, 1d, 2 weeks, 30 min.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -157,4 +158,26 @@ func checkProviders(t *testing.T, cfg *Config) {
 			t.Errorf("accepted %s without anything to ask", p.Key)
 		}
 	}
+}
+
+// FuzzParseDuration checks that what an error suggests is a duration itself.
+func FuzzParseDuration(f *testing.F) {
+	for _, seed := range []string{"24h", "86400", "1d", "2 weeks", "30 min", "-1h", "0", "1.5s", "999999999999", "1h 30m"} {
+		f.Add(seed)
+	}
+	suggestion := regexp.MustCompile(`"([^"]+)"`)
+	f.Fuzz(func(t *testing.T, s string) {
+		d, err := ParseDuration(s)
+		if err == nil {
+			if d < time.Second || d%time.Second != 0 {
+				t.Errorf("%q is %v", s, d)
+			}
+			return
+		}
+		for _, m := range suggestion.FindAllStringSubmatch(err.Error(), -1) {
+			if _, err := ParseDuration(m[1]); err != nil {
+				t.Errorf("%q: suggests %s, which %v", s, m[1], err)
+			}
+		}
+	})
 }

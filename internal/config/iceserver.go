@@ -22,15 +22,19 @@ type ICEServer struct {
 	Key          string            // where it stands: "ice_server[0]"
 	Services     []xep0215.Service // in the order of urls; none with a Provider
 	SharedSecret secret.Secret     // of the TURN server, which credentials are made with
-	PseudonymKey secret.Secret     // keys the user part of usernames; default: derived from SharedSecret
-	TTL          time.Duration     // how long a credential lives; default: [DefaultTTL]
-	Username     string            // of a fixed account
-	Password     secret.Secret     // of a fixed account
-	Provider     *Provider         // gives services and credentials; nil for none
+	// PreviousSecret is the SharedSecret that the TURN server had before, and may still
+	// have; empty for none.
+	PreviousSecret secret.Secret
+	PseudonymKey   secret.Secret // keys the user part of usernames; default: derived from SharedSecret
+	TTL            time.Duration // how long a credential lives; default: [DefaultTTL]
+	Username       string        // of a fixed account
+	Password       secret.Secret // of a fixed account
+	Provider       *Provider     // gives services and credentials; nil for none
 
 	UsernameForm string // "" for EXPIRES:PSEUDONYM, [FormEjabberd]
 	Realm        string // with FormEjabberd: the host of ejabberd whose hash stands in usernames
 	Name         Name
+	Info         []xep0215.Field // extended information about each of the services
 }
 
 // FormEjabberd is the form of usernames that ejabberd's own TURN server takes: EXPIRES:USERHOST,
@@ -97,28 +101,30 @@ func checkAnswer(root *table, own Relay, servers []ICEServer) {
 // readICEServer reads one server. known has the services of the servers before it and where they
 // stand.
 func readICEServer(t *table, known map[xep0215.Key]string) ICEServer {
-	name := readName(t)
+	name, info := readName(t), readInfo(t)
 	if t.has("provider") {
 		p := readProvider(t)
 		if p != nil {
-			p.DisplayName = name
+			p.DisplayName, p.Info = name, info
 		}
-		return ICEServer{Key: t.path, Name: name, Provider: p}
+		return ICEServer{Key: t.path, Name: name, Info: info, Provider: p}
 	}
 	defer t.unknown()
 	t.know("provider")
 	services, urlsValid := readURLs(t, known)
 	s := ICEServer{
-		Key:          t.path,
-		Name:         name,
-		Services:     services,
-		SharedSecret: t.secret("secret"),
-		TTL:          t.duration("ttl", DefaultTTL),
-		Username:     t.string("username"),
-		Password:     t.secret("password"),
-		PseudonymKey: t.secret("pseudonym_key"),
-		UsernameForm: readUsernameForm(t),
-		Realm:        strings.ToLower(t.string("realm")),
+		Key:            t.path,
+		Name:           name,
+		Info:           info,
+		Services:       services,
+		SharedSecret:   t.secret("secret"),
+		PreviousSecret: t.secret("previous_secret"),
+		TTL:            t.duration("ttl", DefaultTTL),
+		Username:       t.string("username"),
+		Password:       t.secret("password"),
+		PseudonymKey:   t.secret("pseudonym_key"),
+		UsernameForm:   readUsernameForm(t),
+		Realm:          strings.ToLower(t.string("realm")),
 	}
 	mints, fixed := t.hasSecret("secret"), t.has("username") || t.hasSecret("password")
 	needsCredentials := slices.ContainsFunc(s.Services, func(s xep0215.Service) bool { return s.Restricted })
@@ -136,7 +142,7 @@ func readICEServer(t *table, known map[xep0215.Key]string) ICEServer {
 	if (mints || fixed) && urlsValid && !needsCredentials {
 		t.fault("urls", "has no turn: or turns: URI, which the credentials would be for; add one, or remove the credentials")
 	}
-	for _, key := range []string{"ttl", t.secretKey("pseudonym_key"), "username_form", "realm"} {
+	for _, key := range []string{t.secretKey("previous_secret"), "ttl", t.secretKey("pseudonym_key"), "username_form", "realm"} {
 		if t.has(key) && !mints && (fixed || !needsCredentials) {
 			t.fault(key, "requires a shared secret (secret_file), which is not set; remove it")
 		}
@@ -150,7 +156,7 @@ func readUsernameForm(t *table) string {
 	case form != "" && form != FormEjabberd:
 		t.fault("username_form", "is not known; the only form besides the usual one is %q", FormEjabberd)
 	case form != "" && !t.has("realm"):
-		t.missing("realm", ", and username_form requires it; write the host of ejabberd (auth_realm in its configuration, or the host)")
+		t.missing("realm", ", and username_form requires it; write the virtual host of ejabberd whose users are served")
 	case form == "" && t.has("realm"):
 		t.fault("realm", "requires username_form = %q, which is not set; coturn and others need no realm here, remove it", FormEjabberd)
 	}
@@ -198,22 +204,37 @@ func readName(t *table) Name {
 	return names
 }
 
+// checkRotation warns of a previous secret that nothing looks for. Without [probe] nobody finds
+// out which of the two a TURN server has.
+func checkRotation(root *table, servers []ICEServer, probe Probe) {
+	for i, s := range servers {
+		if s.PreviousSecret.IsEmpty() || probe.On {
+			continue
+		}
+		t := &table{r: root.r, path: s.Key, values: root.tables("ice_server")[i].values}
+		t.warn(t.secretKey("previous_secret"), "the new secret is used at once, and refused until the TURN server has it; with [probe], extdisco uses the previous one until then")
+	}
+}
+
 const (
 	shortSecret = 16 // bytes; below it a secret can be guessed in earnest
-	// TTLs below which clients in use fail.
-	dinoNeeds = 10 * time.Minute
-	psiNeeds  = 14 * time.Hour
+	// TTLs below which clients fail that renew their credentials.
+	dinoNeeds   = 10 * time.Minute
+	bridgeNeeds = time.Hour
 )
 
 func checkMinted(t *table, s ICEServer) {
 	if n := len(s.SharedSecret.Reveal()); n > 0 && n < shortSecret {
 		t.warn(t.secretKey("secret"), "the shared secret has only %s; a random one of 32 is safer: openssl rand -hex 32", count(n, "byte"))
 	}
+	if !s.PreviousSecret.IsEmpty() && s.PreviousSecret.Equal(s.SharedSecret) {
+		t.fault(t.secretKey("previous_secret"), "is the same as %s; give the secret that the TURN server had before, or remove it", t.secretKey("secret"))
+	}
 	switch {
 	case s.TTL < dinoNeeds:
-		t.warn("ttl", "%s is short: Dino renews only credentials that live 10m or longer, and Jitsi Meet never renews; 24h suits both", FormatDuration(s.TTL))
-	case s.TTL < psiNeeds:
-		t.warn("ttl", "%s is short: Jitsi Meet never renews, and Psi reads the expiry in its own time zone; 24h suits both", FormatDuration(s.TTL))
+		t.warn("ttl", "%s is short: Dino renews only credentials that live 10m or longer; write 1h where mod_extdisco_bridge renews those of Jitsi Meet, and 24h elsewhere", FormatDuration(s.TTL))
+	case s.TTL < bridgeNeeds:
+		t.warn("ttl", "%s is short: a client that was asleep wakes up with an expired credential; write 1h where mod_extdisco_bridge renews those of Jitsi Meet, and 24h elsewhere", FormatDuration(s.TTL))
 	}
 	if t.r.now.Add(s.TTL).Unix() > turncred.MaxExpires {
 		t.warn("ttl", "credentials expire on 2038-01-19 at the latest; coturn takes no later expiry")

@@ -10,14 +10,16 @@ import (
 	"extdisco/internal/limit"
 	"extdisco/internal/secret"
 	"extdisco/turncred/provider"
+	"extdisco/xep0215"
 )
 
 // Provider is an [[ice_server]] whose servers and credentials come from a provider
 // over HTTP.
 type Provider struct {
-	Name         string // "cloudflare", "http", …
-	Key          string // where it stands: "ice_server[0]"
-	DisplayName  Name   // of its services, for people; may be nil
+	Name         string          // "cloudflare", "http", …
+	Key          string          // where it stands: "ice_server[0]"
+	DisplayName  Name            // of its services, for people; may be nil
+	Info         []xep0215.Field // extended information about each of its services
 	API          *provider.API
 	RootCAs      *x509.CertPool // the system's and ca_file; nil means the system's
 	Timeout      time.Duration  // of one request; default: 5s

@@ -15,7 +15,7 @@ func TestSlipsOfTheKeyboardShowNoSecrets(t *testing.T) {
 	dir := testkit.WriteFiles(t)
 	content := "[component]\njid = \"turn.example.org\"\nsecret = \"" + testkit.Handshake + "\"\n" + strings.ReplaceAll(testkit.SecretServers, "two.secret", "turn.secret")
 	var parts []string // a character may be missing in the middle
-	for _, s := range []string{testkit.Handshake, testkit.SharedSecret, testkit.Password, testkit.PseudonymKey, testkit.Token, testkit.RESTKey} {
+	for _, s := range []string{testkit.Handshake, testkit.SharedSecret, testkit.PreviousSecret, testkit.Password, testkit.PseudonymKey, testkit.Token, testkit.RESTKey} {
 		parts = append(parts, s[:len(s)/2-1], s[len(s)/2+1:])
 	}
 	for i := range content {

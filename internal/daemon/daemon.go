@@ -3,8 +3,8 @@
 // force, and what administrators see of it all.
 //
 // Calls run one way: the link asks the gate and the handlers, those ask the [Offer],
-// and an Offer asks its sources. What happens is told to an observer; status, metrics
-// and the page are made from snapshots when somebody reads them.
+// and an Offer asks its sources. Events are reported to an observer; status, metrics and
+// the page are rendered from snapshots when somebody asks.
 package daemon
 
 import (
@@ -23,7 +23,7 @@ import (
 
 // Options is what a daemon is run with.
 type Options struct {
-	Config  *config.Config // what is in force first; its file is read again on SIGHUP
+	Config  *config.Config // the initial one; its file is read again on SIGHUP
 	Version string         // of the program
 	Log     *slog.Logger
 	Level   *slog.LevelVar // follows log.level of the configuration; nil where the command line rules
@@ -69,7 +69,7 @@ func Run(options Options, signals <-chan os.Signal) error {
 			d.manager.alive(d.lastTurn(now), now)
 		case s := <-signals:
 			if s != syscall.SIGHUP {
-				d.log.Info("extdisco stops", "signal", s.String())
+				d.log.Info("stopping extdisco", "signal", s.String())
 				d.manager.stopping()
 				return nil
 			}
@@ -80,11 +80,11 @@ func Run(options Options, signals <-chan os.Signal) error {
 	}
 }
 
-// start puts the configuration in force.
+// start applies the configuration and starts everything.
 func start(options Options, now time.Time) (*daemon, error) {
 	problems := new(problemLog)
 	cfg, log := options.Config, slog.New(problemHandler{Handler: options.Log.Handler(), problems: problems})
-	log.Info("extdisco starts", "version", options.Version, "config", cfg.File)
+	log.Info("starting extdisco", "version", options.Version, "config", cfg.File)
 	logWarnings(log, cfg)
 	cfg = options.narrow(cfg)
 	options.Config = cfg

@@ -210,7 +210,7 @@ func TestReloadChangesAccess(t *testing.T) {
 func TestRefusalLog(t *testing.T) {
 	d, log := newTestDaemon(t, accessConfig)
 	told := func(domain, count string) string {
-		return `level=INFO msg="refused requesters that are not in access.allow; if they are yours, add their domain to it" last_domain=` + domain +
+		return `level=INFO msg="refused requesters that are not in access.allow; if they are your users, add their domain to it" last_domain=` + domain +
 			" refused=" + count + "\n"
 	}
 	want := ""

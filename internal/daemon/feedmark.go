@@ -25,7 +25,7 @@ func (o *offer) mark(host []byte, now time.Time) string {
 	for i, s := range o.sources {
 		server := o.servers[i]
 		provider, isRelay := server.Provider, server.Key == config.RelayKey
-		fmt.Fprintf(h, "%q\n", server.Name)
+		fmt.Fprintf(h, "%q %q\n", server.Name, server.Info)
 		if provider != nil {
 			fmt.Fprintf(h, "provider %x\n", provider.Fingerprint)
 		}

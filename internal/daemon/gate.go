@@ -23,7 +23,7 @@ type gate struct {
 	refused  refusalLog
 }
 
-// Made once, so that a refusal costs nothing.
+// Made once, so that a refusal allocates nothing.
 var (
 	errNotAllowed error = stanza.Error{Type: stanza.Auth, Condition: stanza.Forbidden,
 		Text: map[string]string{"en": "this address is not served here"}}
@@ -52,7 +52,7 @@ func (g *gate) admit(o *offer, requester []byte, now time.Time) error {
 	return nil
 }
 
-// limited notes that a request was over a limit.
+// limited records that a request exceeded a limit.
 func (g *gate) limited(over limit.Level, requester []byte, now time.Time) {
 	g.refusals.add(domainOf(requester), refusalReason(over), now)
 	g.metrics.Limited(int(over - limit.Key))
@@ -69,7 +69,7 @@ func domainOf(requester []byte) []byte {
 	return requester[bytes.IndexByte(requester, '@')+1:]
 }
 
-// refusalLog tells of requesters that are not served, at most once a minute: an
+// refusalLog logs requesters that are not served, at most once a minute: an
 // administrator who forgot a domain must find out, and a stranger must not fill the
 // log.
 type refusalLog struct {
@@ -89,7 +89,7 @@ func (r *refusalLog) add(requester []byte, now time.Time) {
 	if now.Before(r.next) {
 		return
 	}
-	r.log.Info("refused requesters that are not in access.allow; if they are yours, add their domain to it",
+	r.log.Info("refused requesters that are not in access.allow; if they are your users, add their domain to it",
 		"last_domain", string(domainOf(requester)), "refused", r.count)
 	r.next, r.count = now.Add(refusalLogInterval), 0
 }

@@ -13,34 +13,53 @@ import (
 )
 
 // health is the continuous checks of the configured servers. What providers give is
-// the vendors' to watch.
+// theirs to monitor.
 type health struct{ monitor *probe.Monitor }
 
-// startHealth starts the checks. hide is told which services to leave out of lists, if
-// that is asked for. Of servers that previous checked too, what it knew is kept; its own
-// checks end, so that no server is tried by both at once.
-func startHealth(cfg *config.Config, servers []config.ICEServer, previous *offer, log *slog.Logger, hide func(map[xep0215.Key]bool)) *health {
+// startHealth starts the checks of what o offers. They say which services o leaves out of
+// lists, if that is configured, and which secrets are in force. Of servers that previous
+// checked too, what it knew is kept; its own checks end, so that no server is tried by both
+// at once.
+func startHealth(o, previous *offer, log *slog.Logger) *health {
+	var rotation *rotation
+	cfg, said := o.cfg, map[string]healthSaid{}
 	var known *probe.Monitor
 	if previous != nil && previous.health != nil {
 		known = previous.health.monitor
 		known.Close()
 	}
 	changed := func(all []probe.Health) {
+		rotation.follow(all)
 		if cfg.Probe.HideUnhealthy {
-			hide(unhealthy(all))
+			o.hide(unhealthy(all))
 		}
 	}
 	h := &health{probe.NewMonitor(probe.MonitorConfig{
 		Interval: cfg.Probe.Interval, AllocateInterval: cfg.Probe.AllocateInterval,
 		Options: probe.Options{Timeout: cfg.Probe.Timeout, RootCAs: cfg.Probe.RootCAs},
 		Changed: func(one probe.Health, all []probe.Health) {
-			logHealth(log, one)
 			changed(all)
+			now := healthSaid{one.State, one.Impaired}
+			if one.State != probe.Undecided && said[one.ID] != now && !rotation.explains(one, all) {
+				said[one.ID] = now
+				logHealth(log, one)
+			}
 		},
-	}, monitorTargets(servers), known)}
-	changed(h.monitor.Snapshot())
+	}, monitorTargets(o.servers), known)}
+	kept := h.monitor.Snapshot()
+	rotation = newRotation(o, log, kept)
+	for _, one := range kept {
+		said[one.ID] = healthSaid{one.State, one.Impaired}
+	}
+	changed(kept)
 	h.monitor.Start()
 	return h
+}
+
+// healthSaid is what was logged last of a server.
+type healthSaid struct {
+	state    probe.State
+	impaired bool
 }
 
 // snapshot returns what the checks know; nothing without checks.
@@ -51,9 +70,9 @@ func (h *health) snapshot() []probe.Health {
 	return h.monitor.Snapshot()
 }
 
-// unhealthy returns the servers to hide: those that are down. Should all be down, none
-// is hidden: then it is more likely us than all of them. The same goes for all that
-// relay, since a list without any would cost the calls that need one.
+// unhealthy returns the servers to hide: those that are down. If all are down, none
+// is hidden: then the fault is more likely ours. The same goes for all TURN servers,
+// because without any, calls that need a relay fail.
 func unhealthy(all []probe.Health) map[xep0215.Key]bool {
 	relays := func(h probe.Health) bool { return xep0215.NeedsCredentials(h.Server.Type) }
 	someWork := map[bool]bool{} // of those that relay, and of the others
@@ -87,7 +106,8 @@ func monitorTargets(servers []config.ICEServer) []probe.Target {
 			}
 			t := probe.Target{ID: server.URI(), Where: s.Key, Server: server}
 			if xep0215.NeedsCredentials(service.Type) {
-				t.Server.Sign = source.Signer(s)
+				t.Server.Sign, t.Server.SignPrevious = source.Signers(s)
+				t.Secret = s.SharedSecret
 				t.Credential = func(now time.Time) (username string, password secret.Secret, err error) {
 					c, err := source.IssueTo(s, source.ProbeUser, now, s.TTL)
 					return string(c.Username), secret.New(string(c.Password)), err
@@ -99,7 +119,7 @@ func monitorTargets(servers []config.ICEServer) []probe.Target {
 	return targets
 }
 
-// logHealth tells of a change.
+// logHealth logs a change.
 func logHealth(log *slog.Logger, h probe.Health) {
 	attrs := []any{"server", h.Server.URI(), "config", h.Where}
 	level, message := slog.LevelInfo, "a server works"
@@ -107,9 +127,9 @@ func logHealth(log *slog.Logger, h probe.Health) {
 	case h.State == probe.Down:
 		level, message = slog.LevelWarn, "a server does not work"
 	case h.State == probe.Misconfigured:
-		level, message = slog.LevelError, "a server refuses the credentials that are given out for it"
+		level, message = slog.LevelError, "a server refuses the credentials issued for it"
 	case h.Impaired:
-		level, message = slog.LevelWarn, "a server works, but not as it should"
+		level, message = slog.LevelWarn, "a server works, but needs attention"
 	}
 	if level > slog.LevelInfo {
 		attrs = append(attrs, "do", h.Failure.Cure(), "err", h.Failure.Error())

@@ -184,8 +184,8 @@ func TestLogHealth(t *testing.T) {
 		{"up", probe.Health{State: probe.Up}, `level=INFO msg="a server works" server="turn:turn.example.org:3478?transport=udp" config=ice_server[0]`},
 		{"up, with one lost datagram since", probe.Health{State: probe.Up, Failure: closed}, `level=INFO msg="a server works" server="turn:turn.example.org:3478?transport=udp" config=ice_server[0]`},
 		{"down", probe.Health{State: probe.Down, Failure: closed}, `level=WARN msg="a server does not work" server="turn:turn.example.org:3478?transport=udp" config=ice_server[0] do="` + closed.Cure() + `" err="binding: no answer"`},
-		{"misconfigured", probe.Health{State: probe.Misconfigured, Failure: refused}, `level=ERROR msg="a server refuses the credentials that are given out for it" server="turn:turn.example.org:3478?transport=udp" config=ice_server[0] do="` + refused.Cure() + `" err="allocate: 401: the credential is refused"`},
-		{"full", probe.Health{State: probe.Up, Impaired: true, Failure: full}, `level=WARN msg="a server works, but not as it should" server="turn:turn.example.org:3478?transport=udp" config=ice_server[0] do="` + full.Cure() + `" err="allocate: 486: the quota is used up"`},
+		{"misconfigured", probe.Health{State: probe.Misconfigured, Failure: refused}, `level=ERROR msg="a server refuses the credentials issued for it" server="turn:turn.example.org:3478?transport=udp" config=ice_server[0] do="` + refused.Cure() + `" err="allocate: 401: the credential is refused"`},
+		{"full", probe.Health{State: probe.Up, Impaired: true, Failure: full}, `level=WARN msg="a server works, but needs attention" server="turn:turn.example.org:3478?transport=udp" config=ice_server[0] do="` + full.Cure() + `" err="allocate: 486: the quota is used up"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

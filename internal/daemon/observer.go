@@ -8,7 +8,7 @@ import (
 	"extdisco/component"
 )
 
-// observer hands on what the component tells. It implements [component.Observer].
+// observer passes on the component's events. It implements [component.Observer].
 type observer struct {
 	state   *state
 	manager *serviceManager

@@ -50,7 +50,7 @@ func newOffer(cfg *config.Config, servers []config.ICEServer, previous *offer, l
 	}
 	o.hide(nil)
 	if cfg.Probe.On {
-		o.health = startHealth(cfg, servers, previous, log, o.hide)
+		o.health = startHealth(o, previous, log)
 	}
 	return o
 }
@@ -70,14 +70,22 @@ func (o *offer) provider(cfg *config.Provider, log *slog.Logger, now time.Time) 
 
 // hide leaves services out of lists from now on.
 func (o *offer) hide(hidden map[xep0215.Key]bool) {
-	var fixed []*xep0215.Group
 	for _, own := range o.own {
 		own.Hide(hidden)
+	}
+	o.fix()
+}
+
+// fix puts together what is on offer, where that is the same for all requesters.
+func (o *offer) fix() {
+	if len(o.own) != len(o.sources) {
+		return
+	}
+	var fixed []*xep0215.Group
+	for _, own := range o.own {
 		fixed = append(fixed, own.Groups(nil, time.Time{})...)
 	}
-	if len(o.own) == len(o.sources) {
-		o.fixed.Store(&fixed)
-	}
+	o.fixed.Store(&fixed)
 }
 
 // groups returns what is on offer for the requester at now.
@@ -102,8 +110,8 @@ func (o *offer) forTrial(requester []byte, now time.Time) []*xep0215.Group {
 	return groups
 }
 
-// prepare returns the channels that are closed once the sources have had their chance;
-// none when groups can be asked at once.
+// prepare returns the channels that are closed once the sources are ready or have given
+// up; none when groups can be asked at once.
 func (o *offer) prepare(requester []byte, now time.Time) []<-chan struct{} {
 	var open []<-chan struct{}
 	for _, s := range o.sources {
@@ -164,8 +172,8 @@ func newOffers(first *offer) *offers {
 // now returns the offer in force.
 func (o *offers) now() *offer { return o.current.Load() }
 
-// replace puts another offer in force. Requests that are being answered are answered
-// from the one before.
+// replace replaces the offer. Requests that are being answered are answered from the
+// previous one.
 func (o *offers) replace(make func(previous *offer) *offer) {
 	previous := o.now()
 	next := make(previous)
@@ -184,7 +192,7 @@ func (o *offers) prepare(from *offer, requester []byte, now time.Time) <-chan st
 		return open[0]
 	}
 	all := make(chan struct{})
-	o.waits.Go(func() { // ends soon: the sources have time-outs
+	o.waits.Go(func() { // ends soon: the sources have timeouts
 		for _, c := range open {
 			<-c
 		}

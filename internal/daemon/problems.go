@@ -46,7 +46,7 @@ func (p *problemLog) latest() []web.Problem {
 	return slices.Clone(p.list)
 }
 
-// problemHandler is a [slog.Handler] that hands records on, and keeps those at
+// problemHandler is a [slog.Handler] that passes records on and keeps those at
 // level warn and above.
 type problemHandler struct {
 	slog.Handler

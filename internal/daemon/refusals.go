@@ -28,7 +28,7 @@ func (r refusalReason) String() string {
 
 func (r refusalReason) cure() string {
 	if r == notAllowed {
-		return "if its users are yours, add the domain to access.allow"
+		return "if they are your users, add the domain to access.allow"
 	}
 	return "if the load is legitimate, raise limits." + limitNames[r]
 }

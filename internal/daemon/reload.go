@@ -12,7 +12,7 @@ import (
 	"extdisco/internal/web"
 )
 
-// reload reads the configuration again and puts it in force. The link is kept unless
+// reload reads the configuration again and applies it. The link is kept unless
 // its own settings changed. A configuration with faults changes nothing.
 func (d *daemon) reload() {
 	now, before := time.Now(), d.cfg
@@ -20,9 +20,9 @@ func (d *daemon) reload() {
 	d.state.configRead(web.Reading{File: before.File, At: now, OK: err == nil}, true)
 	if err != nil {
 		for fault := range strings.SplitSeq(err.Error(), "\n") {
-			d.log.Error("the configuration is wrong", "fault", fault)
+			d.log.Error("the configuration has a fault", "fault", fault)
 		}
-		d.log.Error("the configuration was not reloaded; the one before stays in force", "config", before.File)
+		d.log.Error("cannot reload the configuration; the previous one stays in force", "config", before.File)
 		return
 	}
 	d.use(next, now)
@@ -31,19 +31,19 @@ func (d *daemon) reload() {
 	}
 	logWarnings(d.log, next)
 	if next.Log.Format != before.Log.Format {
-		d.log.Warn("a change of log.format takes effect when extdisco is started again")
+		d.log.Warn("log.format has changed; restart extdisco to use it")
 	}
 	if next.Component.Equal(before.Component) {
 		d.log.Info("reloaded the configuration", "config", next.File)
 		return
 	}
-	d.log.Info("reloaded the configuration; connecting again, since [component] changed", "config", next.File)
+	d.log.Info("reloaded the configuration; reconnecting, because [component] has changed", "config", next.File)
 	d.disconnect()
 	d.manager.server = next.Component.Server
 	d.connect(c)
 }
 
-// use puts a configuration in force, but for the link and the HTTP server.
+// use applies a configuration, except to the link and the HTTP server.
 func (d *daemon) use(cfg *config.Config, now time.Time) {
 	d.cfg = cfg
 	d.offers.replace(func(previous *offer) *offer {
@@ -51,9 +51,9 @@ func (d *daemon) use(cfg *config.Config, now time.Time) {
 	})
 }
 
-// read returns the configuration that the file says now, and a component to connect
-// with if [component] changed and there is one. The relay and the HTTP server follow it
-// already.
+// read returns the file's present configuration, and a component to connect with if
+// [component] has changed. By then the relay and the HTTP server
+// have followed already.
 func (d *daemon) read(now time.Time) (*config.Config, *component.Component, error) {
 	next, err := config.Load(d.cfg.File, now)
 	if err != nil {

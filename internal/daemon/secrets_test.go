@@ -27,7 +27,7 @@ func TestServeShowsNoSecrets(t *testing.T) {
 				t.Fatal("a wrong handshake is accepted")
 			}
 			s.log.WaitFor(t, "refused the handshake secret", 1)
-			s.reload(strings.Replace(content, "jid =", "hosts = [\"example.org\", \"example.net\"]\njid =", 1), "connecting again")
+			s.reload(strings.Replace(content, "jid =", "hosts = [\"example.org\", \"example.net\"]\njid =", 1), "reconnecting")
 			stream := s.connect(server, testkit.Handshake)
 			var minted []string
 			pages := provokeHTTP(t, s.site(1), &minted) // before the limit is reached
@@ -35,7 +35,7 @@ func TestServeShowsNoSecrets(t *testing.T) {
 			for _, broken := range testkit.BrokenWithSecrets(content) {
 				s.reload(broken, notChanged)
 			}
-			s.reload(strings.Replace(content, "static.example.org", "other.example.org", 1), "connecting again")
+			s.reload(strings.Replace(content, "static.example.org", "other.example.org", 1), "reconnecting")
 			stream.WantEnd()
 			stream = s.connect(server, testkit.Handshake)
 			minted = append(minted, provoke(t, stream)...)

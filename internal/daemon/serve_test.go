@@ -103,7 +103,7 @@ const (
 	turnOnly   = "[[ice_server]]\nurls = [\"turn:turn.example.org\"]\nsecret_file = \"turn.secret\"\n"
 	reloaded   = "msg=\"reloaded the configuration\""
 	connected  = "connected to the XMPP server"
-	notChanged = "the configuration was not reloaded; the one before stays in force"
+	notChanged = "cannot reload the configuration; the previous one stays in force"
 )
 
 func TestServeAnswersAndStops(t *testing.T) {
@@ -118,8 +118,8 @@ func TestServeAnswersAndStops(t *testing.T) {
 			testkit.WantEqual(t, "services", stream.Services("juliet@example.org/balcony"), "stun:turn.example.org:3478")
 			testkit.WantEqual(t, "outsider", stream.Services("mallory@example.com/1"), "error forbidden")
 			s.stop(signal, stream)
-			for _, text := range []string{"extdisco starts", "config=" + s.file, connected, "last_domain=example.com",
-				"extdisco stops", "signal=" + signal.String(), "disconnected from the XMPP server"} {
+			for _, text := range []string{"starting extdisco", "config=" + s.file, connected, "last_domain=example.com",
+				"stopping extdisco", "signal=" + signal.String(), "disconnected from the XMPP server"} {
 				if !strings.Contains(s.log.String(), text) {
 					t.Errorf("the log does not say %q", text)
 				}
@@ -140,9 +140,9 @@ func TestServeLogsWarnings(t *testing.T) {
 	server := testkit.StartServer(t)
 	s := startServing(t, server.Config(turnOnly+"ttl = \"1h\"\n"))
 	stream := s.connect(server, testkit.Handshake)
-	s.log.WaitFor(t, "1h is short", 1)
+	s.log.WaitFor(t, "1h is enough", 1)
 	s.reload(server.Config(turnOnly+"ttl = \"2h\"\n"), reloaded)
-	s.log.WaitFor(t, "2h is short", 1)
+	s.log.WaitFor(t, "2h is enough", 1)
 	s.stop(syscall.SIGTERM, stream)
 }
 
@@ -196,7 +196,7 @@ func TestServeKeepsConfigOnABrokenOne(t *testing.T) {
 	s.reload(server.Config("hosts = 5\n")+"x = 1\n[log]\nlevel = \"loud\"\n", notChanged)
 	added := strings.TrimPrefix(s.log.String(), before)
 	for _, fault := range []string{":5: component.hosts: is a number", ":6: component.x: unknown key", ":8: log.level: is none of", ": ice_server: is missing"} {
-		if !strings.Contains(added, `level=ERROR msg="the configuration is wrong" fault="`+s.file+fault) {
+		if !strings.Contains(added, `level=ERROR msg="the configuration has a fault" fault="`+s.file+fault) {
 			t.Errorf("the log does not say %q", fault)
 		}
 	}
@@ -242,14 +242,14 @@ func TestServeConnectsAgainWhenComponentChanges(t *testing.T) {
 			s := startServing(t, content)
 			first := s.connect(server, testkit.Handshake)
 			testkit.WantEqual(t, "services", first.Services("juliet@example.org/1"), "stun:turn.example.org:3478")
-			s.reload(tt.change(s, server.Config(turnOnly+"[log]\nformat = \"json\"\n")), "connecting again, since [component] changed")
+			s.reload(tt.change(s, server.Config(turnOnly+"[log]\nformat = \"json\"\n")), "reconnecting, because [component] has changed")
 			first.WantEnd()
 			second := s.connect(server, tt.secret)
 			if second.To != tt.jid {
 				t.Errorf("connects as %s, want %s", second.To, tt.jid)
 			}
 			testkit.WantEqual(t, "services", second.Services("juliet@example.org/1"), "turn:turn.example.org:3478?transport=udp")
-			s.log.WaitFor(t, "a change of log.format takes effect when extdisco is started again", 1)
+			s.log.WaitFor(t, "log.format has changed; restart extdisco to use it", 1)
 			s.stop(syscall.SIGTERM, second)
 		})
 	}
@@ -259,7 +259,7 @@ func TestServeMovesToAnotherServer(t *testing.T) {
 	one, two := testkit.StartServer(t), testkit.StartServer(t)
 	s := startServing(t, one.Config(stunOnly))
 	first := s.connect(one, testkit.Handshake)
-	s.reload(two.Config(stunOnly), "connecting again, since [component] changed")
+	s.reload(two.Config(stunOnly), "reconnecting, because [component] has changed")
 	first.WantEnd()
 	second := s.connect(two, testkit.Handshake)
 	s.stop(syscall.SIGTERM, second)

@@ -10,12 +10,12 @@ import (
 	"extdisco/internal/notify"
 )
 
-// serviceManager tells the program that started us, usually systemd, how we
-// fare. What cannot be told is logged once: it is no reason to stop.
+// serviceManager reports our state to the program that started us, usually
+// systemd. If that fails, it is logged once and we go on.
 //
-// READY is told as soon as we run, not when the XMPP server has accepted us: a
-// server that is away must not make systemd give us up. How the link fares is in
-// the status line.
+// READY is sent as soon as we run, not when the XMPP server has accepted us: a
+// server that is down must not make systemd give up on us. The state of the link is
+// in the status line.
 type serviceManager struct {
 	server   string // the address of the XMPP server
 	notifier *notify.Notifier
@@ -36,10 +36,10 @@ func openServiceManager(log *slog.Logger, server string) *serviceManager {
 	return m
 }
 
-// check logs the first thing that could not be told.
+// check logs the first error.
 func (m *serviceManager) check(err error) {
 	if err != nil {
-		m.failed.Do(func() { m.log.Warn("the service manager is not told how extdisco fares", "err", err) })
+		m.failed.Do(func() { m.log.Warn("cannot notify the service manager", "err", err) })
 	}
 }
 
@@ -57,7 +57,7 @@ func (m *serviceManager) status(line string) {
 	}
 }
 
-// ticker ticks when it is time for a sign of life; never without a watchdog.
+// ticker ticks when the watchdog has to be notified; never without a watchdog.
 func (m *serviceManager) ticker() *time.Ticker {
 	if m.notifier.Watchdog() == 0 {
 		t := time.NewTicker(time.Hour)
@@ -67,8 +67,8 @@ func (m *serviceManager) ticker() *time.Ticker {
 	return time.NewTicker(max(m.notifier.Watchdog()/3, time.Millisecond))
 }
 
-// alive gives a sign of life, unless the link hangs: then the service manager
-// starts us again.
+// alive notifies the watchdog, unless the link hangs: then the service manager
+// restarts us.
 func (m *serviceManager) alive(lastTurn, now time.Time) {
 	if now.Sub(lastTurn) <= component.LongestTurn {
 		m.check(m.notifier.Alive())

@@ -137,7 +137,7 @@ func TestServeRunsWithoutItsServiceManager(t *testing.T) {
 	server := testkit.StartServer(t)
 	s := startServing(t, server.Config(stunOnly))
 	s.stop(syscall.SIGTERM, s.connect(server, testkit.Handshake))
-	if n := strings.Count(s.log.String(), "the service manager is not told how extdisco fares"); n != 1 {
+	if n := strings.Count(s.log.String(), "cannot notify the service manager"); n != 1 {
 		t.Errorf("logged %d times that the service manager is gone", n)
 	}
 }

@@ -23,15 +23,15 @@ func (s *state) Unready(now time.Time) string {
 	}
 	if l := s.linkNow(); !l.up {
 		if l.why.Problem == "" {
-			return "there is no connection to the XMPP server"
+			return "not connected to the XMPP server"
 		}
-		return "there is no connection to the XMPP server: " + l.why.Problem + "; to do: " + l.why.Cure
+		return "not connected to the XMPP server: " + l.why.Problem + "; to do: " + l.why.Cure
 	}
 	if why := silence(s.hostsNow()); why != "" && !s.wasAsked() {
 		return "connected, but " + why + "; to do: see the log"
 	}
 	if !s.offers.now().hasSomething(now) {
-		return "there is nothing to offer, since no provider has given anything"
+		return "nothing to offer: no provider has given any credentials"
 	}
 	return ""
 }
@@ -156,7 +156,7 @@ func newRelay(s source.Service, h probe.Health) web.Relay {
 		details = append(details, "answers in "+probe.FormatRoundTrip(h.RoundTrip))
 	}
 	if !h.NotAfter.IsZero() {
-		details = append(details, "certificate good until "+h.NotAfter.UTC().Format(time.DateOnly))
+		details = append(details, "certificate valid until "+h.NotAfter.UTC().Format(time.DateOnly))
 	}
 	r.Detail = strings.Join(details, "; ")
 	return r

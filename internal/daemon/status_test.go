@@ -92,7 +92,7 @@ func TestUnreadyWithoutCredentials(t *testing.T) {
 		o.own = nil
 		observerOf(d).LinkUp(time.Now())
 		synctest.Wait()
-		if why := backendOf(d).Unready(time.Now()); !strings.Contains(why, "no provider has given anything") {
+		if why := backendOf(d).Unready(time.Now()); !strings.Contains(why, "no provider has given any credentials") {
 			t.Errorf("unready: %q", why)
 		}
 		v.Status.Store(201)
@@ -101,7 +101,7 @@ func TestUnreadyWithoutCredentials(t *testing.T) {
 			t.Errorf("unready: %q", why)
 		}
 		observerOf(d).LinkDown(time.Now(), component.Fault{Problem: "it is away", Cure: "start it"})
-		if why := backendOf(d).Unready(time.Now()); why != "there is no connection to the XMPP server: it is away; to do: start it" {
+		if why := backendOf(d).Unready(time.Now()); why != "not connected to the XMPP server: it is away; to do: start it" {
 			t.Errorf("unready: %q", why)
 		}
 	})
@@ -122,7 +122,7 @@ func TestStatusOfRelays(t *testing.T) {
 		{"never checked", probe.Health{}, web.Unknown, "", false},
 		{"failed once", probe.Health{State: probe.Undecided, Checked: checked, Failures: 1, Failure: &probe.Failure{Kind: probe.KindTimeout}}, web.Undecided, "no answer", true},
 		{"up", probe.Health{State: probe.Up, Checked: checked, RoundTrip: 1500 * time.Microsecond, NotAfter: testkit.Time.Add(48 * time.Hour)}, web.Healthy,
-			"answers in 1.5 ms; certificate good until 2026-11-23", false},
+			"answers in 1.5 ms; certificate valid until 2026-11-23", false},
 		{"up, near by", probe.Health{State: probe.Up, Checked: checked, RoundTrip: 40 * time.Microsecond}, web.Healthy, "answers in 0.04 ms", false},
 		{"impaired", probe.Health{State: probe.Up, Impaired: true, Checked: checked, Failure: &probe.Failure{Kind: probe.KindCapacity}}, web.Impaired, "508", true},
 		{"down", probe.Health{State: probe.Down, Checked: checked, Failure: &probe.Failure{Kind: probe.KindRefused}}, web.Sick, "nothing listens at this port", true},

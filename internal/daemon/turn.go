@@ -11,8 +11,8 @@ import (
 // turnLookInterval is how often it is checked whether TURN is still on offer.
 const turnLookInterval = 5 * time.Second
 
-// lookAtTURN notes whether there is a TURN server to offer, and says so when that
-// changes: without one, calls that need a relay fail, and nothing else tells.
+// lookAtTURN notes whether a TURN server is available, and logs when that changes:
+// without one, calls that need a relay fail, and nothing else would show it.
 func (s *state) lookAtTURN(now time.Time, log *slog.Logger) {
 	configured, available := s.offers.now().turn(now)
 	s.mu.Lock()
@@ -27,9 +27,9 @@ func (s *state) lookAtTURN(now time.Time, log *slog.Logger) {
 	s.mu.Unlock()
 	switch {
 	case changed && lost:
-		log.Warn("no TURN server is on offer: calls that need a relay fail", "do", "see the lines about providers and servers above")
+		log.Warn("no TURN server is available: calls that need a relay fail", "do", "see the messages about providers and servers above")
 	case changed:
-		log.Info("a TURN server is on offer again")
+		log.Info("a TURN server is available again")
 	}
 }
 
@@ -48,7 +48,7 @@ func (o *offer) turn(now time.Time) (configured, available bool) {
 		if p := status.Provider; p != nil {
 			configured = true
 			if p.PerUser {
-				available = true // that is known when somebody asks
+				available = true // not known until a user asks
 			} else if !p.Good {
 				continue
 			}

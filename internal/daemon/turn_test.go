@@ -32,13 +32,13 @@ func TestLosingAllTURNIsLoud(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		look(true)
 		look(true)
-		if n := told(log, "no TURN server is on offer"); n != 1 {
+		if n := told(log, "no TURN server is available"); n != 1 {
 			t.Errorf("told %d times:\n%s", n, log)
 		}
 		v.Status.Store(http.StatusCreated)
 		time.Sleep(time.Hour)
 		look(false)
-		if n := told(log, "on offer again"); n != 1 {
+		if n := told(log, "is available again"); n != 1 {
 			t.Errorf("its return is told %d times", n)
 		}
 	})

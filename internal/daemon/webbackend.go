@@ -49,7 +49,7 @@ func (b webBackend) Trial(ctx context.Context, now time.Time) ([]web.ICEServer, 
 	return b.iceServers(o.forTrial(fetcher, time.Now()), anonymousAt(fetcher), "status page", now)
 }
 
-// wait waits until the sources have had their chance.
+// wait waits until the sources are ready or have given up.
 func wait(ctx context.Context, o *offer, requester []byte, now time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, webWait)
 	defer cancel()

@@ -82,7 +82,7 @@ func (w *webServer) start(cfg config.HTTP, now time.Time) error {
 	go func() {
 		defer close(w.done)
 		if err := server.Run(ctx); err != nil {
-			w.log.Error("the HTTP server ended; health, metrics and the status page are gone until a restart", "err", err)
+			w.log.Error("the HTTP server has stopped; health, metrics and the status page are unavailable until a restart", "err", err)
 		}
 	}()
 	w.log.Info("serving health, metrics and the status page", "url", scheme+"://"+server.Addr()+"/")
@@ -111,8 +111,8 @@ func (w *webServer) site(cfg config.HTTP, now time.Time) *web.Site {
 }
 
 // ownToken returns the token of the process, which is shown once, on a terminal.
-// Elsewhere standard error is kept, by the journal or a log collector, where no secret
-// should be. There the page has no token until one is configured.
+// Anywhere else standard error is stored, by the journal or a log collector, and must
+// hold no secret. There the page has no token until one is configured.
 func (w *webServer) ownToken() secret.Secret {
 	switch {
 	case !w.token.IsEmpty():

@@ -88,7 +88,7 @@ func TestServeShowsHealthAndMetrics(t *testing.T) {
 	if r := fetch(t, "GET", base+"/healthz"); r.status != http.StatusOK || r.body != "ok\n" {
 		t.Errorf("healthz: %d %q", r.status, r.body)
 	}
-	if r := fetch(t, "GET", base+"/readyz"); r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, "no connection to the XMPP server") {
+	if r := fetch(t, "GET", base+"/readyz"); r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, "not connected to the XMPP server") {
 		t.Errorf("readyz before the link: %d %q", r.status, r.body)
 	}
 	wantMetrics(t, base, "extdisco_link_up 0", "extdisco_ready 0")
@@ -245,9 +245,9 @@ func TestProblemsAreKept(t *testing.T) {
 	if p := list[1]; p.Times != 2 || p.Cure != "mend it" || p.Details != "server: a; err: another reason" {
 		t.Errorf("kept %+v", p)
 	}
-	log.Error("the configuration is wrong", "fault", "one")
-	log.Error("the configuration is wrong", "fault", "two") // which is another one
-	log.Error("the configuration is wrong", "fault", "one")
+	log.Error("the configuration has a fault", "fault", "one")
+	log.Error("the configuration has a fault", "fault", "two") // which is another one
+	log.Error("the configuration has a fault", "fault", "one")
 	if list := problems.latest(); len(list) != 4 || list[0].Details != "fault: one" || list[0].Times != 2 || list[1].Details != "fault: two" {
 		t.Errorf("kept %+v", list)
 	}

@@ -75,9 +75,12 @@ func TestNobodyReads(t *testing.T) {
 		q := logqueue.New(out, say)
 		line := strings.Repeat("x", 1023) + "\n"
 		written := 4 * logqueue.Size / len(line)
-		for range written {
+		for i := range written {
 			if _, err := io.WriteString(q, line); err != nil {
 				t.Fatal(err)
+			}
+			if i == 0 {
+				synctest.Wait() // the first line is being written, and the rest has to wait
 			}
 		}
 		close(out.open)

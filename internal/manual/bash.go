@@ -33,9 +33,9 @@ _%[1]s() {
 	COMPREPLY=()
 	case "$command $prev" in
 `, g.Name, strings.Join(g.withValue(), "|"), strings.Join(g.names(), "|"))
-	g.bashValues(&b, `*" `, g.Flags)
+	g.bashValues(&b, "*", g.Flags)
 	for _, c := range g.Commands {
-		g.bashValues(&b, `"`+c.Name+" ", c.Flags)
+		g.bashValues(&b, c.Name, c.Flags)
 	}
 	b.WriteString("\tesac\n\tcase $command in\n")
 	g.bashWords(&b, "''", g.names(), g.Flags, nil)
@@ -57,14 +57,17 @@ complete -F _%[1]s %[1]s
 	return b.String()
 }
 
-// bashValues writes what can follow each flag with a value. Before is what the
-// pattern begins with, a quote in it.
-func (g Grammar) bashValues(b *strings.Builder, before string, flags []Flag) {
+// bashValues writes what can follow each flag with a value. command is a pattern.
+func (g Grammar) bashValues(b *strings.Builder, command string, flags []Flag) {
 	for _, f := range flags {
 		if f.Value == "" {
 			continue
 		}
-		fmt.Fprintf(b, "\t%s--%s\")\n", before, f.Name)
+		fmt.Fprintf(b, "\t%s\" --%s\"", command, f.Name)
+		if f.Short != "" {
+			fmt.Fprintf(b, "|%s\" -%s\"", command, f.Short)
+		}
+		b.WriteString(")\n")
 		switch {
 		case len(f.Choices) > 0:
 			fmt.Fprintf(b, "\t\tCOMPREPLY=($(compgen -W '%s' -- \"$cur\"))\n", strings.Join(f.Choices, " "))

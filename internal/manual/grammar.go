@@ -106,12 +106,15 @@ func (g Grammar) names() (names []string) {
 	return names
 }
 
-// withValue returns the names, with --, of all flags that take a value.
+// withValue returns the names, with their dashes, of all flags that take a value.
 func (g Grammar) withValue() (names []string) {
 	add := func(flags []Flag) {
 		for _, f := range flags {
 			if name := "--" + f.Name; f.Value != "" && !slices.Contains(names, name) {
 				names = append(names, name)
+				if f.Short != "" {
+					names = append(names, "-"+f.Short)
+				}
 			}
 		}
 	}

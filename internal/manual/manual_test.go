@@ -11,7 +11,7 @@ import (
 
 // toy is a command line with one of everything.
 type toy struct {
-	Level string `help:"How loud. Not too loud." enum:",low,high" default:"" placeholder:"LEVEL"`
+	Level string `short:"l" help:"How loud. Not too loud." enum:",low,high" default:"" placeholder:"LEVEL"`
 
 	Open struct {
 		File  string `arg:"" help:"What to open."`
@@ -48,10 +48,10 @@ func wantParts(t *testing.T, text string, parts ...string) {
 
 func TestBash(t *testing.T) {
 	wantParts(t, toyGrammar(t).Bash(),
-		"\t\t--level|--key|--user)\n",
-		"*\" --level\")\n\t\tCOMPREPLY=($(compgen -W 'low high' -- \"$cur\"))\n",
-		"\"open --key\")\n\t\t_toy_files \"$cur\"\n",
-		"\"open --user\")\n\t\treturn\n",
+		"\t\t--level|-l|--key|--user)\n",
+		"*\" --level\"|*\" -l\")\n\t\tCOMPREPLY=($(compgen -W 'low high' -- \"$cur\"))\n",
+		"open\" --key\")\n\t\t_toy_files \"$cur\"\n",
+		"open\" --user\")\n\t\treturn\n",
 		"\t'')\n\t\twords='open pick --help --level'\n",
 		"\topen)\n\t\tif [[ $cur != -* ]]; then\n\t\t\t_toy_files",
 		"words='red green --help --level'",
@@ -61,7 +61,7 @@ func TestBash(t *testing.T) {
 func TestZsh(t *testing.T) {
 	wantParts(t, toyGrammar(t).Zsh(),
 		"#compdef toy\n",
-		`'--level=[How loud]:LEVEL:(low high)'`,
+		`'(-l --level)-l+[How loud]:LEVEL:(low high)'`, `'(-l --level)--level=[How loud]:LEVEL:(low high)'`,
 		`'--force[Don'\''t ask\: \[really\]]'`,
 		`'--key=[A key]:FILE:_files'`,
 		`'--user=[A user]:USER: '`,
@@ -72,7 +72,7 @@ func TestZsh(t *testing.T) {
 func TestFish(t *testing.T) {
 	wantParts(t, toyGrammar(t).Fish(),
 		"complete -c toy -f\n",
-		"complete -c toy -l level -x -a 'low high' -d 'How loud'\n",
+		"complete -c toy -l level -s l -x -a 'low high' -d 'How loud'\n",
 		"complete -c toy -n 'not __fish_seen_subcommand_from open pick' -a open -d 'Open it'\n",
 		`complete -c toy -n '__fish_seen_subcommand_from open' -l force -d 'Don\'t ask: [really]'`,
 		"-l key -r -F -d 'A key'\n", "-l user -x -d 'A user'\n",

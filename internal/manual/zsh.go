@@ -46,11 +46,16 @@ func zshSpecs(flags []Flag) (specs []string) {
 	brackets := strings.NewReplacer("[", `\[`, "]", `\]`, ":", `\:`)
 	for _, f := range flags {
 		help := "[" + brackets.Replace(firstSentence(f.Help)) + "]"
-		if f.Value == "" {
-			specs = append(specs, zshQuote("--"+f.Name+help))
+		long, short, value := "--"+f.Name, "-"+f.Short, ""
+		if f.Value != "" {
+			long, short, value = long+"=", short+"+", ":"+brackets.Replace(f.Value)+":"+zshAction(f.Value, f.Choices)
+		}
+		if f.Short == "" {
+			specs = append(specs, zshQuote(long+help+value))
 			continue
 		}
-		specs = append(specs, zshQuote("--"+f.Name+"="+help+":"+brackets.Replace(f.Value)+":"+zshAction(f.Value, f.Choices)))
+		either := "(-" + f.Short + " --" + f.Name + ")" // one makes the other superfluous
+		specs = append(specs, zshQuote(either+short+help+value), zshQuote(either+long+help+value))
 	}
 	return specs
 }

@@ -51,8 +51,8 @@ type Provider struct {
 
 func (s State) write(t *text) {
 	t.single(prefix+"link_up", gauge, "Whether there is a connection to the XMPP server.", number(s.LinkUp))
-	t.single(prefix+"ready", gauge, "Whether there is a connection to the XMPP server and something to offer.", number(s.Ready))
-	t.single(prefix+"turn_lost", gauge, "Whether no TURN server is on offer although the configuration has some.", number(s.LostTURN))
+	t.single(prefix+"ready", gauge, "Whether requests can be answered: connected, asked by the XMPP server, and with something to offer.", number(s.Ready))
+	t.single(prefix+"turn_lost", gauge, "Whether no TURN server is available although some are configured.", number(s.LostTURN))
 	if !s.LinkSince.IsZero() {
 		t.single(prefix+"link_changed_timestamp_seconds", gauge, "When the connection to the XMPP server was made or lost.", unixSeconds(s.LinkSince))
 	}
@@ -105,7 +105,7 @@ func (s State) writeProbes(t *text) {
 		each(t, s.Probes, "probe_"+name, gauge, help, value)
 	}
 	write("up", "Whether a server works, according to the continuous checks.", func(p Probe) (float64, bool) { return number(p.Up), true })
-	write("credentials_refused", "Whether a server answers but refuses the credentials that are given out for it.", func(p Probe) (float64, bool) { return number(p.Misconfigured), true })
+	write("credentials_refused", "Whether a server answers but refuses the credentials issued for it.", func(p Probe) (float64, bool) { return number(p.Misconfigured), true })
 	write("impaired", "Whether a server works but needs attention; the log says why.", func(p Probe) (float64, bool) { return number(p.Impaired), true })
 	write("failures_in_a_row", "Checks of a server that failed since the last one that succeeded.", func(p Probe) (float64, bool) { return float64(p.Failures), true })
 	write("last_timestamp_seconds", "When a server was last checked.", func(p Probe) (float64, bool) { return unixSeconds(p.Checked), true })

@@ -1,115 +1,97 @@
 package migrate
 
 import (
-	"errors"
+	"crypto/sha256"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
-	"extdisco/internal/config"
 	"extdisco/internal/iceuri"
-	"extdisco/internal/secret"
-	"extdisco/internal/xmltext"
+	"extdisco/internal/reach"
+	"extdisco/turncred"
 	"extdisco/xep0215"
 )
 
-// credential is what a TURN server needs: a shared secret, a fixed
-// account, or nothing.
-type credential struct {
-	sharedSecret secret.Secret
-	ttl          time.Duration // of a shared secret
-	username     string
-	password     secret.Secret
-	where        string // where the secret or password stands in what is imported
-	missing      string // why there is none
-}
-
-// key is equal for credentials that belong into one table.
-func (c credential) key() string {
-	return strconv.Quote(c.sharedSecret.Reveal()) + c.ttl.String() + strconv.Quote(c.username) + strconv.Quote(c.password.Reveal())
-}
-
-// fault says why the configuration cannot hold the credential.
-func (c credential) fault() error {
-	account := c.username != "" || !c.password.IsEmpty()
-	switch {
-	case !c.sharedSecret.IsEmpty():
-		if !xmltext.IsValid(c.sharedSecret.Reveal()) {
-			return errors.New("its shared secret holds characters that are no text")
-		}
-	case c.missing != "":
-		return errors.New(c.missing)
-	case !account:
-		return errors.New("it comes without credentials, and a TURN server is of no use without")
-	case c.password.IsEmpty():
-		return errors.New("it has a username and no password")
-	case strings.TrimSpace(c.username) == "":
-		return errors.New("it has a password and no username")
-	}
-	for _, value := range []string{c.username, c.password.Reveal()} {
-		if !xmltext.IsValid(value) || len(value) > config.MaxCredential {
-			return fmt.Errorf("its username or password holds characters that XML cannot carry, or more than %d bytes", config.MaxCredential)
-		}
-	}
-	return nil
-}
-
-// Server is an [[ice_server]] to be written.
+// Server is an [[ice_server]] to be written: the services that share a credential.
 type Server struct {
-	URIs       []string // ICE URIs (RFC 7064, RFC 7065)
-	credential credential
-	hosts      []string // of the URIs, in lower case
+	URIs []string // ICE URIs (RFC 7064, RFC 7065), with port and, for TURN, transport
+	Credential
+
+	hosts []string // of the URIs, in lower case
 }
 
 // List is what was found.
 type List struct {
+	Format  Format
 	Servers []*Server
-	Notes   []string // what was left out or changed, and why; one line each, without secrets
+	Notes   []string // what was left out, changed or needs a look; one line each, without secrets
 
-	byCredential map[string]*Server
+	Coturn *Coturn // what else a turnserver.conf says; nil for other formats
+
+	host         string // what clients know the TURN server by, or empty
+	noted        map[string]bool
+	byCredential map[[sha256.Size]byte]*Server
 	known        map[xep0215.Key]int // the lines of the services
 }
 
 func newList() *List {
-	return &List{byCredential: map[string]*Server{}, known: map[xep0215.Key]int{}}
+	return &List{noted: map[string]bool{}, byCredential: map[[sha256.Size]byte]*Server{}, known: map[xep0215.Key]int{}}
 }
 
 // note adds a note. No secret may be in it. What it quotes may hold anything.
 func (l *List) note(line int, format string, args ...any) {
 	text := fmt.Sprintf("line %d: ", line) + fmt.Sprintf(format, args...)
-	l.Notes = append(l.Notes, strings.Map(func(r rune) rune {
+	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return unicode.ReplacementChar
 		}
 		return r
-	}, strings.ToValidUTF8(text, "\ufffd")))
+	}, strings.ToValidUTF8(text, "\ufffd"))
+	if !l.noted[text] {
+		l.noted[text] = true
+		l.Notes = append(l.Notes, text)
+	}
 }
 
-// add adds the service that an ICE URI names.
-func (l *List) add(line int, uri string, c credential) {
-	shown := showURI(uri)
+// add adds the service that an ICE URI names. A URI that cannot be read is not shown:
+// there may be a password in it. what names it in its place, such as "a URI of the entry".
+func (l *List) add(line int, what, uri string, c Credential) {
 	uri, change, err := iceuri.Repair(uri)
 	if err != nil {
-		l.note(line, "%q is left out: %v", shown, err)
+		l.note(line, "%s is left out: %v", what, err)
 		return
 	}
 	s, err := xep0215.ParseURI(uri)
 	if err != nil {
-		l.note(line, "%q is left out: it %v", shown, err)
+		completed, ok := iceuri.AddScheme(uri, c.Kind != NoCredential)
+		if !ok {
+			l.note(line, "%s is left out: it %v", what, err)
+			return
+		}
+		if s, err = xep0215.ParseURI(completed); err != nil {
+			l.note(line, "%s is left out: it %v", what, err)
+			return
+		}
+		change = "it had no scheme, and an ICE URI begins with one; please check that " + s.Type + " is right"
+	}
+	l.addService(line, s, change, c)
+}
+
+func (l *List) addService(line int, s xep0215.Service, change string, c Credential) {
+	uri := s.URI()
+	if kind := reach.Of(s.Host); kind.IsNowhere() {
+		l.note(line, "%s is left out: it names %v, which nobody can connect to", uri, kind)
 		return
 	}
-	uri = s.URI()
 	if !s.Restricted {
-		c = credential{}
+		c = Credential{}
 	} else if err := c.fault(); err != nil {
 		l.note(line, "%s is left out: %v", uri, err)
 		return
 	}
 	if first, twice := l.known[s.Key()]; twice {
-		l.note(line, "%s is left out: it is in line %d already", uri, first)
+		l.note(line, "%s is left out: it is already in line %d", uri, first)
 		return
 	}
 	l.known[s.Key()] = line
@@ -117,16 +99,16 @@ func (l *List) add(line int, uri string, c credential) {
 		l.note(line, "%s: %s", uri, change)
 	}
 	if s.Port == 53 {
-		l.note(line, "%s is kept, but browsers refuse port 53; take it out unless other clients use it", uri)
+		l.note(line, "%s is kept, but browsers refuse port 53; remove it unless other clients use it", uri)
 	}
 	l.server(c).add(s)
 }
 
 // server returns the table for a credential.
-func (l *List) server(c credential) *Server {
+func (l *List) server(c Credential) *Server {
 	server, known := l.byCredential[c.key()]
 	if !known {
-		server = &Server{credential: c}
+		server = &Server{Credential: c}
 		l.byCredential[c.key()] = server
 		l.Servers = append(l.Servers, server)
 	}
@@ -138,34 +120,24 @@ func (s *Server) add(service xep0215.Service) {
 	s.hosts = append(s.hosts, xep0215.CanonicalHost(service.Host))
 }
 
-// showURI returns a URI without what stands before an @ and may be a password.
-func showURI(uri string) string {
-	if _, host, found := strings.Cut(uri, "@"); found {
-		return "…@" + host
-	}
-	return uri
-}
-
-// mintedUsername is the username of a time-limited credential: its expiry, and
-// behind a colon anything.
-var mintedUsername = regexp.MustCompile(`^([0-9]{10})(?::|$)`)
-
-// Warning says why an account will not do for long, or "".
-func (s *Server) Warning() string {
-	if s.credential.username == "" || !s.credential.sharedSecret.IsEmpty() {
+// Warning says why a fixed account will not work for long, or "".
+func (s *Server) Warning(now time.Time) string {
+	if s.Kind != FixedAccount {
 		return ""
 	}
-	if found := mintedUsername.FindStringSubmatch(s.credential.username); found != nil {
-		seconds, _ := strconv.ParseInt(found[1], 10, 64) // ten digits
-		return "this account was made for a limited time and expires on " + time.Unix(seconds, 0).UTC().Format(time.RFC3339) +
-			". Use the TURN server's shared secret instead: secret_file."
+	if expires, limited := turncred.ExpiryOf(s.Username); limited {
+		verb := "expires"
+		if !expires.After(now) {
+			verb = "expired"
+		}
+		return fmt.Sprintf("this account was made for a limited time and %s on %s. Use the TURN server's shared secret instead: secret_file.", verb, expires.Format(time.RFC3339))
 	}
 	for _, host := range s.hosts {
 		switch {
 		case strings.HasSuffix(host, ".cloudflare.com"):
-			return `Cloudflare's accounts expire after 48 hours at most. Have extdisco ask for them instead: provider = "cloudflare".`
+			return `Cloudflare's accounts expire after 48 hours at most. Let extdisco request them instead: provider = "cloudflare".`
 		case strings.HasSuffix(host, ".twilio.com"):
-			return `Twilio's accounts expire after 24 hours at most. Have extdisco ask for them instead: provider = "twilio".`
+			return `Twilio's accounts expire after 24 hours at most. Let extdisco request them instead: provider = "twilio".`
 		}
 	}
 	return ""

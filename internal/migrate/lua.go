@@ -1,8 +1,8 @@
 package migrate
 
 import (
-	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -20,17 +20,19 @@ const (
 	luaBool
 	luaNil
 	luaTable
+	luaComputed // an expression that only running it would tell; its text is the code
 )
 
 type luaToken struct {
-	kind luaKind
-	text string
-	line int
+	kind  luaKind
+	text  string
+	line  int
+	start int // position in the text
 }
 
 func (t luaToken) is(symbol string) bool { return t.kind == luaSymbol && t.text == symbol }
 
-// luaValue is a value that is written out: no code, no arithmetic.
+// luaValue is a value that is written out, or the code that computes it.
 type luaValue struct {
 	kind   luaKind
 	text   string
@@ -71,7 +73,7 @@ func (r *luaReader) next() error {
 	if err := r.skipBlanks(); err != nil {
 		return err
 	}
-	r.token = luaToken{line: r.line}
+	r.token = luaToken{line: r.line, start: r.pos}
 	rest := r.text[r.pos:]
 	if rest == "" {
 		return nil
@@ -228,45 +230,146 @@ func (r *luaReader) escape(b *strings.Builder) error {
 	return nil
 }
 
-// maxLuaDepth bounds tables in tables; external_services has two.
+// maxLuaDepth bounds tables in tables; external_services has two. What is deeper counts as
+// computed.
 const maxLuaDepth = 8
 
-var errNoData = errors.New("is not plain data; only a text in quotes, a whole number, true, false and a table of them can be read, no variable, call or arithmetic: write the value itself")
-
-// value reads the value that begins at the token.
-func (r *luaReader) value(what string, depth int) (luaValue, error) {
+// value reads the expression that begins at the token.
+func (r *luaReader) value(depth int) (luaValue, error) {
 	v := luaValue{kind: r.token.kind, text: r.token.text, line: r.token.line}
+	start := r.token.start
+	var err error
 	switch {
 	case r.token.is("{") && depth < maxLuaDepth:
-		return r.table(what, depth)
+		v, err = r.table(depth)
 	case v.kind == luaText:
-		if !utf8.ValidString(v.text) {
-			return v, luaError(v.line, "%s holds bytes that are no text", what)
-		}
+		err = r.next()
 	case v.kind == luaNumber:
-		number, err := strconv.ParseInt(v.text, 10, 64)
-		if err != nil {
-			return v, luaError(v.line, "%s %w", what, errNoData)
+		v.number, err = r.product()
+		v.text = strconv.FormatInt(v.number, 10)
+		if v.number < 0 {
+			v.kind = luaComputed
 		}
-		v.number = number
 	case v.kind == luaName && (v.text == "true" || v.text == "false"):
 		v.kind, v.yes = luaBool, v.text == "true"
+		err = r.next()
 	case v.kind == luaName && v.text == "nil":
 		v.kind = luaNil
+		err = r.next()
 	default:
-		return v, luaError(v.line, "%s %w", what, errNoData)
+		v.kind = luaComputed
+		return r.computed(v, start, false)
 	}
-	return v, r.next()
+	if err != nil || !r.goesOn() && v.kind != luaComputed {
+		return v, err
+	}
+	return r.computed(v, start, true)
+}
+
+// computed reads the rest of an expression that is code. operand says whether its beginning,
+// up to the token, is an operand.
+func (r *luaReader) computed(v luaValue, start int, operand bool) (luaValue, error) {
+	err := r.skipExpression(operand)
+	v = luaValue{kind: luaComputed, line: v.line, text: strings.TrimSpace(r.text[start:r.token.start])}
+	return v, err
+}
+
+// product reads a whole number, or some with * between them, such as 24*60*60. It is -1 for
+// any other number.
+func (r *luaReader) product() (int64, error) {
+	product := int64(1)
+	for {
+		n, err := strconv.ParseInt(r.token.text, 0, 32)
+		if err != nil || product < 0 || product*max(n, 1) > math.MaxInt32 {
+			product = -1
+		} else {
+			product *= n
+		}
+		if err := r.next(); err != nil {
+			return 0, err
+		}
+		if !r.token.is("*") {
+			return product, nil
+		}
+		if err := r.next(); err != nil {
+			return 0, err
+		}
+		if r.token.kind != luaNumber {
+			return -1, nil
+		}
+	}
+}
+
+// goesOn reports whether the token continues the expression before it.
+func (r *luaReader) goesOn() bool {
+	switch t := r.token; t.kind {
+	case luaName:
+		return t.text == "or" || t.text == "and"
+	case luaSymbol:
+		return !t.endsExpression()
+	}
+	return false
+}
+
+func (t luaToken) endsExpression() bool {
+	return t.is(",") || t.is(";") || t.is("}") || t.is(")") || t.is("]") || t.is("::") || t.is("=")
+}
+
+// skipExpression goes to the token behind an expression. operand says whether the token
+// follows an operand already. Two operands without an operator between them belong to two
+// statements (Lua 5.4 reference manual §3.3.1).
+func (r *luaReader) skipExpression(operand bool) error {
+	first := r.token.line
+	open := 0 // brackets and blocks
+	for {
+		t := r.token
+		begins, ends := t.nesting()
+		switch {
+		case t.kind == luaEnd && open > 0:
+			return luaError(first, "an expression is cut off: a bracket or an end is missing")
+		case t.kind == luaEnd, open == 0 && (t.endsExpression() || ends):
+			return nil
+		case open == 0 && operand && (t.kind == luaNumber || t.kind == luaName && t.text != "and" && t.text != "or"):
+			return nil
+		case begins:
+			open, operand = open+1, false
+		case ends:
+			open, operand = open-1, true
+		case t.kind == luaName:
+			operand = t.text != "and" && t.text != "or" && t.text != "not"
+		default:
+			operand = t.kind != luaSymbol
+		}
+		if err := r.next(); err != nil {
+			return err
+		}
+	}
+}
+
+// nesting reports whether a token opens or closes a bracket or a block.
+func (t luaToken) nesting() (begins, ends bool) {
+	switch t.kind {
+	case luaSymbol:
+		return strings.Contains("({[", t.text), strings.Contains(")}]", t.text)
+	case luaName:
+		switch t.text {
+		case "function", "if", "do", "repeat":
+			return true, false
+		case "end", "until":
+			return false, true
+		}
+	}
+	return false, false
 }
 
 // table reads a table constructor.
-func (r *luaReader) table(what string, depth int) (luaValue, error) {
+func (r *luaReader) table(depth int) (luaValue, error) {
 	v := luaValue{kind: luaTable, line: r.token.line}
 	if err := r.next(); err != nil { // {
 		return v, err
 	}
 	for !r.token.is("}") {
-		field, err := r.field(what, depth+1)
+		field, err := r.field(depth + 1)
 		if err != nil {
 			return v, err
 		}
@@ -277,47 +380,59 @@ func (r *luaReader) table(what string, depth int) (luaValue, error) {
 				return v, err
 			}
 		case r.token.kind == luaEnd:
-			return v, luaError(v.line, "the { of %s has no } that ends it", what)
+			return v, luaError(v.line, "a { has no } that ends it")
 		case !r.token.is("}"):
-			return v, luaError(r.token.line, "a value in %s %w (or a comma is missing before it)", what, errNoData)
+			return v, luaError(r.token.line, "a comma is missing before a value in a table")
 		}
 	}
 	return v, r.next()
 }
 
-// field reads NAME = VALUE, ["NAME"] = VALUE or VALUE.
-func (r *luaReader) field(what string, depth int) (luaField, error) {
-	name := ""
+// field reads NAME = VALUE, ["NAME"] = VALUE, [NUMBER] = VALUE or VALUE.
+func (r *luaReader) field(depth int) (luaField, error) {
+	name, first := "", r.token
 	switch {
-	case r.token.kind == luaEnd:
-		return luaField{}, luaError(r.token.line, "%s is cut off: a } is missing", what)
-	case r.token.kind == luaName && !isLuaValue(r.token.text):
-		name = r.token.text
-		line := r.token.line
+	case first.kind == luaEnd:
+		return luaField{}, luaError(first.line, "a table is cut off: a } is missing")
+	case first.kind == luaName && !isLuaKeyword(first.text):
+		name = first.text
 		if err := r.next(); err != nil {
 			return luaField{}, err
 		}
 		if !r.token.is("=") {
-			return luaField{}, luaError(line, "a value in %s %w", what, errNoData)
+			value, err := r.computed(luaValue{line: first.line}, first.start, true)
+			return luaField{value: value}, err
 		}
-	case r.token.is("["):
+	case first.is("["):
 		if err := r.next(); err != nil {
 			return luaField{}, err
 		}
-		name = r.token.text
-		closed := r.token.kind == luaText && r.next() == nil && r.token.is("]") && r.next() == nil
+		if r.token.kind == luaText {
+			name = r.token.text
+		}
+		if err := r.skipExpression(false); err != nil {
+			return luaField{}, err
+		}
+		closed := r.token.is("]") && r.next() == nil
 		if !closed || !r.token.is("=") {
-			return luaField{}, luaError(r.token.line, "a [ ] in %s is not read; write NAME = VALUE", what)
+			return luaField{}, luaError(first.line, "a [ in a table is not followed by ] =")
 		}
 	default:
-		value, err := r.value("an entry of "+strings.TrimPrefix(what, "an entry of "), depth)
+		value, err := r.value(depth)
 		return luaField{value: value}, err
 	}
 	if err := r.next(); err != nil { // =
 		return luaField{}, err
 	}
-	value, err := r.value(fmt.Sprintf("%.40q in %s", name, what), depth)
+	value, err := r.value(depth)
 	return luaField{name: name, value: value}, err
 }
 
-func isLuaValue(name string) bool { return name == "true" || name == "false" || name == "nil" }
+// isLuaKeyword tells the keywords that begin an expression.
+func isLuaKeyword(name string) bool {
+	switch name {
+	case "true", "false", "nil", "not", "function":
+		return true
+	}
+	return false
+}

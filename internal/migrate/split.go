@@ -23,8 +23,12 @@ type jsText struct {
 	// backticks. Each byte stands where it stood.
 	clean  []byte
 	pieces []jsPiece
+	quoted []jsString
 	breaks []int // positions of the line breaks
 }
+
+// jsString is a string, with its quotes.
+type jsString struct{ start, end int }
 
 // line returns the line of a position.
 func (t *jsText) line(position int) int {
@@ -144,9 +148,15 @@ func (s *jsSplitter) quoted(position int) int {
 	if inside := s.out.clean[position+1 : end]; quote == '`' && !bytes.ContainsAny(inside, "\"\\\n\r") && !bytes.Contains(inside, []byte("${")) {
 		s.out.clean[position], s.out.clean[end] = '"', '"'
 	}
+	if end-position > shortestList {
+		s.out.quoted = append(s.out.quoted, jsString{position, end + 1})
+	}
 	s.own(position, end+1)
 	return end + 1
 }
+
+// shortestList is the length of a list with a short ICE URI.
+const shortestList = len(`["stun:a"]`)
 
 func (s *jsSplitter) opens(position int) {
 	parent := -1

@@ -21,6 +21,7 @@ type attempt struct {
 const (
 	// NoteNoEcho is the note on a server that relays neither to us nor to itself.
 	NoteNoEcho     = "the credential is accepted; the server relays neither to this machine nor to itself, so no datagram was sent through it"
+	noteNewSecret  = "the server accepts the new shared secret: previous_secret is of no use for it once the credentials made with that have expired"
 	noteTURNOnly   = "the server answers TURN requests only, no STUN binding requests (coturn: no-stun, secure-stun); a stun: URL for it would not work"
 	noteLoopback   = "only this machine can reach this address; clients need one that they can reach (if the name has another address elsewhere, look in /etc/hosts)"
 	notePrivate    = "only this network can reach this address; clients elsewhere need a public one"

@@ -31,18 +31,19 @@ const (
 	KindConnection  Kind = "connection"
 
 	// What the server says.
-	KindUnauthorized Kind = "unauthorized"  // 401
-	KindClock        Kind = "clock"         // 401, but not for a later expiry
-	KindUsernameForm Kind = "username-form" // 401, but not for another form of username
-	KindMismatch     Kind = "mismatch"      // 437, 441
-	KindStaleNonce   Kind = "stale-nonce"   // 438
-	KindQuota        Kind = "quota"         // 486
-	KindCapacity     Kind = "capacity"      // 508
-	KindRedirect     Kind = "redirect"      // 300
-	KindForbidden    Kind = "forbidden"     // 403
-	KindNoBinding    Kind = "no-binding"    // an error for a binding request
-	KindNoIPv4       Kind = "no-ipv4-relay" // 440
-	KindCode         Kind = "code"          // another STUN error code
+	KindUnauthorized Kind = "unauthorized"    // 401
+	KindPrevious     Kind = "previous-secret" // 401, but not with the previous secret
+	KindClock        Kind = "clock"           // 401, but not for a later expiry
+	KindUsernameForm Kind = "username-form"   // 401, but not for another form of username
+	KindMismatch     Kind = "mismatch"        // 437, 441
+	KindStaleNonce   Kind = "stale-nonce"     // 438
+	KindQuota        Kind = "quota"           // 486
+	KindCapacity     Kind = "capacity"        // 508
+	KindRedirect     Kind = "redirect"        // 300
+	KindForbidden    Kind = "forbidden"       // 403
+	KindNoBinding    Kind = "no-binding"      // an error for a binding request
+	KindNoIPv4       Kind = "no-ipv4-relay"   // 440
+	KindCode         Kind = "code"            // another STUN error code
 
 	// What is wrong with what the server says.
 	KindNotSTUN           Kind = "not-stun"

@@ -27,6 +27,21 @@ func (s State) String() string {
 	return [...]string{"unknown", "undecided", "up", "down", "misconfigured"}[s]
 }
 
+// SecretState says which shared secret a server has, as far as a [Monitor] knows.
+type SecretState int
+
+// What is known of the secret.
+const (
+	SecretUnknown  SecretState = iota // not tried yet
+	SecretNew                         // it accepts the one that Target.Secret is
+	SecretPrevious                    // it accepts the previous one and not the new one
+	SecretNeither                     // it accepted neither, or did not answer
+)
+
+// rotationInterval is how often, at least, an allocation is tried while it matters which
+// secret a server has.
+const rotationInterval = 2 * time.Second
+
 const (
 	// A server is down after Fall failures in a row, and up again after Rise
 	// successes: one lost datagram is no news.
@@ -44,7 +59,13 @@ type Target struct {
 	// Credential returns a fresh one for an allocation; nil means that the server is
 	// sent binding requests only. Server.Sign, if it is set, goes with it.
 	Credential func(now time.Time) (username string, password secret.Secret, err error)
+	// Secret is what Credential makes them with; empty for a fixed account. What is
+	// known of a server's secret is kept over a reload while this stays the same.
+	Secret secret.Secret
 }
+
+// rotates reports whether the server may still have a previous secret.
+func (t Target) rotates() bool { return t.Credential != nil && t.Server.SignPrevious != nil }
 
 // Health is what is known of a target.
 type Health struct {
@@ -55,7 +76,9 @@ type Health struct {
 	// Impaired says that a server which is up needs attention, for the reason in
 	// Failure: it is full, one of the addresses of its name is dead, it is
 	// misconfigured, or its certificate expires soon.
-	Impaired  bool
+	Impaired bool
+	// Accepts is which secret the server has.
+	Accepts   SecretState
 	RoundTrip time.Duration
 	NotAfter  time.Time // end of the certificate; zero without TLS
 	Checked   time.Time // when it was tried last; zero if never
@@ -71,8 +94,8 @@ type MonitorConfig struct {
 	AllocateInterval time.Duration // between allocations
 	Options          Options       // the Depth is the Monitor's
 	// Changed is called when the State of a target has become another one than
-	// Undecided, or its Impaired has changed: one call at a time, with what is known of
-	// all targets then. It must not call the Monitor.
+	// Undecided, or its Impaired, or with a previous secret its Accepts, has changed: one call at a time, with what is
+	// known of all targets then. It must not call the Monitor.
 	Changed func(changed Health, all []Health)
 	// Try is [Try], except in tests.
 	Try func(context.Context, Server, Options) Result
@@ -104,6 +127,9 @@ func NewMonitor(cfg MonitorConfig, targets []Target, previous *Monitor) *Monitor
 	}
 	for _, t := range targets {
 		h := known[t.ID]
+		if !t.Secret.Equal(h.Target.Secret) {
+			h.Accepts = SecretUnknown
+		}
 		h.Target = t
 		m.health = append(m.health, h)
 	}
@@ -136,6 +162,9 @@ func (m *Monitor) Snapshot() []Health {
 func (m *Monitor) watch(ctx context.Context, index int) {
 	t := m.health[index].Target
 	pause := rand.N(min(m.cfg.Interval, time.Second)) // not all at once
+	if t.rotates() {
+		pause = 0 // until then it is not known which secret is right
+	}
 	var allocated time.Time
 	for {
 		timer := time.NewTimer(pause)
@@ -158,35 +187,62 @@ func (m *Monitor) watch(ctx context.Context, index int) {
 		if ctx.Err() != nil {
 			return
 		}
-		if m.note(index, result, options.Depth, now) {
-			allocated = time.Time{} // make one with the next try again
+		again, interval := m.note(index, result, options.Depth, now)
+		if again {
+			allocated = time.Time{} // make one with the next try
 		}
-		pause = jitter(m.cfg.Interval)
+		pause = jitter(interval)
 	}
 }
 
 // jitter returns d plus or minus up to a fifth.
 func jitter(d time.Duration) time.Duration { return d - d/5 + rand.N(2*d/5+1) }
 
-// note records a result, and reports whether the next try should make an allocation,
-// however recent the last one is.
-func (m *Monitor) note(index int, r Result, depth Depth, now time.Time) (again bool) {
+// note records a result. It reports whether the next try should make an allocation,
+// however recent the last one is, and how long to wait until then.
+func (m *Monitor) note(index int, r Result, depth Depth, now time.Time) (again bool, interval time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := &m.health[index]
+	m.record(h, r, depth, now)
+	if h.rotates() && h.Accepts != SecretNew && (h.Failure == nil || !isMisconfiguration(h.Failure)) {
+		return true, min(m.cfg.Interval, rotationInterval)
+	}
+	return h.needsAllocation(), m.cfg.Interval
+}
+
+func (m *Monitor) record(h *Health, r Result, depth Depth, now time.Time) {
 	h.Checked = now
 	failure := h.measure(r, now)
 	if failure == nil && depth < h.depth {
-		return h.needsAllocation() // an answer to a binding says nothing about the credential
+		return // an answer to a binding says nothing about the credential
 	}
-	before, impaired := h.State, h.Impaired
+	before, impaired, accepts := h.State, h.Impaired, h.Accepts
 	h.count(failure, failure != nil && (r.works() || isNoOutage(failure)))
 	h.State = h.next()
 	h.Impaired = h.isImpaired()
-	if (h.State != before && h.State != Undecided || h.Impaired != impaired) && m.cfg.Changed != nil {
+	if h.Credential != nil {
+		h.Accepts = h.accepted(r, failure, depth)
+	}
+	rotated := h.rotates() && h.Accepts != accepts
+	if (h.State != before && h.State != Undecided || h.Impaired != impaired || rotated) && m.cfg.Changed != nil {
 		m.cfg.Changed(*h, slices.Clone(m.health))
 	}
-	return h.needsAllocation()
+}
+
+// accepted returns what Accepts becomes. A server that is restarted in the middle of a
+// change most likely comes back with the new secret: so a failure ends the time of the
+// previous one, and does not end that of the new one.
+func (h *Health) accepted(r Result, failure *Failure, depth Depth) SecretState {
+	switch {
+	case failure != nil && failure.Kind == KindPrevious && !r.works():
+		return SecretPrevious
+	case depth >= Allocate && (failure == nil || r.works() || isNoOutage(failure) || isEnding(failure)):
+		return SecretNew
+	case h.Accepts == SecretNew || failure == nil:
+		return h.Accepts
+	}
+	return SecretNeither
 }
 
 // count counts a success or a failure. A failure that is partly leaves clients a way.
@@ -274,11 +330,11 @@ func isMisconfiguration(f *Failure) bool {
 }
 
 // isNoOutage reports whether clients can use the server all the same, or others than
-// the user of the checks can: it is full, redirects them to another server, or is
-// misconfigured in a way that does not stop them.
+// the user of the checks can: it is full, redirects them to another server, still has the
+// previous secret, or is misconfigured in a way that does not stop them.
 func isNoOutage(f *Failure) bool {
 	switch f.Kind {
-	case KindQuota, KindCapacity, KindOpenRelay, KindPrivateRelay, KindFingerprint:
+	case KindQuota, KindCapacity, KindOpenRelay, KindPrivateRelay, KindFingerprint, KindPrevious:
 		return true
 	case KindRedirect:
 		return redirection(f.Err) != ""

@@ -43,6 +43,9 @@ type Server struct {
 	// server that refuses the credential is asked what is wrong: the clock, the form
 	// of the username, or the secret.
 	Sign func(username string) secret.Secret
+	// SignPrevious is Sign for the secret that the server had before, and may still
+	// have; nil if there is none.
+	SignPrevious func(username string) secret.Secret
 }
 
 // usesTLS reports whether clients connect to the server over TLS.

@@ -10,10 +10,12 @@ import (
 	"strings"
 
 	"github.com/pion/stun/v4"
+
+	"extdisco/internal/secret"
 )
 
 // explainRefusal finds out why a server refuses a credential that we have made (401):
-// it tries others, made with the same secret, and looks which is accepted.
+// it tries others, and looks which is accepted.
 func (a *attempt) explainRefusal(ctx context.Context, s *session, f *Failure) *Failure {
 	if isEjabberd(s.software) {
 		f.detail = " by ejabberd's own TURN server"
@@ -21,8 +23,8 @@ func (a *attempt) explainRefusal(ctx context.Context, s *session, f *Failure) *F
 	if a.server.Sign == nil {
 		return f
 	}
-	for _, g := range guesses(a.server.Username, s.realm) {
-		accepted, err := a.isAccepted(ctx, s.messages, g.username)
+	for _, g := range a.guesses(s.realm) {
+		accepted, err := isAccepted(ctx, s.messages, g.username, g.sign(g.username))
 		if err != nil {
 			return f
 		}
@@ -37,24 +39,30 @@ func (a *attempt) explainRefusal(ctx context.Context, s *session, f *Failure) *F
 	return f
 }
 
-// guess is another username, and what it means that the server accepts it.
+// guess is another credential, and what it means that the server accepts it.
 type guess struct {
 	username string
+	sign     func(username string) secret.Secret
 	kind     Kind
 	cure     string
 }
 
-// guesses returns what to try in place of username ("<expires>:<user>").
-func guesses(username, realm string) []guess {
-	expires, user, ok := strings.Cut(username, ":")
+// guesses returns what to try in place of the credential that was refused: the same user
+// under the previous secret, and other usernames than "<expires>:<user>".
+func (a *attempt) guesses(realm string) []guess {
+	var all []guess
+	if a.server.SignPrevious != nil {
+		all = append(all, guess{a.server.Username, a.server.SignPrevious, KindPrevious, ""})
+	}
+	expires, user, ok := strings.Cut(a.server.Username, ":")
 	if _, err := strconv.ParseInt(expires, 10, 64); err != nil || !ok {
-		return nil
+		return all
 	}
-	return []guess{
-		{farExpiry + ":" + user, KindClock, ""},
-		{farExpiry, KindUsernameForm, cureBareTimestamp},
-		{ejabberdUsername(farExpiry, realm), KindUsernameForm, fmt.Sprintf(cureEjabberdForm, realm)},
-	}
+	return append(all,
+		guess{farExpiry + ":" + user, a.server.Sign, KindClock, ""},
+		guess{farExpiry, a.server.Sign, KindUsernameForm, cureBareTimestamp},
+		guess{ejabberdUsername(farExpiry, realm), a.server.Sign, KindUsernameForm, fmt.Sprintf(cureEjabberdForm, realm)},
+	)
 }
 
 // farExpiry is the last time that TURN servers understand (coturn).
@@ -74,10 +82,10 @@ func isEjabberd(software string) bool {
 	return strings.Contains(software, "ejabberd") || strings.Contains(software, "p1 stun")
 }
 
-// isAccepted reports whether the server takes a credential with this username, signed
-// with our secret. An allocation that it makes is deleted at once.
-func (a *attempt) isAccepted(ctx context.Context, messages *messageReader, username string) (bool, error) {
-	s := &session{messages: messages, username: username, password: a.server.Sign(username).Reveal()}
+// isAccepted reports whether the server takes a credential. An allocation that it makes is
+// deleted at once.
+func isAccepted(ctx context.Context, messages *messageReader, username string, password secret.Secret) (bool, error) {
+	s := &session{messages: messages, username: username, password: password.Reveal()}
 	m, err := s.allocate(ctx)
 	if m != nil && m.Type.Class == stun.ClassSuccessResponse {
 		s.free(ctx)

@@ -50,15 +50,20 @@ func TestWhyACredentialIsRefused(t *testing.T) {
 		sign string // the secret that we have; "" for a fixed account
 		want Kind
 		cure string
+		// previous is the secret that we had before; "" for none
+		previous string
 	}{
-		{"nothing", asCoturn("secret", 0), "secret", "", ""},
-		{"another secret", asCoturn("another", 0), "secret", KindUnauthorized, "lt-cred-mech"},
-		{"a clock that is days ahead", asCoturn("secret", 7*86400), "secret", KindClock, "NTP"},
-		{"that, and another secret", asCoturn("another", 7*86400), "secret", KindUnauthorized, "use-auth-secret"},
-		{"a bare time", bare, "secret", KindUsernameForm, "LongTermTURNRESTAuthHandler"},
-		{"ejabberd's form", asEjabberd("example.org"), "secret", KindUsernameForm, `username_form = "ejabberd" and realm = "example.org"`},
-		{"ejabberd's form, of another host", asEjabberd("other.example.org"), "secret", KindUnauthorized, ""},
-		{"a fixed account", asCoturn("another", 0), "", KindUnauthorized, "username and password"},
+		{"the previous secret", asCoturn("before", 0), "secret", KindPrevious, "restart the TURN server", "before"},
+		{"neither the new nor the previous secret", asCoturn("another", 0), "secret", KindUnauthorized, "use-auth-secret", "before"},
+		{"a clock that is ahead, and a previous secret", asCoturn("secret", 7*86400), "secret", KindClock, "NTP", "before"},
+		{"nothing", asCoturn("secret", 0), "secret", "", "", ""},
+		{"another secret", asCoturn("another", 0), "secret", KindUnauthorized, "lt-cred-mech", ""},
+		{"a clock that is days ahead", asCoturn("secret", 7*86400), "secret", KindClock, "NTP", ""},
+		{"that, and another secret", asCoturn("another", 7*86400), "secret", KindUnauthorized, "use-auth-secret", ""},
+		{"a bare time", bare, "secret", KindUsernameForm, "LongTermTURNRESTAuthHandler", ""},
+		{"ejabberd's form", asEjabberd("example.org"), "secret", KindUsernameForm, `username_form = "ejabberd" and realm = "example.org"`, ""},
+		{"ejabberd's form, of another host", asEjabberd("other.example.org"), "secret", KindUnauthorized, "", ""},
+		{"a fixed account", asCoturn("another", 0), "", KindUnauthorized, "username and password", ""},
 	}
 	for _, tt := range tests {
 		for _, transport := range []string{"udp", "tcp"} {
@@ -69,6 +74,9 @@ func TestWhyACredentialIsRefused(t *testing.T) {
 				s.Password = secret.New(sign("secret", s.Username))
 				var mu sync.Mutex
 				var signed []string
+				if tt.previous != "" {
+					s.SignPrevious = func(username string) secret.Secret { return secret.New(sign(tt.previous, username)) }
+				}
 				if tt.sign != "" {
 					s.Sign = func(username string) secret.Secret {
 						mu.Lock()
@@ -87,11 +95,11 @@ func TestWhyACredentialIsRefused(t *testing.T) {
 					}
 					return
 				}
-				if f.Kind != tt.want || f.Code != 401 || !strings.Contains(f.Cure(), tt.cure) || f.Problem() == "" || !isMisconfiguration(f) {
+				if f.Kind != tt.want || f.Code != 401 || !strings.Contains(f.Cure(), tt.cure) || f.Problem() == "" || isMisconfiguration(f) == (f.Kind == KindPrevious) {
 					t.Errorf("%q: %s; %s", f.Kind, f, f.Cure())
 				}
 				for _, username := range append(signed, s.Username) {
-					if text := f.Error() + f.Cure(); strings.Contains(text, sign("secret", username)) || strings.Contains(text, username) {
+					if text := f.Error() + f.Cure(); strings.Contains(text, sign("secret", username)) || strings.Contains(text, sign("before", username)) || strings.Contains(text, username) {
 						t.Errorf("has the credential: %s", text)
 					}
 				}
@@ -151,11 +159,11 @@ func TestRefusalsThatTellMore(t *testing.T) {
 func TestGuesses(t *testing.T) {
 	t.Parallel()
 	for username, want := range map[string]int{"1700000000:healthcheck": 3, "healthcheck": 0, "1700000000": 0, "user:1700000000": 0, "": 0} {
-		if got := guesses(username, "example.org"); len(got) != want {
+		if got := (&attempt{server: Server{Username: username}}).guesses("example.org"); len(got) != want {
 			t.Errorf("%q: %d guesses", username, len(got))
 		}
 	}
-	if got := guesses("1700000000:healthcheck", "example.org")[0].username; got != "2147483647:healthcheck" {
+	if got := (&attempt{server: Server{Username: "1700000000:healthcheck"}}).guesses("example.org")[0].username; got != "2147483647:healthcheck" {
 		t.Error(got)
 	}
 	// As ejabberd 23.01 computes it for the host example.org.

@@ -33,6 +33,9 @@ func (a *attempt) allocate(ctx context.Context, messages *messageReader) {
 	if made {
 		defer s.free(ctx)
 	}
+	if ok && a.server.SignPrevious != nil {
+		a.note(noteNewSecret)
+	}
 	switch {
 	case !ok && a.result.Failure.Kind == KindUnauthorized:
 		a.result.Failure = a.explainRefusal(ctx, s, a.result.Failure)

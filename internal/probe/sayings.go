@@ -30,6 +30,7 @@ var sayings = map[Kind]saying{
 	KindConnection:  {"the connection failed", "see the server's log"},
 
 	KindUnauthorized: {"401: the credential is refused", "compare the shared secret with the TURN server's (coturn: static-auth-secret with use-auth-secret; with lt-cred-mech it takes fixed accounts only), and the clocks of both machines; for a fixed account, compare username and password"},
+	KindPrevious:     {"401: the server still has the previous shared secret", "restart the TURN server with the new one (coturn: static-auth-secret)"},
 	KindClock:        {"401: the credential has expired by the server's clock; one that expires later is accepted", "set the clocks of this machine and of the TURN server (NTP)"},
 	KindUsernameForm: {"401: the secret is right, and the form of the username is not the one that the server takes", ""},
 	KindMismatch:     {"the server has lost the allocation, or has it for somebody else", "try again; if it stays so, look for a load balancer that spreads one client over several servers"},

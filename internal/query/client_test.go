@@ -17,19 +17,20 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // TestMechanisms checks that a password never crosses the network in the clear.
 func TestMechanisms(t *testing.T) {
 	for _, tt := range []struct {
-		name, account string
-		encrypted     bool
-		want          string
+		name, account, tls, webSocket string
+		want                          string
 	}{
-		{"anonymously", "example.org", true, "ANONYMOUS"},
-		{"anonymously in the clear", "example.org", false, "ANONYMOUS"},
-		{"account", "alice@example.org", true, "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN"},
-		{"account in the clear", "alice@example.org", false, "SCRAM-SHA-256 SCRAM-SHA-1"},
+		{"anonymously", "example.org", "starttls", "", "ANONYMOUS"},
+		{"anonymously in the clear", "example.org", "none", "", "ANONYMOUS"},
+		{"account", "alice@example.org", "direct", "", "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN"},
+		{"account in the clear", "alice@example.org", "none", "", "SCRAM-SHA-256 SCRAM-SHA-1"},
+		{"account over wss", "alice@example.org", "starttls", "wss://example.org/xmpp-websocket", "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN"},
+		{"account over ws", "alice@example.org", "starttls", "ws://example.org/xmpp-websocket", "SCRAM-SHA-256 SCRAM-SHA-1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			l := &Login{Account: jid.MustParse(tt.account)}
+			l := &Login{Account: jid.MustParse(tt.account), TLS: tt.tls, WebSocket: tt.webSocket}
 			var names []string
-			for _, m := range l.mechanisms(tt.encrypted) {
+			for _, m := range l.mechanisms() {
 				names = append(names, m.Name)
 			}
 			testkit.WantEqual(t, "mechanisms", strings.Join(names, " "), tt.want)

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"extdisco/internal/query"
 
 	"go.uber.org/goleak"
+	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/stanza"
 
 	"extdisco/internal/testkit"
@@ -35,6 +37,14 @@ func exampleServices() []xep0215.Service {
 	return []xep0215.Service{{Type: "stun", Host: "turn.example.org", Port: 3478, Transport: "udp"}, turn, turns}
 }
 
+// described returns services with a name and extended information on the first relay.
+func described(services []xep0215.Service) []xep0215.Service {
+	out := slices.Clone(services)
+	out[1].Name = "Relay"
+	out[1].Info = []xep0215.Field{{Var: "FORM_TYPE", Type: "hidden", Values: []string{"urn:example:relay"}}, {Var: "operators", Type: "text-multi", Values: []string{"Alice", "Bob"}}, {Var: "empty"}}
+	return out
+}
+
 type answersTest struct {
 	name    string
 	answers []query.Answer
@@ -54,6 +64,7 @@ func answersTests() []answersTest {
 	return []answersTest{
 		{"both versions", []query.Answer{{Namespace: xep0215.NS, Services: good, Err: nil, Took: 1234567 * time.Nanosecond}, {Namespace: xep0215.NS1, Services: good[:1], Err: nil, Took: 12 * time.Millisecond}}},
 		{"fixed account", []query.Answer{{Namespace: xep0215.NS, Services: []xep0215.Service{static}, Took: time.Millisecond}}},
+		{"names and information", []query.Answer{{Namespace: xep0215.NS, Services: described(good), Took: time.Millisecond}}},
 		{"faulty services", []query.Answer{{Namespace: xep0215.NS, Services: faulty, Err: nil, Took: time.Millisecond}}},
 		{"empty list", []query.Answer{{Namespace: xep0215.NS, Services: nil, Err: nil, Took: time.Millisecond}}},
 		{"refused", []query.Answer{{Namespace: xep0215.NS, Services: nil, Err: forbidden, Took: time.Millisecond}, {Namespace: xep0215.NS1, Services: nil, Err: errors.New("connection lost"), Took: 0}}},
@@ -64,9 +75,9 @@ func answersTests() []answersTest {
 // TestPrintAnswers compares with testdata/query/NAME.FORM.
 func TestPrintAnswers(t *testing.T) {
 	forms := map[string]func(io.Writer, []query.Answer) error{
-		"txt":  func(w io.Writer, a []query.Answer) error { return Answers(w, "example.org", a, testkit.Time) },
-		"json": func(w io.Writer, a []query.Answer) error { return AnswersJSON(w, "example.org", a, nil) },
-		"rtc":  RTC,
+		"txt":  func(w io.Writer, a []query.Answer) error { return Answers(w, "example.org", a, nil, testkit.Time) },
+		"json": func(w io.Writer, a []query.Answer) error { return AnswersJSON(w, "example.org", a, nil, nil) },
+		"rtc":  func(w io.Writer, a []query.Answer) error { return RTC(w, query.FirstServices(a)) },
 	}
 	for _, tt := range answersTests() {
 		for form, print := range forms {
@@ -81,6 +92,41 @@ func TestPrintAnswers(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestPrintPush compares with testdata/query/pushed-NAME.FORM.
+func TestPrintPush(t *testing.T) {
+	asked := []query.Answer{{Namespace: xep0215.NS, Services: exampleServices(), Took: time.Millisecond}}
+	room := jid.MustParse("test@conference.example.org")
+	push := func(services []xep0215.Service, err error) *query.Push {
+		return &query.Push{Room: room, From: "metadata.example.org", Services: services, Err: err, Took: 12 * time.Millisecond}
+	}
+	other := exampleServices()[:2]
+	other[0].Host = "stun.example.net"
+	for name, p := range map[string]*query.Push{
+		"the same": push(exampleServices(), nil), "others": push(other, nil), "nothing": {Room: room, Err: errors.New("nothing was pushed")},
+		"ignored": push(exampleServices(), errors.New("Jitsi Meet ignores it")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var text, document strings.Builder
+			err := errors.Join(Answers(&text, "example.org", asked, p, testkit.Time), AnswersJSON(&document, "example.org", asked, p, nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := "testdata/query/pushed-" + strings.ReplaceAll(name, " ", "-")
+			wantGolden(t, text.String(), file+".txt")
+			wantGolden(t, document.String(), file+".json")
+		})
+	}
+}
+
+func TestFromNow(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		24 * time.Hour: "in 24h", 24*time.Hour - 4*time.Second: "in 24h", 90 * time.Minute: "in 1h30m", 5 * time.Minute: "in 5m",
+		90*time.Second + 400*time.Millisecond: "in 1m30s", 0: "in 0s", -time.Minute: "1m ago", -26 * time.Hour: "26h ago",
+	} {
+		testkit.WantEqual(t, d.String(), fromNow(d), want)
 	}
 }
 

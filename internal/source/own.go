@@ -2,10 +2,12 @@ package source
 
 import (
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"extdisco/internal/config"
+	"extdisco/internal/secret"
 	"extdisco/turncred"
 	"extdisco/xep0215"
 )
@@ -13,22 +15,74 @@ import (
 // Own is a source of configured services whose credentials are made here, with a
 // shared secret or from a fixed account. It implements [Source].
 type Own struct {
-	cfg   config.ICEServer
-	group *xep0215.Group
-	shown atomic.Pointer[[]*xep0215.Group] // of one group: without the hidden services
+	cfg      config.ICEServer
+	group    *xep0215.Group
+	previous *xep0215.Group                   // the same, with the previous secret; nil where there is none
+	shown    atomic.Pointer[[]*xep0215.Group] // of one group: without the hidden services
+	old      atomic.Bool                      // whether the previous secret is in force
+
+	mu     sync.Mutex // guards hidden
+	hidden map[xep0215.Key]bool
 }
 
 // NewOwn returns the source that cfg describes. cfg has no provider.
 func NewOwn(cfg config.ICEServer) *Own {
-	o := &Own{cfg: cfg, group: xep0215.NewGroup(newIssuer(cfg), named(cfg.Services, cfg.Name)...)}
+	services := labelled(cfg.Services, cfg.Name, cfg.Info)
+	o := &Own{cfg: cfg, group: xep0215.NewGroup(newIssuer(cfg), services...)}
+	if before, ok := withPrevious(cfg); ok {
+		o.previous = xep0215.NewGroup(newIssuer(before), services...)
+	}
 	o.Hide(nil)
 	return o
 }
 
+// withPrevious returns the configuration of a server as it was with the previous secret;
+// false where there is none.
+func withPrevious(cfg config.ICEServer) (config.ICEServer, bool) {
+	if cfg.PreviousSecret.IsEmpty() {
+		return cfg, false
+	}
+	cfg.SharedSecret, cfg.PreviousSecret = cfg.PreviousSecret, secret.Secret{}
+	return cfg, true
+}
+
 // Hide leaves the hidden services out of lists from now on.
 func (o *Own) Hide(hidden map[xep0215.Key]bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.hidden = hidden
+	o.show()
+}
+
+// UsePrevious says whether credentials are made with the previous secret from now on. A
+// source without one goes on as before.
+func (o *Own) UsePrevious(previous bool) {
+	if o.previous == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.old.Store(previous)
+	o.show()
+}
+
+// UsesPrevious reports whether credentials are made with the previous secret.
+func (o *Own) UsesPrevious() bool { return o.old.Load() }
+
+// Key returns where the source stands in the configuration.
+func (o *Own) Key() string { return o.cfg.Key }
+
+// Rotates reports whether there is a previous secret.
+func (o *Own) Rotates() bool { return o.previous != nil }
+
+// show puts the group in force. The caller holds mu.
+func (o *Own) show() {
 	group := o.group
-	if len(hidden) > 0 {
+	if o.old.Load() {
+		group = o.previous
+	}
+	if len(o.hidden) > 0 {
+		hidden := o.hidden
 		group = group.Hide(func(k xep0215.Key) bool { return hidden[k] })
 	}
 	o.shown.Store(&[]*xep0215.Group{group})
@@ -47,7 +101,9 @@ func (o *Own) Good(time.Time) bool { return true }
 func (o *Own) ForTrial() Source {
 	cfg := o.cfg
 	cfg.TTL = min(cfg.TTL, TrialTTL)
-	return NewOwn(cfg)
+	trial := NewOwn(cfg)
+	trial.UsePrevious(o.UsesPrevious())
+	return trial
 }
 
 // Close implements [Source].
@@ -57,19 +113,22 @@ func (o *Own) Close(bool) {}
 func (o *Own) Status(time.Time) Status {
 	s := Status{Key: o.cfg.Key}
 	for _, service := range o.cfg.Services {
-		s.Services = append(s.Services, Service{service.Key(), service.URI(), credentialKind(o.cfg, service)})
+		s.Services = append(s.Services, Service{service.Key(), service.URI(), o.credentialKind(service)})
 	}
 	return s
 }
 
-func credentialKind(cfg config.ICEServer, service xep0215.Service) string {
+func (o *Own) credentialKind(service xep0215.Service) string {
+	how := ""
 	switch {
 	case !service.Restricted:
 		return "none needed"
-	case cfg.SharedSecret.IsEmpty():
+	case o.cfg.SharedSecret.IsEmpty():
 		return "a fixed account"
+	case o.UsesPrevious():
+		how = " with the previous secret"
 	}
-	return "made for each requester, good for " + config.FormatDuration(cfg.TTL)
+	return "one for each user" + how + ", valid for " + config.FormatDuration(o.cfg.TTL)
 }
 
 // newIssuer returns what makes the credentials of a server, or nil.
@@ -88,14 +147,15 @@ func newSharedSecret(cfg config.ICEServer) *turncred.SharedSecret {
 	return turncred.NewSharedSecret([]byte(cfg.SharedSecret.Reveal()), pseudonyms(cfg), cfg.TTL)
 }
 
-// named returns services with the display name that is configured for them.
-func named(services []xep0215.Service, name config.Name) []xep0215.Service {
-	if len(name) == 0 {
+// labelled returns services with the display name and the extended information that are
+// configured for them.
+func labelled(services []xep0215.Service, name config.Name, info []xep0215.Field) []xep0215.Service {
+	if len(name) == 0 && len(info) == 0 {
 		return services
 	}
 	out := slices.Clone(services)
 	for i := range out {
-		out[i].Name = name[""]
+		out[i].Name, out[i].Info = name[""], info
 		for language, text := range name {
 			if language == "" {
 				continue

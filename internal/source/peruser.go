@@ -28,7 +28,7 @@ func newPerUser(v *vendor, now time.Time) *perUser {
 
 // Use implements [provider.Sink]. The set is kept by the fetcher.
 func (p *perUser) Use(_ string, given provider.Set) error {
-	_, err := newSet(given, p.cfg.Load().DisplayName)
+	_, err := newSet(given, p.cfg.Load())
 	return err
 }
 
@@ -41,7 +41,7 @@ func (p *perUser) Groups(requester []byte, now time.Time) []*xep0215.Group {
 	if err != nil || len(given.Servers) == 0 {
 		return nil
 	}
-	set, err := newSet(given, p.cfg.Load().DisplayName)
+	set, err := newSet(given, p.cfg.Load())
 	if err != nil {
 		return nil // which was reported
 	}
@@ -55,7 +55,7 @@ func (p *perUser) Prepare(requester []byte, now time.Time) <-chan struct{} {
 
 func (p *perUser) user(requester []byte) string { return string(p.pseudonyms.Append(nil, requester)) }
 
-// Good implements [Source]. Of a provider that is asked for each requester it is hoped.
+// Good implements [Source]. Whether this provider has credentials is not known until a user asks.
 func (p *perUser) Good(time.Time) bool { return true }
 
 // ForTrial implements [Source].

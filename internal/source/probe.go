@@ -46,21 +46,24 @@ func ProbeServers(cfg config.ICEServer, now time.Time) ([]probe.Server, error) {
 			s.Username, s.Password = string(c.Username), string(c.Password)
 		}
 		if server, ok := ProbeServer(s); ok {
-			server.Sign = Signer(cfg)
+			server.Sign, server.SignPrevious = Signers(cfg)
 			servers = append(servers, server)
 		}
 	}
 	return servers, nil
 }
 
-// Signer returns a function that signs usernames with the shared secret of a server, or
-// nil if it has none.
-func Signer(cfg config.ICEServer) func(username string) secret.Secret {
+// Signers returns functions that sign usernames with the shared secret of a server, and
+// with the previous one; nil for what it does not have.
+func Signers(cfg config.ICEServer) (now, previous func(username string) secret.Secret) {
+	if before, ok := withPrevious(cfg); ok {
+		previous, _ = Signers(before)
+	}
 	if cfg.SharedSecret.IsEmpty() {
-		return nil
+		return nil, previous
 	}
 	issuer := newSharedSecret(cfg)
 	return func(username string) secret.Secret {
 		return secret.New(string(issuer.AppendPassword(nil, []byte(username))))
-	}
+	}, previous
 }

@@ -51,7 +51,7 @@ func FetchOnce(cfg *config.Provider, now time.Time) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSet(given, cfg.DisplayName)
+	return newSet(given, cfg)
 }
 
 // vendor is what both kinds of providers have.
@@ -61,8 +61,8 @@ type vendor struct {
 	log    *slog.Logger
 }
 
-// adopt puts a configuration in force that differs in nothing but where it stands, and
-// reports whether it is one.
+// adopt applies a configuration that differs only in its place in the file, and reports
+// whether it is one.
 func (v *vendor) adopt(cfg *config.Provider) bool {
 	if v.cfg.Load().Fingerprint != cfg.Fingerprint {
 		return false
@@ -71,7 +71,7 @@ func (v *vendor) adopt(cfg *config.Provider) bool {
 	return true
 }
 
-// logger returns the log with where the provider stands in the configuration.
+// logger returns the log with the provider's place in the configuration.
 func (v *vendor) logger() *slog.Logger {
 	cfg := v.cfg.Load()
 	return v.log.With("provider", cfg.Name, "config", cfg.Key)

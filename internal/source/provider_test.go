@@ -196,7 +196,7 @@ func TestProviderSetChecked(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := newSet(tt.set, nil)
+			got, err := newSet(tt.set, &config.Provider{})
 			if err != nil {
 				if !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("error %v, want %q", err, tt.want)

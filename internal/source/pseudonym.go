@@ -14,15 +14,21 @@ func LinkPseudonyms(cfg *config.Config) *turncred.Pseudonyms {
 }
 
 // AllPseudonyms returns the pseudonyms of every key that a configuration with these
-// servers makes them with, each key once.
+// servers makes them with, those of previous secrets included, each key once.
 func AllPseudonyms(cfg *config.Config, servers []config.ICEServer) []*turncred.Pseudonyms {
 	all := []*turncred.Pseudonyms{LinkPseudonyms(cfg)}
 	seen := map[string]bool{}
-	for _, s := range servers {
+	add := func(s config.ICEServer) {
 		key := string(pseudonymKey(s))
 		if name := s.UsernameForm + " " + s.Realm + " " + key; key != "" && !seen[name] {
 			seen[name] = true
 			all = append(all, pseudonyms(s))
+		}
+	}
+	for _, s := range servers {
+		add(s)
+		if before, ok := withPrevious(s); ok {
+			add(before)
 		}
 	}
 	return all

@@ -20,9 +20,9 @@ type Set struct {
 	names  []string         // usernames, for revocation
 }
 
-// newSet returns what a provider gave as it is offered. Nothing that clients could use is
+// newSet returns what the provider of cfg gave as it is offered. Nothing that clients could use is
 // an error.
-func newSet(given provider.Set, name config.Name) (*Set, error) {
+func newSet(given provider.Set, cfg *config.Provider) (*Set, error) {
 	out := &Set{Set: given}
 	seen := map[xep0215.Key]bool{}
 	for _, server := range given.Servers {
@@ -36,7 +36,7 @@ func newSet(given provider.Set, name config.Name) (*Set, error) {
 			services = append(services, s)
 		}
 		if len(services) > 0 {
-			out.add(server, named(services, name))
+			out.add(server, labelled(services, cfg.DisplayName, cfg.Info))
 		}
 	}
 	if len(out.groups) == 0 {
@@ -62,8 +62,8 @@ func (s *Set) add(server provider.Server, services []xep0215.Service) {
 }
 
 // expiredCredential stands for a credential that the provider has not renewed. Its
-// services count as present, so that whoever asks for them is told to come back and
-// not that there are none.
+// services count as present, so that a client that asks for them is told to try again
+// later, not that there are none.
 type expiredCredential struct{}
 
 // Issue implements [xep0215.Issuer].

@@ -25,10 +25,10 @@ func startShared(v *vendor) *shared {
 	return s
 }
 
-// Use implements [provider.Sink]: it puts a set in force, or says why it cannot be
-// offered.
+// Use implements [provider.Sink]: it offers a set from now on, or returns why it
+// cannot.
 func (s *shared) Use(_ string, given provider.Set) error {
-	next, err := newSet(given, s.cfg.Load().DisplayName)
+	next, err := newSet(given, s.cfg.Load())
 	if err == nil {
 		s.current.Store(next)
 	}
@@ -93,8 +93,8 @@ func (s *shared) Status(now time.Time) Status {
 	return out
 }
 
-// Adopt implements [Provider]. Who reloads has often just mended what was wrong, so a
-// source that has nothing asks again at once; a fetch that is running goes on.
+// Adopt implements [Provider]. A reload often follows a correction, so a source that has
+// nothing fetches again at once. A running fetch continues.
 func (s *shared) Adopt(cfg *config.Provider) bool {
 	if !s.adopt(cfg) {
 		return false
@@ -114,7 +114,7 @@ func (s *shared) Close(exit bool) {
 	s.client.CloseIdleConnections()
 }
 
-// revoke takes back what was given, in less time than an exit may take.
+// revoke revokes the credentials within the time that an exit may take.
 func (s *shared) revoke() {
 	cfg, current := s.cfg.Load(), s.current.Load()
 	if cfg.Revocation == nil || current == nil {

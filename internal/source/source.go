@@ -37,7 +37,7 @@ const TrialTTL = 5 * time.Minute
 
 // Status is a snapshot of a source. It holds no credential.
 type Status struct {
-	Key      string // where it stands in the configuration: "ice_server[0]"
+	Key      string // the place in the configuration: "ice_server[0]"
 	Services []Service
 	Provider *ProviderStatus // nil for a source without one
 }

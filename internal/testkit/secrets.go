@@ -11,12 +11,14 @@ import (
 const (
 	Token   = "TokenOfTheTests0123456789"
 	RESTKey = "KeyOfTheTests9876543210"
+	// PreviousSecret is the shared secret that a server had before.
+	PreviousSecret = "ElderCorrectHorseBattery7654321"
 	// HTTPTable is [http] on a free port, with the token.
 	HTTPTable = "[http]\nlisten = \"127.0.0.1:0\"\ntoken = \"" + Token + "\"\n"
 )
 
 // Secrets are all that configurations of the tests have.
-var Secrets = []string{Handshake, SharedSecret, SharedSecretTwo, Password, PseudonymKey, Token, RESTKey}
+var Secrets = []string{Handshake, SharedSecret, SharedSecretTwo, PreviousSecret, Password, PseudonymKey, Token, RESTKey}
 
 // WantNoSecrets checks that none of the secrets is in the text, also not in hex
 // or base64.
@@ -42,6 +44,7 @@ func WantNoSecrets(t *testing.T, where, text string, secrets ...string) {
 const SecretServers = `[[ice_server]]
 urls = ["turn:one.example.org"]
 secret = "` + SharedSecret + `"
+previous_secret = "` + PreviousSecret + `"
 pseudonym_key = "` + PseudonymKey + `"
 [[ice_server]]
 urls = ["turn:two.example.org"]
@@ -77,6 +80,9 @@ func BrokenWithSecrets(content string) map[string]string {
 		{"handshake secret given twice over", `secret = "` + Handshake + `"`, `secret = "` + Handshake + "\"\nsecret_file = \"component.secret\""},
 		{"shared secret and account", `secret = "` + SharedSecret + `"`, `secret = "` + SharedSecret + "\"\nusername = \"alice\""},
 		{"shared secret without quotes", `secret = "` + SharedSecret + `"`, `ttl = "` + "\"\nsecret = " + SharedSecret},
+		{"previous secret without quotes", `previous_secret = "` + PreviousSecret + `"`, `previous_secret = ` + PreviousSecret},
+		{"previous secret given twice over", `previous_secret = "` + PreviousSecret + `"`, `previous_secret = "` + PreviousSecret + "\"\nprevious_secret_file = \"two.secret\""},
+		{"shared secret given as the previous one", `previous_secret = "` + PreviousSecret + `"`, `previous_secret = "` + SharedSecret + `"`},
 		{"password too long", `password = "` + Password + `"`, `password = "` + strings.Repeat(Password, 30) + `"`},
 		{"password with a control character", `password = "` + Password + `"`, `password = "` + Password + `\u0001"`},
 		{"password in unlike quotes", `password = "` + Password + `"`, `password = '` + Password + `"`},

@@ -52,7 +52,7 @@ func (s *Site) serve(w http.ResponseWriter, r *http.Request, closing <-chan stru
 	}
 	a.WriteHeader(http.StatusOK)
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body.Bytes()) // whoever asked may have gone
+	_, _ = w.Write(a.body.Bytes()) // the client may be gone
 }
 
 // work has a request answered, unless too many others are.

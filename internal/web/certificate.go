@@ -55,12 +55,12 @@ func (c *Certificate) get() *tls.Certificate {
 	if err == nil {
 		c.failure = ""
 		if changed {
-			c.log.Info("using the renewed certificate of [http]", "expires", c.current.Leaf.NotAfter)
+			c.log.Info("using the new certificate of [http]", "expires", c.current.Leaf.NotAfter)
 		}
 		return c.current
 	}
 	if err.Error() != c.failure {
-		c.log.Warn("cannot use the renewed certificate of [http]; the one before stays in use",
+		c.log.Warn("cannot use the new certificate of [http]; the previous one stays in use",
 			"do", "put a certificate and its key, both in PEM, into http.cert_file and http.key_file", "err", err)
 		c.failure = err.Error()
 	}

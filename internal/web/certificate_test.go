@@ -81,7 +81,7 @@ func TestServerSpeaksTLS(t *testing.T) {
 
 	files.write(t, "two.example.org")
 	wantName("when it was renewed", "two.example.org")
-	if !strings.Contains(log.String(), "using the renewed certificate") {
+	if !strings.Contains(log.String(), "using the new certificate") {
 		t.Errorf("the log says %q", log)
 	}
 
@@ -97,7 +97,7 @@ func TestServerSpeaksTLS(t *testing.T) {
 		replace()
 		wantName(name, "two.example.org")
 		wantName(name+", again", "two.example.org")
-		if n := strings.Count(log.String(), "cannot use the renewed certificate"); n != 1 || !strings.Contains(log.String(), filepath.Dir(files.cert)) {
+		if n := strings.Count(log.String(), "cannot use the new certificate"); n != 1 || !strings.Contains(log.String(), filepath.Dir(files.cert)) {
 			t.Errorf("%s is logged %d times: %s", name, n, log)
 		}
 		if strings.Contains(log.String(), "PRIVATE KEY") {
@@ -118,7 +118,7 @@ func TestServerSpeaksTLS(t *testing.T) {
 		files.put(t, files.cert, content)
 		wantName("back", "two.example.org")
 	}
-	if n := strings.Count(log.String(), "cannot use"); n != 2 || strings.Contains(log.String(), "using the renewed") {
+	if n := strings.Count(log.String(), "cannot use"); n != 2 || strings.Contains(log.String(), "using the new") {
 		t.Errorf("two faults are logged %d times: %s", n, log)
 	}
 }

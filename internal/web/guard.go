@@ -52,7 +52,7 @@ func newOrigins(hosts []string) *http.CrossOriginProtection {
 func (s *Site) ownName(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !s.isOwnName(r.Host) {
-			plain(w, http.StatusMisdirectedRequest, "this page is not called "+printable(r.Host)+"; if it is, add the name to http.hosts")
+			plain(w, http.StatusMisdirectedRequest, "this page is not served as "+printable(r.Host)+"; if it should be, add the name to http.hosts")
 			return
 		}
 		next(w, r)

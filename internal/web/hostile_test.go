@@ -31,6 +31,7 @@ func TestCrowdsStarveNobody(t *testing.T) {
 	} {
 		for _, addresses := range []int{1, 300} {
 			t.Run(fmt.Sprintf("%s from %d", tt.name, addresses), func(t *testing.T) {
+				t.Parallel() // each waits more than it works
 				s, _ := start(t, newSiteOf(silentBackend{}, slog.DiscardHandler))
 				leave := crowd(t, s.Addr(), tt.sends, addresses)
 				for range 3 {

@@ -60,7 +60,7 @@ func (s *Site) page(w http.ResponseWriter, _ *http.Request) {
 	var b bytes.Buffer
 	if err := pageTemplate().Execute(&b, view{status, newVerdict(status), unsaidProblems(status), !s.cfg.Token.IsEmpty()}); err != nil {
 		s.cfg.Log.Error("cannot render the status page; please report this", "err", err)
-		plain(w, http.StatusInternalServerError, "the page could not be made; see the log")
+		plain(w, http.StatusInternalServerError, "cannot render the page; see the log")
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -79,7 +79,7 @@ func asset(name, contentType string) http.HandlerFunc {
 	}
 }
 
-// ago says how long before or after now an instant is, in words.
+// ago returns how long before or after now an instant is, in words.
 func ago(t, now time.Time) string {
 	if t.IsZero() {
 		return "never"

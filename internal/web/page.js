@@ -81,7 +81,7 @@ async function tryServer({ urls, username, credential }) {
     return await new Promise((resolve, reject) => {
       const errors = [];
       const finish = (candidate) => resolve(candidate
-        ? { works: true, text: `${isTURN ? "gave the relay address" : "says that this browser is at"} ${candidate.address}, after ${Math.round(performance.now() - start)} ms` }
+        ? { works: true, text: `${isTURN ? "gave the relay address" : "sees this browser at"} ${candidate.address}, after ${Math.round(performance.now() - start)} ms` }
         : failure(urls[0], errors));
       connection.onicecandidateerror = (event) => errors.push({ code: event.errorCode, text: event.errorText });
       connection.onicecandidate = ({ candidate }) => {
@@ -117,7 +117,7 @@ function failure(url, errors) {
     441: "see the log of the TURN server: the credential belongs to another user",
     486: "raise the user's quota on the TURN server: user-quota of coturn",
     508: "give the TURN server more relay ports: min-port, max-port and total-quota of coturn",
-    701: "make sure that the server is running, the port is open in the firewall, and the name is right.",
+    701: "check that the server is running, that the port is open in the firewall, and that the name is right.",
   };
   const text = told.code === 0 ? `no answer within ${TRY_MS / 1000} s` : told.code >= 700 ? "cannot be reached from this browser" : `refused with ${told.code} ${told.text}`.trim();
   const certificate = told.code >= 700 && /^(turns|stuns):/.test(url) ? " The certificate must be for this name, and trusted by browsers." : "";

@@ -21,7 +21,7 @@ func well() web.Status {
 		Link:   web.Link{Up: true, Since: pageTime.Add(-30 * time.Second), JID: "turn.example.org", Server: "127.0.0.1:5347"},
 		Config: web.Reading{File: "config.toml", At: pageTime.Add(-72 * time.Hour), OK: true},
 		Hosts:  []web.Host{{Name: "example.org", Forwards: true, How: "delegation", Since: pageTime.Add(-30 * time.Second)}},
-		Relays: []web.Relay{{URL: "turn:one.example.org:3478", Credentials: "made for each requester", Health: web.Healthy, Detail: "answers in 1 ms", Checked: pageTime.Add(-5 * time.Second)}},
+		Relays: []web.Relay{{URL: "turn:one.example.org:3478", Credentials: "one for each user", Health: web.Healthy, Detail: "answers in 1 ms", Checked: pageTime.Add(-5 * time.Second)}},
 		Checks: true,
 		Hour:   make([]web.Minute, 60),
 	}
@@ -101,11 +101,11 @@ func TestBanner(t *testing.T) {
 		{"two providers give nothing", func(s *web.Status) {
 			s.Providers = []web.Provider{{Name: "a", Asked: true}, {Name: "b", Asked: true}}
 		}, "warn", "2 of 2 providers have given no credential."},
-		{"faults in the configuration", func(s *web.Status) { s.Config.OK = false }, "warn", "The configuration has faults. The one before stays in force."},
+		{"faults in the configuration", func(s *web.Status) { s.Config.OK = false }, "warn", "The configuration has faults. The previous one stays in force."},
 		{"several", func(s *web.Status) {
 			s.Config.OK, s.Relays, s.LostTURN = false, relays(web.Healthy, web.Sick), pageTime.Add(-time.Second)
 			s.Hosts = append(s.Hosts, host(false, true))
-		}, "bad", "No TURN server is offered. The last one was lost 1 s ago; calls that need a relay fail. 1 of 2 hosts does not forward requests. 1 of 2 servers works. The configuration has faults. The one before stays in force."},
+		}, "bad", "No TURN server is offered. The last one was lost 1 s ago; calls that need a relay fail. 1 of 2 hosts does not forward requests. 1 of 2 servers works. The configuration has faults. The previous one stays in force."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := well()
@@ -157,7 +157,7 @@ func TestPageShows(t *testing.T) {
 			s.Hosts = []web.Host{{Name: "a.example", Since: pageTime, Cure: "load the module"}, {Name: "b.example", Since: pageTime, Cure: "load the module"}, {Name: "c.example", Cure: "wait"}, {Name: "d.example", Forwards: true, Cure: "none", Since: pageTime}}
 		}, []string{"a.example no since 0 s ago", "b.example no", "c.example not known yet", "d.example yes since", "To do: load the module"}, []string{"To do: load the module To do: load", "To do: none"}},
 		{"no hosts", func(s *web.Status) { s.Hosts = nil }, nil, []string{"Hosts"}},
-		{"a server that works", func(*web.Status) {}, []string{"turn:one.example.org:3478 made for each requester works checked 5 s ago answers in 1 ms"}, nil},
+		{"a server that works", func(*web.Status) {}, []string{"turn:one.example.org:3478 one for each user works checked 5 s ago answers in 1 ms"}, nil},
 		{"servers", func(s *web.Status) {
 			s.Checks = false
 			s.Relays = []web.Relay{{URL: "a:", Health: web.Refusing, Detail: "401", Cure: "compare the secrets"}, {URL: "b:", Health: web.Impaired}, {URL: "c:", Health: web.Undecided, Failures: 1, Detail: "no answer"},

@@ -132,14 +132,14 @@ func (s *Site) refuseKey(w http.ResponseWriter, r *http.Request, e endpoint, giv
 		return refuseBody(w)
 	}
 	if s.told.Over([]byte("key"), nil, now) == limit.None {
-		s.cfg.Log.Warn("refused a request for credentials over HTTP, since its key is missing or wrong",
+		s.cfg.Log.Warn("refused a request for credentials over HTTP: the key is missing or wrong",
 			"do", "give the service the key of its [[rest_client]], as key=, api= or in Authorization: Bearer", "endpoint", e.name, "from", sender(r))
 	}
 	switch {
 	case !given:
 		return refuse(w, http.StatusForbidden, "forbidden", "the key is missing; send it as key=, api= or in Authorization: Bearer")
 	case s.brake(w, r, now):
-		refuse(w, http.StatusTooManyRequests, "too-many-requests", "the key is wrong, as were others before; the right one is served at any time")
+		refuse(w, http.StatusTooManyRequests, "too-many-requests", "the key is wrong, like others before it; the right one is accepted at any time")
 		return "limited"
 	}
 	return refuse(w, http.StatusForbidden, "forbidden", "the key is wrong")
@@ -156,7 +156,7 @@ func hasForeignBody(r *http.Request) bool {
 
 func refuseBody(w http.ResponseWriter) (outcome string) {
 	return refuse(w, http.StatusUnsupportedMediaType, "unsupported-media-type",
-		"the body is not read, since its Content-Type is not "+formType+"; send key, service and username so, or in the query")
+		"the body is not read, because its Content-Type is not "+formType+"; send key, service and username in that form, or in the query")
 }
 
 // givenKeys returns the keys of a request. Janus calls the key api and key, and
@@ -213,5 +213,5 @@ func writeJSON(w http.ResponseWriter, status int, document any) {
 	w.WriteHeader(status)
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(document) // whoever asked has gone
+	_ = e.Encode(document) // the client is gone
 }

@@ -106,7 +106,7 @@ type OwnRelayTransport struct {
 // Provider is a service that gives relays and credentials over HTTP.
 type Provider struct {
 	Name    string
-	Config  string // where it stands in the configuration
+	Config  string // the place in the configuration
 	OK      bool   // there is something to give out
 	Asked   bool   // it was asked since the start
 	PerUser bool   // it is asked for each requester

@@ -24,7 +24,7 @@ func (s *Site) try(w http.ResponseWriter, r *http.Request) {
 func (s *Site) answerTry(w http.ResponseWriter, r *http.Request) (outcome string) {
 	now := time.Now()
 	if err := s.origins.Check(r); err != nil {
-		return refuse(w, http.StatusForbidden, "forbidden", "pages of other origins get no credentials; if this is your page behind a proxy, add its name to http.hosts")
+		return refuse(w, http.StatusForbidden, "forbidden", "other websites get no credentials; if this is your page behind a proxy, add its name to http.hosts")
 	}
 	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	switch {
@@ -61,11 +61,11 @@ func (s *Site) answerTry(w http.ResponseWriter, r *http.Request) (outcome string
 // refuseToken refuses a request with a wrong token.
 func (s *Site) refuseToken(w http.ResponseWriter, r *http.Request, now time.Time) (outcome string) {
 	if s.told.Over([]byte("token"), nil, now) == limit.None {
-		s.cfg.Log.Warn("refused to try the relays from the status page, since the token is wrong",
+		s.cfg.Log.Warn("refused to try the relays from the status page: the token is wrong",
 			"do", "use the token of http.token_file, or the one that was shown on the terminal at the start", "from", sender(r))
 	}
 	if s.brake(w, r, now) {
-		refuse(w, http.StatusTooManyRequests, "too-many-requests", "the token is wrong, as were others before; wait a minute and check it")
+		refuse(w, http.StatusTooManyRequests, "too-many-requests", "the token is wrong, like others before it; check it and try again in a minute")
 		return "limited"
 	}
 	return refuse(w, http.StatusForbidden, "forbidden", "the token is wrong")

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// finding is something that is not as it should be.
+// finding is something that needs attention.
 type finding struct {
 	Bad  bool   // users notice
 	What string // a sentence
 	More string // another one, or nothing
 }
 
-// verdict is what the page begins with: everything that is not as it should be, the
-// worst first.
+// verdict is what the page begins with: everything that needs attention, the worst
+// first.
 type verdict struct {
 	Class    string // of page.css: "good", "warn" or "bad"
 	Title    string
@@ -57,7 +57,7 @@ func linkFinding(s Status) *finding {
 	return &finding{Bad: true, What: "Not connected to the XMPP server."}
 }
 
-// forwardFinding tells of hosts that do not forward, once it is known of all.
+// forwardFinding reports hosts that do not forward, once the state of all is known.
 func forwardFinding(s Status) *finding {
 	idle := 0
 	for _, h := range s.Hosts {
@@ -84,7 +84,7 @@ func turnFinding(s Status) *finding {
 	return &finding{true, "No TURN server is offered.", "The last one was lost " + ago(s.LostTURN, s.Now) + "; calls that need a relay fail."}
 }
 
-// relayFinding tells how many of the servers work, of those that were checked.
+// relayFinding reports how many of the checked servers work.
 func relayFinding(relays []Relay) *finding {
 	checked, broken, attention, trying := 0, 0, 0, 0
 	for _, r := range relays {
@@ -130,7 +130,7 @@ func configFinding(c Reading) *finding {
 	if c.OK {
 		return nil
 	}
-	return &finding{What: "The configuration has faults.", More: "The one before stays in force."}
+	return &finding{What: "The configuration has faults.", More: "The previous one stays in force."}
 }
 
 func plural(n int, one, many string) string {
@@ -173,7 +173,7 @@ func hostCures(hosts []Host) (cures []string) {
 	return cures
 }
 
-// healthLabel says how a relay is.
+// healthLabel describes the state of a relay.
 func healthLabel(r Relay) string {
 	if r.Health != Undecided || r.Failures == 0 {
 		return string(r.Health)

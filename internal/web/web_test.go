@@ -261,12 +261,12 @@ func TestTryForm(t *testing.T) {
 // A stranger's name for us is shown short, whole characters only.
 func TestNamesAreShownShort(t *testing.T) {
 	for name, tt := range map[string]struct{ host, want string }{
-		"short":                  {"rebound.example", "not called rebound.example;"},
-		"as long as may be":      {strings.Repeat("a", 100), "not called " + strings.Repeat("a", 100) + ";"},
-		"long":                   {strings.Repeat("a", 101), "not called " + strings.Repeat("a", 100) + "…;"},
-		"a character at the end": {strings.Repeat("a", 99) + "é.example", "not called " + strings.Repeat("a", 99) + "…;"},
-		"three bytes":            {strings.Repeat("a", 98) + "€.example", "not called " + strings.Repeat("a", 98) + "…;"},
-		"not printable":          {"a\x1b[31m\u202eb\xffc", "not called a[31mbc;"},
+		"short":                  {"rebound.example", "not served as rebound.example;"},
+		"as long as may be":      {strings.Repeat("a", 100), "not served as " + strings.Repeat("a", 100) + ";"},
+		"long":                   {strings.Repeat("a", 101), "not served as " + strings.Repeat("a", 100) + "…;"},
+		"a character at the end": {strings.Repeat("a", 99) + "é.example", "not served as " + strings.Repeat("a", 99) + "…;"},
+		"three bytes":            {strings.Repeat("a", 98) + "€.example", "not served as " + strings.Repeat("a", 98) + "…;"},
+		"not printable":          {"a\x1b[31m\u202eb\xffc", "not served as a[31mbc;"},
 	} {
 		w := ask(t, newSite(&backend{}, new(bytes.Buffer)), "GET", "/", "", "Host: "+tt.host)
 		if w.Code != 421 || !strings.Contains(w.Body.String(), tt.want) || !utf8.ValidString(w.Body.String()) {

@@ -62,8 +62,9 @@ local function new(sessions)
 	-- Tells a client what has changed since.
 	function push.send(record)
 		if not record.told or record.quiet or not prosody.hosts[record.told_by] then return; end
-		local list = changes(record.told, record.set);
-		record.told = record.set;
+		local set = record.set or {}; -- none for a user whom extdisco does not serve any more
+		local list = changes(record.told, set);
+		record.told = set;
 		if #list == 0 then return; end
 		last_id = last_id + 1;
 		local iq = st.iq({ type = "set", from = record.told_by, to = record.jid, id = prefix..last_id })

@@ -54,7 +54,9 @@ local function new(requests, now)
 		record.failures = record.failures + 1;
 		record.ask_at = now() + math.min(60, 2 ^ record.failures);
 		if condition == "forbidden" then -- extdisco does not serve this user, until its mark says otherwise
+			local served = not record.denied;
 			record.set, record.denied, record.ask_at, record.generation = nil, true, math.huge, generation;
+			if served then sessions.on_renewed(record); end
 		end
 		scan_at = math.min(scan_at, record.ask_at);
 	end

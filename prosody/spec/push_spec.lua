@@ -62,6 +62,33 @@ describe("a client that has asked", function ()
 		assert.same({ "add other.example.org udp", "add other.example.org tcp", "delete turn.example.org udp", "delete turn.example.org tcp" }, actions);
 	end);
 
+	it("is told that all are gone when extdisco does not serve it any more, and of them when it does", function ()
+		bridge.mark = "another";
+		local iq;
+		for _ = 1, 10 do
+			server:pass(1);
+			answer_all(600);
+			for i = #server.sent, 1, -1 do
+				local stanza = server.sent[i].stanza;
+				if stanza.attr.to == juliet then iq = table.remove(server.sent, i).stanza;
+				elseif stanza.attr.from == juliet then
+					table.remove(server.sent, i);
+					server:arrive(st.error_reply(stanza, "auth", "forbidden"), bridge.link);
+				end
+			end
+		end
+		local list = iq:get_child("services", xmlns).tags;
+		assert.equal(3, #list);
+		for _, service in ipairs(list) do
+			assert.equal("delete", service.attr.action);
+			assert.is_nil(service.attr.password);
+		end
+		bridge.mark = "a third";
+		list = pass(10, 600)[1]:get_child("services", xmlns).tags;
+		assert.equal(3, #list);
+		for _, service in ipairs(list) do assert.equal("add", service.attr.action); end
+	end);
+
 	it("is told nothing more when it answers with an error, and its answer goes nowhere", function ()
 		local iq = pass(280, 600)[1];
 		local refusal = st.error_reply(iq, "cancel", "service-unavailable");

@@ -206,6 +206,33 @@ describe("a session's set", function ()
 		assert.is_string(pushed[2].username);
 	end);
 
+	it("of a user whom extdisco serves no more is taken away at once", function ()
+		local st = require "util.stanza";
+		for i = 1, 2 do server:bind(jid_of(i)); end
+		repeat until answer_users(3600) == 0;
+		local room = muc.add("room");
+		for i = 1, 2 do assert.is_string(join(room, jid_of(i))); end
+		for change = 1, 2 do -- the second one tells it nothing that it does not know
+			pushed, bridge.mark = {}, bridge.mark.."x";
+			for _ = 1, 10 do
+				server:pass(1);
+				answer_all(3600);
+				for i = #server.sent, 1, -1 do
+					local stanza = server.sent[i].stanza;
+					if stanza.attr.from == jid_of(1) then
+						table.remove(server.sent, i);
+						server:arrive(st.error_reply(stanza, "auth", "forbidden"), bridge.link);
+					end
+				end
+				answer_users(3600);
+			end
+			local told = {};
+			for _, p in ipairs(pushed) do table.insert(told, p.to.." "..tostring(p.username ~= nil)); end
+			table.sort(told);
+			assert.same(change == 1 and { jid_of(1).." false", jid_of(2).." true" } or { jid_of(2).." true" }, told);
+		end
+	end);
+
 	it("is asked for again after other errors, less and less often", function ()
 		local st = require "util.stanza";
 		server:bind(jid_of(1));

@@ -1,0 +1,98 @@
+#!/bin/sh
+# Runs extdisco setup on this machine's own paths, in namespaces where nothing of the
+# machine can be changed: TestIntegrationSetupMachine. $1 is extdisco, $2 an empty folder.
+#
+# Prosody, coturn and extdisco are real. systemd is not there: a script called systemctl
+# restarts the two services.
+set -eu
+extdisco=$1 work=$2
+ip link set lo up
+
+cp -a /etc/prosody "$work/prosody"
+mkdir -p /etc/extdisco /var/lib/prosody /var/log/prosody
+for folder in /run /var/lib/prosody /var/log/prosody /etc/extdisco /usr/local/lib; do
+	mount -t tmpfs none "$folder"
+done
+mount --bind "$work/prosody" /etc/prosody
+mkdir -p /run/systemd/system /run/bin /run/prosody
+chown prosody: /run/prosody /var/lib/prosody /var/log/prosody
+
+cat > /etc/prosody/conf.d/meet.cfg.lua <<-END
+	VirtualHost "meet.example.org"
+	    authentication = "anonymous"
+END
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=meet.example.org \
+	-keyout /etc/prosody/certs/meet.example.org.key -out /etc/prosody/certs/meet.example.org.crt 2>/dev/null
+chown prosody /etc/prosody/certs/*
+cp -a /etc/prosody "$work/before"
+
+cat > /run/bin/systemctl <<-END
+	#!/bin/sh
+	stop() {
+	    if [ -f "\$1" ]; then
+	        kill "\$(cat "\$1")"
+	        while kill -0 "\$(cat "\$1")" 2>/dev/null; do sleep 0.05; done
+	        rm -f "\$1"
+	    fi
+	}
+	case "\$1 \$2" in
+	"restart prosody")
+	    stop /run/test-prosody.pid
+	    su -s /bin/sh prosody -c 'exec /usr/bin/prosody -F' >/run/prosody.out 2>&1 &
+	    echo \$! > /run/test-prosody.pid ;;
+	"restart extdisco")
+	    stop /run/test-extdisco.pid
+	    "$extdisco" serve --config /etc/extdisco/config.toml >/run/extdisco.log 2>&1 &
+	    echo \$! > /run/test-extdisco.pid ;;
+	esac
+END
+chmod +x /run/bin/systemctl
+PATH=/run/bin:$PATH
+
+cat > /run/turnserver.conf <<-END
+	listening-ip=127.0.0.1
+	relay-ip=127.0.0.1
+	use-auth-secret
+	static-auth-secret=$SHARED_SECRET
+	realm=turn.example.org
+	allow-loopback-peers
+	cli-password=none
+	no-tls
+	no-dtls
+	pidfile=/run/turnserver.pid
+	log-file=stdout
+END
+printf '%s\n' "$SHARED_SECRET" > /run/secret
+
+setup() {
+	status=0
+	"$extdisco" setup "$@" --turn-server stun:127.0.0.1 --turn-server "turn:127.0.0.1?transport=udp" \
+		--turn-server "turn:127.0.0.1?transport=tcp" --turn-secret-file /run/secret 2>&1 || status=$?
+	echo "status $status"
+}
+unchanged() {
+	diff -r "$work/before" /etc/prosody && [ -z "$(find /etc/extdisco /usr/local/lib -mindepth 1)" ] && echo "as it was before"
+}
+
+echo "== broken =="
+echo 'x = = 1' > /etc/prosody/conf.d/broken.cfg.lua
+setup --yes
+rm /etc/prosody/conf.d/broken.cfg.lua
+unchanged
+
+echo "== no =="
+echo n | setup
+unchanged
+
+echo "== no relay =="
+printf 'y\ny\n' | setup
+unchanged
+
+echo "== good =="
+turnserver -c /run/turnserver.conf >/run/turnserver.log 2>&1 &
+while ! timeout 1 turnutils_stunclient 127.0.0.1 >/dev/null 2>&1; do sleep 0.05; done
+setup --yes
+stat -c '%U:%G %a %n' /etc/prosody/conf.d/extdisco.cfg.lua /etc/extdisco/secrets /etc/extdisco/secrets/*
+"$extdisco" setup --yes
+"$extdisco" setup --undo --yes
+unchanged

@@ -1,0 +1,366 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"mellium.im/xmpp/jid"
+
+	"extdisco/internal/config"
+	"extdisco/internal/probe"
+	"extdisco/internal/query"
+	"extdisco/internal/report"
+	"extdisco/internal/setup"
+	"extdisco/internal/source"
+	"extdisco/xep0215"
+)
+
+type setupCommand struct {
+	Yes    bool   `short:"y" help:"Do not ask before writing."`
+	DryRun bool   `help:"Show every file and what would change in it, and write nothing."`
+	Undo   bool   `help:"Put everything back as it was before setup."`
+	Root   string `help:"Work on the system below this folder, and start nothing." default:"/" placeholder:"DIR"`
+
+	RemoveOld bool `help:"Comment out the list of TURN servers, with its secret, that Prosody has had so far."`
+
+	Domain         []string `help:"Domain whose users are served. Default: Jitsi Meet's, or the only one." placeholder:"DOMAIN"`
+	Allow          []string `help:"Serve the users of this domain too." placeholder:"DOMAIN"`
+	Component      string   `help:"Address of extdisco on the XMPP server. Default: turn.DOMAIN." placeholder:"ADDRESS"`
+	Server         string   `help:"Where the XMPP server accepts components." placeholder:"HOST:PORT"`
+	TurnServer     []string `name:"turn-server" help:"STUN or TURN server; once for each URI. Default: those of Prosody's list or of coturn." placeholder:"URI" sep:"none"`
+	TurnHost       string   `help:"Name of the TURN server, where coturn's configuration does not say." placeholder:"HOST"`
+	TurnSecretFile string   `help:"File with the TURN server's shared secret." placeholder:"FILE"`
+	ProsodyConfig  string   `help:"Prosody's configuration. Default: /etc/prosody/prosody.cfg.lua." placeholder:"FILE"`
+	ModuleDir      string   `help:"Folder for the module. Default: the first of Prosody's plugin_paths." placeholder:"DIR"`
+
+	DockerJitsiMeet string `help:"Set up docker-jitsi-meet, whose .env is in this folder." placeholder:"DIR"`
+	DockerConfig    string `help:"Its configuration folder. Default: CONFIG in .env." placeholder:"DIR"`
+}
+
+// Help is printed below the flags.
+func (setupCommand) Help() string {
+	return `Finds Prosody, Jitsi Meet and the TURN server of this machine, shows what it would write, asks, and writes it: config.toml with its secrets, the module for Prosody, and one file in Prosody's conf.d. Then it has Prosody check its configuration, restarts what has to be, and tries what a client gets. For ejabberd, it prints what to add to ejabberd.yml.
+
+Nothing of what is there is changed, unless --remove-old asks for it. --undo takes everything back.
+
+Examples:
+  extdisco setup --dry-run
+  extdisco setup
+  extdisco setup --turn-server turn:turn.example.org:3478 --turn-secret-file turn.secret
+  extdisco setup --docker-jitsi-meet ~/docker-jitsi-meet
+  extdisco setup --undo`
+}
+
+// setupRun is one run of the command.
+type setupRun struct {
+	setupCommand
+	env *environment
+	out io.Writer
+	in  *bufio.Reader
+}
+
+// Run sets up this machine, or takes that back.
+func (c setupCommand) Run(env *environment) error {
+	r := &setupRun{setupCommand: c, env: env, out: env.stdout, in: bufio.NewReader(env.stdin)}
+	if os.Geteuid() != 0 && c.isThisMachine() && !c.DryRun {
+		return errors.New("setup writes into folders of root: run it as root; --dry-run shows what it would write")
+	}
+	if c.Undo {
+		return r.undo()
+	}
+	plan, err := r.find()
+	if err != nil {
+		return err
+	}
+	if err := plan.Show(r.out); err != nil {
+		return err
+	}
+	if len(plan.Changes) == 0 {
+		fmt.Fprintln(r.out, "\nEverything is in place; there is nothing to do.")
+		r.showEjabberd(plan)
+		return nil
+	}
+	if c.DryRun {
+		plan.ShowDiffs(r.out)
+		r.showEjabberd(plan)
+		fmt.Fprintln(r.out, "\nNothing was written.")
+		return nil
+	}
+	return r.write(plan)
+}
+
+func (c setupCommand) isThisMachine() bool { return filepath.Clean(c.Root) == "/" }
+
+func (r *setupRun) find() (*setup.Plan, error) {
+	options := setup.Options{
+		Root: r.Root, Domains: r.Domain, Component: r.Component, Server: r.Server, Allow: r.Allow,
+		TURNServers: r.TurnServer, TURNHost: r.TurnHost, SecretFile: r.TurnSecretFile,
+		ProsodyConfig: r.ProsodyConfig, ModuleDir: r.ModuleDir, Docker: r.DockerJitsiMeet, DockerConfig: r.DockerConfig,
+		RemoveOld: r.RemoveOld, Home: homeFolder(), ConfigExample: r.env.program.ConfigExample, Random: rand.Reader, Now: time.Now(),
+	}
+	plan, err := setup.Find(options)
+	if !errors.Is(err, setup.ErrInterrupted) {
+		return plan, err
+	}
+	if r.DryRun {
+		return nil, fmt.Errorf("%w; run setup again, which takes its changes back first, or setup --undo", err)
+	}
+	fmt.Fprintf(r.out, "%s; what it has changed is put back first.\n\n", capitalized(err.Error()))
+	if err := setup.TakeBack(r.Root); err != nil {
+		return nil, err
+	}
+	return setup.Find(options)
+}
+
+func capitalized(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// homeFolder returns the home of the user who called sudo, or of who we are.
+func homeFolder() string {
+	if name := os.Getenv("SUDO_USER"); name != "" {
+		if u, err := user.Lookup(name); err == nil {
+			return u.HomeDir
+		}
+	}
+	home, _ := os.UserHomeDir() // without one, --docker-config is asked for
+	return home
+}
+
+// ask asks a question that yes or no answers. Whatever is not yes is no.
+func (r *setupRun) ask(question string) bool {
+	fmt.Fprintf(r.out, "\n%s [y/N] ", question)
+	answer, _ := r.in.ReadString('\n')
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes"
+}
+
+// write asks, writes the files, and makes them count.
+func (r *setupRun) write(plan *setup.Plan) error {
+	if !r.Yes {
+		plan.ShowDiffs(r.out)
+		if !r.ask("Write these files?") {
+			return errors.New("nothing was written; --yes writes without asking")
+		}
+	}
+	checks := plan.Prosody != "" && r.isThisMachine()
+	ctx := context.Background()
+	if checks {
+		if err := setup.CheckProsody(ctx, plan.Prosody); err != nil {
+			return fmt.Errorf("nothing was written: Prosody's configuration has to be mended first: %w", err)
+		}
+	}
+	if err := plan.Apply(); err != nil {
+		return err
+	}
+	cfg, err := config.Load(plan.Config, time.Now())
+	if err != nil {
+		return errors.Join(fmt.Errorf("what was found makes no configuration, so that everything was put back:\n%w", err), plan.TakeBack())
+	}
+	if checks {
+		if err := setup.CheckProsody(ctx, plan.Prosody); err != nil {
+			return errors.Join(fmt.Errorf("with the new files %w\neverything was put back", err), plan.TakeBack())
+		}
+	}
+	for _, warning := range cfg.Warnings {
+		fmt.Fprintf(r.out, "\n! %s\n", warning)
+	}
+	fmt.Fprintln(r.out, "\nWritten. extdisco setup --undo puts everything back.")
+	r.showEjabberd(plan)
+	switch {
+	case !r.isThisMachine():
+		fmt.Fprintf(r.out, "\nNothing was started, since --root is %s.\n", r.Root)
+		return nil
+	case plan.Docker != "" || plan.Ejabberd != "" || !setup.HasSystemd():
+		r.showCommands(plan)
+		return nil
+	}
+	if err := r.start(ctx, plan); err != nil {
+		return r.offerUndo(err)
+	}
+	return nil
+}
+
+func (r *setupRun) showEjabberd(plan *setup.Plan) {
+	if plan.Ejabberd != "" {
+		fmt.Fprintln(r.out, "\n"+plan.Ejabberd)
+	}
+}
+
+// showCommands prints what to run where setup starts nothing itself.
+func (r *setupRun) showCommands(plan *setup.Plan) {
+	fmt.Fprintln(r.out, "\nNow run:")
+	if plan.Docker != "" {
+		fmt.Fprintf(r.out, "  cd %s\n", plan.Docker)
+	}
+	if plan.Ejabberd != "" {
+		fmt.Fprintln(r.out, "  ejabberdctl reload_config")
+	}
+	for _, argv := range plan.StartCommands() {
+		fmt.Fprintln(r.out, "  "+strings.Join(argv, " "))
+	}
+	if plan.Docker == "" {
+		fmt.Fprintf(r.out, "  extdisco probe --config %s\n  extdisco query %s\n", plan.Config, plan.Domain)
+	}
+}
+
+// start restarts the services and tries what clients get.
+func (r *setupRun) start(ctx context.Context, plan *setup.Plan) error {
+	fmt.Fprintln(r.out, "\nStarting:")
+	for _, argv := range plan.StartCommands() {
+		fmt.Fprintln(r.out, "  "+strings.Join(argv, " "))
+		if err := setup.Run(ctx, argv); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(r.out)
+	return errors.Join(r.tryQuery(ctx, plan), r.tryServers(plan))
+}
+
+const (
+	tryFor   = 20 * time.Second // Prosody and extdisco start in the meantime
+	tryAgain = 500 * time.Millisecond
+)
+
+// tryQuery asks for the services as a client of this machine does.
+func (r *setupRun) tryQuery(ctx context.Context, plan *setup.Plan) error {
+	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
+	domain, err := jid.Parse(plan.Domain)
+	if err != nil {
+		return err
+	}
+	// On this machine the certificate, often a self-signed one, protects nothing.
+	login := &query.Login{Account: domain, Address: "127.0.0.1:5222", TLS: "starttls", Insecure: true}
+	for {
+		client, err := login.Connect(ctx)
+		if err == nil {
+			answers := []query.Answer{client.Ask(ctx, domain, xep0215.NS)}
+			if err = query.Failure(domain, answers); err == nil {
+				push := joinRoom(ctx, client, plan)
+				client.Close()
+				return r.showAnswers(plan.Domain, answers, push)
+			}
+			client.Close()
+		} else if strings.HasPrefix(err.Error(), "cannot log in anonymously") {
+			fmt.Fprintf(r.out, "%s does not let anybody in without an account. See what one gets: extdisco query %s --jid USER@%[1]s --password-file FILE\n\n", plan.Domain, plan.Domain)
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("a client at %s gets no servers: %w", plan.Domain, err)
+		case <-time.After(tryAgain):
+		}
+	}
+}
+
+// joinRoom joins a room of Jitsi Meet for what is pushed to its participants; nil elsewhere.
+func joinRoom(ctx context.Context, client *query.Client, plan *setup.Plan) *query.Push {
+	if !plan.IsJitsi {
+		return nil
+	}
+	host, err := jid.Parse(plan.Domain)
+	if err != nil {
+		return nil
+	}
+	push := client.Join(ctx, query.Room{Name: "extdisco-setup", Host: host})
+	return &push
+}
+
+// showAnswers prints what a client got, without the passwords.
+func (r *setupRun) showAnswers(domain string, answers []query.Answer, push *query.Push) error {
+	hidePasswords := func(services []xep0215.Service) {
+		for i := range services {
+			if services[i].Password != "" {
+				services[i].Password = "(not shown)"
+			}
+		}
+	}
+	for _, a := range answers {
+		hidePasswords(a.Services)
+	}
+	if push != nil {
+		hidePasswords(push.Services)
+	}
+	fmt.Fprintln(r.out, "What a client gets:")
+	if err := report.Answers(r.out, domain, answers, push, time.Now()); err != nil {
+		return err
+	}
+	fmt.Fprintln(r.out)
+	return nil
+}
+
+// tryServers tries each server, as probe does.
+func (r *setupRun) tryServers(plan *setup.Plan) error {
+	now := time.Now()
+	cfg, err := config.Load(plan.Config, now)
+	if err != nil {
+		return err
+	}
+	var targets []report.Tried
+	var errs []error
+	for _, s := range cfg.ICEServers {
+		servers, err := source.ProbeServers(s, now)
+		errs = append(errs, err)
+		for _, server := range servers {
+			targets = append(targets, report.Tried{Where: s.Key, Result: probe.Result{Server: server}})
+		}
+	}
+	results := report.TryAll(r.env.stderr, targets, probe.Options{Depth: probe.Echo, Timeout: 5 * time.Second, RootCAs: cfg.Probe.RootCAs})
+	errs = append(errs, report.Probed(r.out, results, now), report.ProbeFailure(results))
+	return errors.Join(errs...)
+}
+
+// offerUndo asks whether to undo after a failure.
+func (r *setupRun) offerUndo(failure error) error {
+	if r.Yes {
+		return fmt.Errorf("%w\neverything stays as it is now; extdisco setup --undo puts it back", failure)
+	}
+	fmt.Fprintf(r.out, "\nThat did not work: %v\n", failure)
+	if !r.ask("Put everything back as it was?") {
+		return fmt.Errorf("%w\neverything stays as it is now; extdisco setup --undo puts it back", failure)
+	}
+	return errors.Join(failure, r.undoAll())
+}
+
+// undo asks and takes everything back.
+func (r *setupRun) undo() error {
+	files, err := setup.Journaled(r.Root)
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		fmt.Fprintln(r.out, "There is nothing to undo.")
+		if r.DryRun {
+			return nil
+		}
+		return setup.Undo(r.Root) // what an interrupted run has prepared goes too
+	}
+	fmt.Fprintln(r.out, "To be put back as they were before setup, or removed:")
+	for _, file := range files {
+		fmt.Fprintln(r.out, "  "+file)
+	}
+	if r.DryRun {
+		fmt.Fprintln(r.out, "\nNothing was changed.")
+		return nil
+	}
+	if !r.Yes && !r.ask("Undo?") {
+		return errors.New("nothing was changed")
+	}
+	return r.undoAll()
+}
+
+func (r *setupRun) undoAll() error {
+	if err := setup.Undo(r.Root); err != nil {
+		return err
+	}
+	fmt.Fprintln(r.out, "\nEverything is as it was before setup. Restart Prosody, and stop extdisco:\n  systemctl restart prosody\n  systemctl disable --now extdisco")
+	return nil
+}

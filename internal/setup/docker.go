@@ -1,0 +1,159 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"extdisco/contrib/jitsi"
+	"extdisco/internal/config"
+	"extdisco/internal/migrate"
+)
+
+// jitsiUser owns the files of docker-jitsi-meet: its Prosody runs without root.
+var jitsiUser = owner{1000, 1000}
+
+// planDocker plans for docker-jitsi-meet: the module, the file for conf.d, our
+// configuration, the overlay for docker compose, and the variables of .env.
+func (s *setup) planDocker(p *Plan) error {
+	folder, err := filepath.Abs(s.options.Docker)
+	if err != nil {
+		return err
+	}
+	p.Docker = folder
+	content, err := s.tree.read(path.Join(folder, ".env"))
+	if err != nil {
+		return fmt.Errorf("--docker-jitsi-meet: %w; give the folder that has docker-compose.yml and .env", err)
+	}
+	env := readEnv(string(content))
+	base, err := s.configFolder(env)
+	if err != nil {
+		return err
+	}
+	d := docker{folder: folder, base: base, text: string(content), env: env}
+	p.Found = append(p.Found, Line{"docker-jitsi-meet", folder + ", configuration in " + base})
+	c, err := s.dockerConfig(p, d)
+	if err != nil {
+		return err
+	}
+	p.Domain = c.Component.Hosts[0]
+	if err := s.planModule(p, path.Join(base, "prosody/prosody-plugins-custom"), jitsiUser); err != nil {
+		return err
+	}
+	conf := path.Join(base, "prosody/config/conf.d")
+	s.newFolder(p, conf, 0o755, jitsiUser)
+	if err := s.newFile(p, path.Join(conf, confFile), []byte(confText(c.Component, true, "*")), 0o640, jitsiUser); err != nil {
+		return err
+	}
+	if err := s.newFile(p, path.Join(folder, "extdisco.yml"), jitsi.Overlay, 0o644, owner{}); err != nil {
+		return err
+	}
+	return s.editFile(p, path.Join(folder, ".env"), []byte(withoutOldEnv(string(content), env)))
+}
+
+type docker struct {
+	folder string // of .env
+	base   string // of the configuration, ${CONFIG}
+	text   string // of .env
+	env    []envLine
+}
+
+// configFolder returns ${CONFIG}.
+func (s *setup) configFolder(env []envLine) (string, error) {
+	folder := envGet(env, "CONFIG", "")
+	if s.options.DockerConfig != "" {
+		folder = s.options.DockerConfig
+	}
+	if rest, isHome := strings.CutPrefix(folder, "~/"); isHome && s.options.Home != "" {
+		folder = path.Join(s.options.Home, rest)
+	}
+	if !path.IsAbs(folder) || strings.Contains(folder, "$") {
+		return "", fmt.Errorf("CONFIG in .env, %q, is not the path of a folder that setup can find; name it with --docker-config DIR", folder)
+	}
+	return path.Clean(folder), nil
+}
+
+// dockerConfig plans config.toml and the secrets, or returns the configuration that is
+// there already.
+func (s *setup) dockerConfig(p *Plan, d docker) (*config.Config, error) {
+	at := place{config: path.Join(d.base, "extdisco/config.toml"), secrets: path.Join(d.base, "extdisco/secrets"), named: "secrets", owner: jitsiUser}
+	if _, err := s.tree.read(at.config); !errors.Is(err, fs.ErrNotExist) {
+		file, err := s.tree.path(at.config)
+		if err != nil {
+			return nil, err
+		}
+		c, err := config.Load(file, s.options.Now)
+		if err != nil {
+			return nil, fmt.Errorf("%s is there already and has faults; correct it, or move it away to have a new one written:\n%w", at.config, err)
+		}
+		p.Config = file
+		p.Found = append(p.Found, Line{"Configuration", at.config + ", used as it stands"})
+		return c, nil
+	}
+	domain := envGet(d.env, "XMPP_DOMAIN", "meet.jitsi")
+	c := &config.Config{}
+	c.Component = config.Component{JID: "turn." + domain, Hosts: []string{domain},
+		Server: envGet(d.env, "XMPP_SERVER", "xmpp.meet.jitsi") + ":5347"}
+	if s.options.Component != "" {
+		c.Component.JID = s.options.Component
+	}
+	if s.options.Server != "" {
+		c.Component.Server = s.options.Server
+	}
+	c.Access.Allow = []string{domain}
+	hidden := envGet(d.env, "XMPP_HIDDEN_DOMAIN", envGet(d.env, "XMPP_RECORDER_DOMAIN", "hidden.meet.jitsi"))
+	for _, host := range append([]string{envGet(d.env, "XMPP_GUEST_DOMAIN", "guest.meet.jitsi"), hidden}, s.options.Allow...) {
+		if !slices.Contains(c.Access.Allow, host) {
+			c.Access.Allow = append(c.Access.Allow, host)
+		}
+	}
+	c.HTTP.Listen = "127.0.0.1:9215" // for the health check of the overlay
+	p.Found = append(p.Found, Line{"Jitsi Meet", strings.Join(c.Access.Allow, ", ")})
+	f, err := s.dockerServers(d)
+	if err != nil {
+		return nil, err
+	}
+	p.addServers(f)
+	return c, s.planConfig(p, c, f.list, at)
+}
+
+// dockerServers finds the TURN servers: those that are named, or those of .env.
+func (s *setup) dockerServers(d docker) (*found, error) {
+	named, err := s.namedSecret()
+	if err != nil {
+		return nil, err
+	}
+	if len(s.options.TURNServers) > 0 {
+		return s.namedServers(named, nil)
+	}
+	list, err := migrate.Read(".env", d.text, "")
+	if err != nil {
+		return nil, fmt.Errorf("the TURN servers of .env cannot be read: %w", err)
+	}
+	f := &found{list: list, where: path.Join(d.folder, ".env")}
+	f.takeNotes(".env")
+	if !relays(list) {
+		remarks := strings.Join(append(f.remarks, "name it with --turn-server, once for each URI, and a file with its shared secret with --turn-secret-file FILE"), "; ")
+		return nil, fmt.Errorf(".env names no TURN server (TURN_HOST, TURNS_HOST) with a credential: %s", remarks)
+	}
+	return f, f.complete(named)
+}
+
+// withoutOldEnv comments the variables of the old list out, without the secrets.
+func withoutOldEnv(text string, env []envLine) string {
+	lines := strings.Split(text, "\n")
+	for _, e := range env {
+		if !slices.Contains(oldEnv, e.name) {
+			continue
+		}
+		if e.name == "TURN_CREDENTIALS" || e.name == "TURN_PASSWORD" {
+			lines[e.line] = e.name + "=" + removedSecret
+		}
+		lines[e.line] = "# " + lines[e.line]
+	}
+	return strings.Join(lines, "\n")
+}

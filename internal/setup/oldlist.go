@@ -1,0 +1,155 @@
+package setup
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// oldOption are the options of the lists that Prosody's own modules make.
+var oldOption = regexp.MustCompile(`^(external_services|external_service_[a-z_]+|turn_external_[a-z_]+|turncredentials(_[a-z_]+)?)$`)
+
+// oldList are the statements that make the list that Prosody gives out without extdisco.
+type oldList struct {
+	plain    []statement
+	computed []statement // these cannot be read, nor taken out
+}
+
+// oldList returns the list of the given hosts, and of the global section.
+func (p *prosodyServer) oldList(domains []string) oldList {
+	var list oldList
+	for _, st := range p.statements {
+		if st.kind != isOption || !oldOption.MatchString(st.name) {
+			continue
+		}
+		concerns := st.host == "" || slices.ContainsFunc(domains, func(d string) bool { return st.host == d || strings.HasSuffix(st.host, "."+d) })
+		switch {
+		case !concerns || st.isPlain && isEmptyValue(st.value):
+		case st.isPlain:
+			list.plain = append(list.plain, st)
+		default:
+			list.computed = append(list.computed, st)
+		}
+	}
+	return list
+}
+
+func isEmptyValue(value []luaToken) bool {
+	return len(value) == 2 || len(value) == 1 && (value[0].text == "" || !value[0].isString && (value[0].text == "nil" || value[0].text == "false"))
+}
+
+// where says where the list stands.
+func (l oldList) where() string {
+	first := l.plain[0]
+	return fmt.Sprintf("%s, line %d", first.file, first.line)
+}
+
+// text returns the statements alone, on the lines where they stand in their file.
+func (l oldList) text(s *setup) (string, error) {
+	var out strings.Builder
+	for _, file := range l.files() {
+		content, err := s.tree.read(file)
+		if err != nil {
+			return "", err
+		}
+		kept := blankBytes(content)
+		for _, st := range l.plain {
+			if st.file == file {
+				copy(kept[st.start:st.end], content[st.start:st.end])
+			}
+		}
+		out.Write(kept)
+		out.WriteByte('\n')
+	}
+	return out.String(), nil
+}
+
+// blankBytes returns as many blanks as there are bytes, with the line ends.
+func blankBytes(content []byte) []byte {
+	blank := bytes.Repeat([]byte{' '}, len(content))
+	for i, c := range content {
+		if c == '\n' {
+			blank[i] = '\n'
+		}
+	}
+	return blank
+}
+
+func (l oldList) files() []string {
+	var files []string
+	for _, st := range l.plain {
+		if !slices.Contains(files, st.file) {
+			files = append(files, st.file)
+		}
+	}
+	return files
+}
+
+// removeOld plans to comment the list out, in each file that it stands in.
+func (s *setup) removeOld(p *Plan, l oldList) error {
+	if len(l.computed) > 0 {
+		c := l.computed[0]
+		return fmt.Errorf("%s, line %d: %s is computed or stands in something else, so that --remove-old cannot tell where it ends; delete it by hand", c.file, c.line, c.name)
+	}
+	for _, file := range l.files() {
+		content, err := s.tree.read(file)
+		if err != nil {
+			return err
+		}
+		text := string(content)
+		for _, st := range slices.Backward(l.plain) {
+			if st.file == file {
+				text = commentOut(text, st)
+			}
+		}
+		if err := s.editFile(p, file, []byte(text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commentOut makes comments of a statement, without the secrets in it.
+func commentOut(text string, st statement) string {
+	before, inside, after := text[:st.start], withoutSecrets(text, st), text[st.end:]
+	lines := strings.Split(inside, "\n")
+	for i, line := range lines {
+		lines[i] = "-- " + line
+	}
+	if start := before[strings.LastIndexByte(before, '\n')+1:]; strings.TrimSpace(start) != "" {
+		before += "\n"
+	}
+	rest, _, _ := strings.Cut(after, "\n")
+	if rest = strings.TrimSpace(rest); rest != "" && !strings.HasPrefix(rest, "--") {
+		after = "\n" + after
+	}
+	return before + strings.Join(lines, "\n") + after
+}
+
+// removedSecret stands in the place of a secret.
+const removedSecret = "removed-by-extdisco-setup"
+
+// withoutSecrets returns the text of a statement with its secrets replaced.
+func withoutSecrets(text string, st statement) string {
+	var out strings.Builder
+	pos := st.start
+	for i, t := range st.value {
+		key := st.name
+		switch {
+		case i >= 4 && st.value[i-1].text == "=" && st.value[i-2].text == "]":
+			key = st.value[i-3].text
+		case i >= 2 && st.value[i-1].text == "=":
+			key = st.value[i-2].text
+		case i > 0:
+			key = ""
+		}
+		if t.isString && (strings.HasSuffix(key, "secret") || strings.HasSuffix(key, "password")) {
+			out.WriteString(text[pos:t.start] + `"` + removedSecret + `"`)
+			pos = t.end
+		}
+	}
+	out.WriteString(text[pos:st.end])
+	return out.String()
+}

@@ -1,0 +1,193 @@
+// Package setup finds the XMPP server, Jitsi Meet and the TURN server of a machine, and
+// writes what extdisco needs: its configuration, its secrets, one file for Prosody and the
+// module in it. Everything that is written can be put back.
+package setup
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"time"
+)
+
+// Options are what the caller knows.
+type Options struct {
+	Root string // the tree to work on; "/" for this machine
+
+	Domains       []string // of the XMPP server; default: what Jitsi Meet is set up for, or the only one
+	Component     string   // our address; default: "turn." and the first domain
+	Server        string   // HOST:PORT where the XMPP server accepts components
+	Allow         []string // who is served, besides the domains and the hosts below them
+	TURNServers   []string // ICE URIs; default: what is found
+	TURNHost      string   // the name of the TURN server, where its configuration does not say
+	SecretFile    string   // a file with the TURN shared secret, on this machine
+	ProsodyConfig string   // default: /etc/prosody/prosody.cfg.lua
+	ModuleDir     string   // where the module goes; default: the first of plugin_paths
+	Docker        string   // the folder of docker-jitsi-meet; "" for none
+	DockerConfig  string   // its configuration, ${CONFIG}; default: what .env says
+	Home          string   // what ~ stands for in .env
+	RemoveOld     bool     // comment the old list out
+
+	ConfigExample string // the config.toml that packages install
+	Random        io.Reader
+	Now           time.Time
+}
+
+// setup is one look at a tree.
+type setup struct {
+	options Options
+	tree    tree
+}
+
+// Line is something that was found, for people to read.
+type Line struct{ What, Found string }
+
+// Plan is what was found and what is to be written.
+type Plan struct {
+	Found    []Line
+	Remarks  []string // what needs attention, one sentence each
+	Domain   string   // whose users are served, the first one
+	IsJitsi  bool     // whether the domain is Jitsi Meet's
+	Prosody  string   // its configuration; "" where there is none
+	Config   string   // our configuration, on this machine
+	Ejabberd string   // what to add to ejabberd.yml; "" where there is none
+	Docker   string   // the folder of docker-jitsi-meet; "" for none
+	Changes  []change
+
+	store store
+}
+
+// Find looks at the tree and plans what to write. It changes nothing. The error says what
+// is missing and which flag supplies it.
+func Find(options Options) (*Plan, error) {
+	if options.Root == "" {
+		options.Root = "/"
+	}
+	s := &setup{options: options, tree: tree{options.Root}}
+	plan := &Plan{store: store{tree: s.tree}}
+	j, err := plan.store.read()
+	if err != nil {
+		return nil, err
+	}
+	if j.interrupted() {
+		return nil, ErrInterrupted
+	}
+	if options.Docker != "" {
+		return plan, s.planDocker(plan)
+	}
+	return plan, s.planMachine(plan)
+}
+
+// ErrInterrupted is that an earlier run has not come to its end.
+var ErrInterrupted = fmt.Errorf("an earlier run of setup was interrupted")
+
+// TakeBack takes back what an interrupted run has changed.
+func TakeBack(root string) error {
+	s := store{tree: tree{root}}
+	j, err := s.read()
+	if err != nil || !j.interrupted() {
+		return err
+	}
+	if err := s.changedSince(j); err != nil {
+		return err
+	}
+	return s.takeBackLast(j)
+}
+
+// Apply makes the changes. When one fails, those before it are taken back.
+func (p *Plan) Apply() error { return p.store.apply(p.Changes) }
+
+// TakeBack takes back what Apply has changed, and nothing of earlier runs.
+func (p *Plan) TakeBack() error {
+	j, err := p.store.read()
+	if err != nil {
+		return err
+	}
+	return p.store.takeBackLast(j)
+}
+
+// Journaled returns the files that setup has written, in order.
+func Journaled(root string) ([]string, error) {
+	j, err := store{tree: tree{root}}.read()
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, r := range j.Runs {
+		for _, e := range r.Entries {
+			name := change{file: e.File}.shownAs()
+			if !e.IsFolder && !slices.Contains(files, name) {
+				files = append(files, name)
+			}
+		}
+	}
+	return files, nil
+}
+
+// Undo puts everything back as it was before the first setup.
+func Undo(root string) error {
+	s := store{tree: tree{root}}
+	j, err := s.read()
+	if err != nil {
+		return err
+	}
+	return s.undo(j)
+}
+
+// newFile plans a file of ours, and the folders that it needs. A file that holds the same
+// already is no change.
+func (s *setup) newFile(p *Plan, file string, content []byte, mode fs.FileMode, o owner) error {
+	resolved, err := s.tree.resolve(file)
+	if err != nil {
+		return err
+	}
+	if !s.tree.exists(file) {
+		s.newFolder(p, path.Dir(resolved), 0o755, o)
+		p.Changes = append(p.Changes, change{file: resolved, content: content, mode: mode, owner: o, isNew: true})
+		return nil
+	}
+	return s.replace(p, file, content, func(fs.FileInfo) (fs.FileMode, owner) { return mode, o })
+}
+
+// editFile plans to change a file of somebody else, which keeps its owner and mode.
+func (s *setup) editFile(p *Plan, file string, content []byte) error {
+	return s.replace(p, file, content, func(info fs.FileInfo) (fs.FileMode, owner) { return info.Mode().Perm(), ownerOf(info) })
+}
+
+func (s *setup) replace(p *Plan, file string, content []byte, access func(fs.FileInfo) (fs.FileMode, owner)) error {
+	resolved, err := s.tree.resolve(file)
+	if err != nil {
+		return err
+	}
+	info, err := s.tree.stat(file)
+	if err != nil {
+		return shortError(file, err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a file; move it away", file)
+	}
+	old, err := s.tree.read(file)
+	if err != nil || bytes.Equal(old, content) {
+		return err
+	}
+	mode, o := access(info)
+	p.Changes = append(p.Changes, change{file: resolved, content: content, mode: mode, owner: o, old: old})
+	return nil
+}
+
+// newFolder plans a folder and those above it.
+func (s *setup) newFolder(p *Plan, folder string, mode fs.FileMode, o owner) {
+	if s.tree.exists(folder) {
+		return
+	}
+	for _, c := range p.Changes {
+		if c.isFolder && c.file == folder {
+			return
+		}
+	}
+	s.newFolder(p, path.Dir(folder), 0o755, o)
+	p.Changes = append(p.Changes, change{file: folder, isFolder: true, isNew: true, mode: mode, owner: o})
+}
