@@ -17,6 +17,7 @@ DOCDIR ?= $(PREFIX)/share/doc/extdisco
 SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+SYSCTLDIR ?= $(PREFIX)/lib/sysctl.d
 BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
@@ -40,6 +41,9 @@ pages: build
 	for shell in bash zsh fish; do ./extdisco completion $$shell > build/completion.$$shell; done
 	sed -e 's|^ExecStart=/usr/local/bin/|ExecStart=$(BINDIR)/|' -e 's|/etc/extdisco/|$(SYSCONFDIR)/extdisco/|' \
 		contrib/extdisco.service > build/extdisco.service
+	for file in extdisco-relay.service without-relay.conf; do \
+		sed -e 's|^ExecStart=/usr/local/bin/|ExecStart=$(BINDIR)/|' -e 's|/etc/extdisco/|$(SYSCONFDIR)/extdisco/|' \
+			contrib/$$file > build/$$file || exit 1; done
 	sed -E 's/((secret|password|token|key)_file *= ")/\1secrets\//' config.toml.example > build/config.toml
 
 # Never overwrites a configuration. config.toml may hold secrets: only root and the service may
@@ -54,6 +58,9 @@ install: pages
 	install -D -m 644 build/extdisco.1 $(DESTDIR)$(MANDIR)/man1/extdisco.1
 	install -D -m 644 build/extdisco.toml.5 $(DESTDIR)$(MANDIR)/man5/extdisco.toml.5
 	install -D -m 644 build/extdisco.service $(DESTDIR)$(UNITDIR)/extdisco.service
+	install -D -m 644 build/extdisco-relay.service $(DESTDIR)$(UNITDIR)/extdisco-relay.service
+	install -D -m 644 contrib/extdisco.service.d/relay.conf $(DESTDIR)$(UNITDIR)/extdisco.service.d/relay.conf
+	install -D -m 644 contrib/extdisco-relay.sysctl $(DESTDIR)$(SYSCTLDIR)/60-extdisco-relay.conf
 	install -D -m 644 contrib/extdisco.sysusers $(DESTDIR)$(SYSUSERSDIR)/extdisco.conf
 	install -D -m 644 build/completion.bash $(DESTDIR)$(BASHDIR)/extdisco
 	install -D -m 644 build/completion.zsh $(DESTDIR)$(ZSHDIR)/_extdisco
@@ -64,14 +71,16 @@ install: pages
 	install -m 644 README.md CHANGELOG.md $(DESTDIR)$(DOCDIR)
 	install -m 644 docs/*.md $(DESTDIR)$(DOCDIR)/docs
 	install -m 644 build/config.toml contrib/turnserver.conf.example contrib/prometheus/alerts.yml \
-		contrib/grafana/extdisco.json $(DESTDIR)$(DOCDIR)/examples
+		contrib/grafana/extdisco.json build/without-relay.conf $(DESTDIR)$(DOCDIR)/examples
+	install -m 755 contrib/certbot/extdisco-relay $(DESTDIR)$(DOCDIR)/examples/certbot-extdisco-relay
 	@test -n "$(DESTDIR)" || printf '%s\n' "Next, as root:" "  systemd-sysusers" \
 		"  chgrp extdisco $(CONFIG)" "  systemctl daemon-reload" "Then see docs/operations.md."
 
 # Keeps the configuration and the secrets.
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/extdisco $(DESTDIR)$(MANDIR)/man1/extdisco.1 $(DESTDIR)$(MANDIR)/man5/extdisco.toml.5 \
-		$(DESTDIR)$(UNITDIR)/extdisco.service $(DESTDIR)$(SYSUSERSDIR)/extdisco.conf $(DESTDIR)$(BASHDIR)/extdisco \
+		$(DESTDIR)$(UNITDIR)/extdisco.service $(DESTDIR)$(UNITDIR)/extdisco-relay.service \
+		$(DESTDIR)$(UNITDIR)/extdisco.service.d/relay.conf $(DESTDIR)$(SYSCTLDIR)/60-extdisco-relay.conf $(DESTDIR)$(SYSUSERSDIR)/extdisco.conf $(DESTDIR)$(BASHDIR)/extdisco \
 		$(DESTDIR)$(ZSHDIR)/_extdisco $(DESTDIR)$(FISHDIR)/extdisco.fish
 	rm -rf $(DESTDIR)$(DOCDIR) $(DESTDIR)$(PROSODYDIR)/mod_extdisco_bridge
 
@@ -87,7 +96,7 @@ sbom: build
 		$(if $(VERSION),-version $(VERSION)) ./extdisco
 	@echo "wrote build/extdisco.cdx.json"
 
-# Runs extdisco between a real Prosody and a real coturn, and asks as a client would.
+# Runs extdisco with its relay behind a real Prosody, and asks as a client would.
 demo:
 	@contrib/install-needed demo
 	@$(GO) run ./integration/demo

@@ -1,7 +1,7 @@
-// Command demo shows extdisco at work: it starts a real Prosody and a real
-// coturn on loopback with throw-away secrets, and extdisco between them; lets a
-// client ask the XMPP server as Jitsi Meet does; and uses what the client got
-// for an allocation on the relay. Everything ends with the command.
+// Command demo shows extdisco at work: it starts a real Prosody on loopback with a
+// throw-away secret, and extdisco with its relay; lets a client ask the XMPP server as
+// Jitsi Meet does; and uses what the client got for an allocation on the relay.
+// Everything ends with the command.
 package main
 
 import (
@@ -44,9 +44,8 @@ func main() {
 type demo struct {
 	dir     string
 	binary  string
-	turn    *lab.Coturn
 	xmpp    *lab.XMPPServer
-	secrets struct{ handshake, shared string }
+	secret  string // the handshake secret
 	started []server
 }
 
@@ -57,13 +56,13 @@ func run(ctx context.Context, dir string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute) // with a cold cache the build takes most of it
 	defer cancel()
 	d := &demo{dir: dir}
-	d.secrets.handshake, d.secrets.shared = rand.Text(), rand.Text()
+	d.secret = rand.Text()
 	defer func() {
 		for i := len(d.started) - 1; i >= 0; i-- {
 			err = errors.Join(err, d.started[i].Stop())
 		}
 	}()
-	for _, step := range []func(context.Context) error{d.startRelay, d.startXMPP, d.startExtdisco, d.ask, d.conclude} {
+	for _, step := range []func(context.Context) error{d.startXMPP, d.startExtdisco, d.ask, d.conclude} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -78,22 +77,8 @@ func (d *demo) folder(name string) (string, error) {
 	return dir, os.Mkdir(dir, 0o755)
 }
 
-func (d *demo) startRelay(ctx context.Context) error {
-	heading(1, "A TURN relay: coturn, which knows a shared secret")
-	dir, err := d.folder("coturn")
-	if err != nil {
-		return err
-	}
-	if d.turn, err = lab.StartCoturn(ctx, lab.CoturnConfig{Dir: dir, Secrets: []string{d.secrets.shared}}); err != nil {
-		return err
-	}
-	d.started = append(d.started, d.turn)
-	fmt.Printf("   coturn listens on 127.0.0.1:%d, udp and tcp\n", d.turn.Port)
-	return nil
-}
-
 func (d *demo) startXMPP(ctx context.Context) error {
-	heading(2, "An XMPP server: Prosody, which does not know that secret")
+	heading(1, "An XMPP server: Prosody")
 	dir, err := d.folder("prosody")
 	if err != nil {
 		return err
@@ -101,7 +86,7 @@ func (d *demo) startXMPP(ctx context.Context) error {
 	d.xmpp, err = lab.StartProsody(ctx, lab.XMPPConfig{
 		Dir:        dir,
 		Hosts:      []lab.Host{{Name: host, Anonymous: true, DelegateTo: component}},
-		Components: []lab.Component{{JID: component, Secret: d.secrets.handshake, Delegation: true}},
+		Components: []lab.Component{{JID: component, Secret: d.secret, Delegation: true}},
 	})
 	if err != nil {
 		return err
@@ -113,7 +98,7 @@ func (d *demo) startXMPP(ctx context.Context) error {
 }
 
 func (d *demo) startExtdisco(ctx context.Context) error {
-	heading(3, "extdisco, with this config.toml")
+	heading(2, "extdisco, which is the STUN and TURN server as well, with this config.toml")
 	d.binary = filepath.Join(d.dir, "extdisco.bin")
 	build := exec.CommandContext(ctx, "go", "build", "-o", d.binary, "extdisco")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -123,22 +108,23 @@ func (d *demo) startExtdisco(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	port, err := lab.FreePort()
+	if err != nil {
+		return err
+	}
 	config := fmt.Sprintf(`[component]
 jid         = %q
 server      = %q
 secret_file = "component.secret"
 
-[[ice_server]]
-urls        = ["stun:127.0.0.1:%d",
-               "turn:127.0.0.1:%d?transport=udp",
-               "turn:127.0.0.1:%d?transport=tcp"]
-secret_file = "turn.secret"
-`, component, d.xmpp.ComponentAddr, d.turn.Port, d.turn.Port, d.turn.Port)
+[relay]
+host        = "127.0.0.1"
+public_ip   = ["127.0.0.1"]
+listen      = ["127.0.0.1:%d"]
+`, component, d.xmpp.ComponentAddr, port)
 	fmt.Println(indent(config))
-	for file, secret := range map[string]string{"component.secret": d.secrets.handshake, "turn.secret": d.secrets.shared} {
-		if err := os.WriteFile(filepath.Join(dir, file), []byte(secret+"\n"), 0o600); err != nil {
-			return err
-		}
+	if err := os.WriteFile(filepath.Join(dir, "component.secret"), []byte(d.secret+"\n"), 0o600); err != nil {
+		return err
 	}
 	e, err := lab.StartExtdisco(ctx, lab.ExtdiscoConfig{Binary: d.binary, Dir: dir, Config: config})
 	if err != nil {
@@ -159,7 +145,7 @@ type service struct {
 
 // ask lets a client ask the server and use what it got.
 func (d *demo) ask(ctx context.Context) error {
-	heading(4, "A client logs in at "+host+" and asks that server, as Jitsi Meet does")
+	heading(3, "A client logs in at "+host+" and asks that server, as Jitsi Meet does")
 	args := []string{"query", host, "--address", d.xmpp.C2SAddr, "--tls", "none", "--insecure"}
 	fmt.Printf("   $ extdisco %s\n", strings.Join(args, " "))
 	table, err := exec.CommandContext(ctx, d.binary, args...).Output()
@@ -192,7 +178,7 @@ func queryFailed(err error) error {
 }
 
 func (d *demo) useRelay(ctx context.Context, services []service) error {
-	heading(5, "The client uses them: an allocation on the relay, and an echo through it")
+	heading(4, "The client uses them: an allocation on the relay, and an echo through it")
 	var last service
 	for _, s := range services {
 		if s.Username == "" {
@@ -221,16 +207,17 @@ func (s service) allocation() lab.Allocation {
 }
 
 func (d *demo) conclude(context.Context) error {
-	heading(6, "What you have just seen")
+	heading(5, "What you have just seen")
 	fmt.Println(`   The client asked its XMPP server for ICE servers and got a username and a
-   password of its own, good for 24 hours, which the relay accepted. Prosody has
-   never seen the TURN shared secret: it stayed in extdisco.
+   password of its own, good for 24 hours, which the relay accepted. The secret
+   that they are made with has never left extdisco.
 
    For a real installation:
      1. make deb && sudo apt install ./build/deb/extdisco_*.deb
      2. sudo extdisco setup          finds your servers and configures them
      3. extdisco query YOUR.DOMAIN   shows what your users get
    README.md shows how to do the same by hand.
+   With coturn it is the same: an [[ice_server]] with its urls and secret_file in place of [relay].
 
    Everything that was started here is being stopped, and its files removed.`)
 	return nil

@@ -40,6 +40,10 @@ func (c checkCommand) Run(env *environment) error {
 	if account != nil {
 		checked.As = account.Name
 	}
+	if err == nil {
+		rmemMax, descriptors := machine()
+		checked.Warnings = checkMachine(cfg, rmemMax, descriptors)
+	}
 	if err == nil && c.Fetch {
 		c.fetch(&checked)
 	}
@@ -103,6 +107,9 @@ func absolute(file string) string {
 // fetch asks each provider, and looks up the hosts of the servers.
 func (c checkCommand) fetch(checked *report.Checked) {
 	hosts := map[string]string{} // to where they stand
+	if r := checked.Config.Relay; r.On {
+		hosts[r.Host] = config.RelayKey + ".host"
+	}
 	for _, s := range checked.Config.ICEServers {
 		services := s.Services
 		if s.Provider != nil {

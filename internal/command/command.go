@@ -56,6 +56,8 @@ type commandLine struct {
 
 	ProsodyConfig  prosodyConfigCommand  `cmd:"" help:"Print the Prosody configuration that matches config.toml."`
 	EjabberdConfig ejabberdConfigCommand `cmd:"" help:"Print the ejabberd configuration that matches config.toml."`
+	Relay          relayCommand          `cmd:"" help:"Run the relay alone, in a process of its own."`
+	RelayConfig    relayConfigCommand    `cmd:"" help:"Print the [[ice_server]] for a relay on another machine."`
 
 	Health     healthCommand     `cmd:"" help:"Check the health of a running instance."`
 	Completion completionCommand `cmd:"" help:"Print the completion script for a shell."`

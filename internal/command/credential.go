@@ -36,7 +36,11 @@ func (c credentialCommand) Run(env *environment) error {
 		return err
 	}
 	var issued []issuedCredential
-	for _, s := range cfg.ICEServers {
+	servers, err := source.Servers(cfg, now)
+	if err != nil {
+		return err
+	}
+	for _, s := range servers {
 		turn := xep0215.Select(s.Services, xep0215.Request{Credentials: []xep0215.Filter{{}}})
 		if len(turn) == 0 {
 			continue

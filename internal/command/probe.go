@@ -44,7 +44,11 @@ func (c probeCommand) Run(env *environment) error {
 	}
 	var targets []report.Tried
 	var errs []error // of providers, beside what the others give
-	for _, s := range cfg.ICEServers {
+	configured, err := source.Servers(cfg, now)
+	if err != nil {
+		return err
+	}
+	for _, s := range configured {
 		servers, err := source.ProbeServers(s, now)
 		errs = append(errs, err)
 		for _, server := range servers {

@@ -28,6 +28,9 @@ func (c prosodyConfigCommand) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
+	if !cfg.Component.IsSet() {
+		return fmt.Errorf("%s has no [component], so there is nothing for Prosody to know", cfg.File)
+	}
 	return printProsodyConfig(env.stdout, cfg, c.Delegation)
 }
 

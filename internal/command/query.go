@@ -138,9 +138,13 @@ func (a answered) compare(cfg *config.Config, requester jid.JID) error {
 	if cfg == nil {
 		return nil
 	}
-	err := query.Compare(a.to, cfg.File, source.NewOffered(cfg, requester.Bare().String()), query.FirstServices(a.answers))
+	servers, err := source.Servers(cfg, time.Now())
+	if err != nil {
+		return err
+	}
+	err = query.Compare(a.to, cfg.File, source.NewOffered(servers, requester.Bare().String()), query.FirstServices(a.answers))
 	if err == nil && a.push != nil {
-		err = query.Compare(a.push.From, cfg.File, source.NewOffered(cfg, ""), a.push.Services)
+		err = query.Compare(a.push.From, cfg.File, source.NewOffered(servers, ""), a.push.Services)
 	}
 	return err
 }

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"extdisco/internal/config"
+	"extdisco/internal/daemon"
 	"extdisco/internal/testkit"
 )
 
 func TestServeFailsOnABrokenConfig(t *testing.T) {
 	env := &environment{configFile: testkit.WriteConfig(t, "x = 1\ny = 2\n"), stdout: new(bytes.Buffer), stderr: testkit.NewLogBuffer()}
-	err := env.serve(make(chan os.Signal))
+	err := env.serveUntil(make(chan os.Signal), daemon.Options{})
 	if err == nil || strings.Count(err.Error(), "unknown key") != 2 {
 		t.Errorf("serve = %v", err)
 	}
@@ -59,7 +60,7 @@ func TestLogThatNobodyReads(t *testing.T) {
 	file := testkit.WriteConfig(t, server.Config("[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n[limits]\nper_jid = \"1/h\"\n"))
 	stuck, signals, ended := make(stuckWriter), make(chan os.Signal, 1), make(chan error, 1)
 	env := &environment{configFile: file, logLevel: "debug", stdout: new(bytes.Buffer), stderr: stuck}
-	go func() { ended <- env.serve(signals) }()
+	go func() { ended <- env.serveUntil(signals, daemon.Options{}) }()
 	stream := server.MustAccept(testkit.Handshake)
 	for range 3000 { // far more lines than may wait
 		if got := stream.Services("juliet@example.org/" + strings.Repeat("x", 500)); got == "" {

@@ -51,7 +51,11 @@ func (c whoisCommand) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	search.keys = source.AllPseudonyms(cfg)
+	servers, err := source.Servers(cfg, time.Now())
+	if err != nil {
+		return err
+	}
+	search.keys = source.AllPseudonyms(cfg, servers)
 	for _, address := range c.JID {
 		search.try(address)
 	}

@@ -33,9 +33,20 @@ const DefaultServer = "127.0.0.1:5347"
 // DefaultServiceName is what service browsers show (XEP-0030, the name of the identity).
 const DefaultServiceName = "TURN/STUN credentials"
 
-func readComponent(root *table) Component {
+// IsSet reports whether there is a [component]. Without one, a relay serves credentials that are
+// made elsewhere.
+func (c Component) IsSet() bool { return c.JID != "" }
+
+func readComponent(root *table, own Relay) Component {
 	t := root.table("component")
 	defer t.unknown()
+	if !root.has("component") && own.On {
+		if own.Secret.IsEmpty() && !root.hasIn("relay", "secret", "secret_file") {
+			root.r.fault("relay.secret_file", "is missing, and a relay without [component] requires it; name the file with the shared secret that the credentials are made with elsewhere, or write [component]")
+		}
+		t.know("jid", "server", "secret", "secret_file", "service_name", "hosts")
+		return Component{}
+	}
 	if !root.has("component") {
 		root.fault("component", "is missing; write [component] with the keys jid and secret_file")
 		t.wrong = true

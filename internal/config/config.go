@@ -19,6 +19,7 @@ type Config struct {
 	File       string // as it was named
 	Component  Component
 	Access     Access
+	Relay      Relay
 	ICEServers []ICEServer // in the order of the answer
 	Limits     Limits
 	Probe      Probe
@@ -92,9 +93,10 @@ func (r *reader) config(content []byte) (*Config, error) {
 func readAll(root *table) *Config {
 	defer root.unknown()
 	cfg := &Config{}
-	cfg.Component = readComponent(root)
+	cfg.Relay = readRelay(root)
+	cfg.Component = readComponent(root, cfg.Relay)
 	cfg.Access = readAccess(root.table("access"), cfg.Component)
-	cfg.ICEServers = readICEServers(root)
+	cfg.ICEServers = readICEServers(root, cfg.Relay)
 	cfg.Limits = readLimits(root.table("limits"))
 	cfg.Probe = readProbe(root)
 	checkRotation(root, cfg.ICEServers, cfg.Probe)

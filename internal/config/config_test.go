@@ -95,7 +95,7 @@ func TestEveryFaultHasABrokenConfig(t *testing.T) {
 	for _, want := range brokenFiles(t) {
 		wants = append(wants, want)
 	}
-	for _, file := range []string{"component.go", "access.go", "table.go", "iceserver.go", "provider.go", "vendor.go", "http.go", "cafile.go", "secretfile.go", "../../xep0215/uri.go"} {
+	for _, file := range []string{"component.go", "access.go", "table.go", "iceserver.go", "provider.go", "vendor.go", "http.go", "relay.go", "cafile.go", "secretfile.go", "../../xep0215/uri.go"} {
 		for _, m := range faultMessages(t, file) {
 			t.Run(fmt.Sprintf("%s:%d", filepath.Base(file), m.line), func(t *testing.T) {
 				if !slices.ContainsFunc(wants, m.pattern.MatchString) {
@@ -284,6 +284,14 @@ func describe(cfg *Config) string {
 	}
 	for _, c := range cfg.HTTP.Clients {
 		fmt.Fprintf(&b, "rest_client %s with %q\n", c.Name, c.Key.Reveal())
+	}
+	if r := cfg.Relay; r.On {
+		fmt.Fprintf(&b, "relay %s, public %v, ports %d-%d, ttl %v, drain %v\n", r.Host, r.PublicIP, r.FirstPort, r.LastPort, r.TTL, r.Drain)
+		for _, service := range r.Services() {
+			fmt.Fprintf(&b, "  %s over %s\n", service.URI(), service.Transport)
+		}
+		fmt.Fprintf(&b, "  listens %v, tls %v, shared secret %q, state %t, peers %v\n  %+v\n",
+			r.Listen, r.TLSListen, r.Secret.Reveal(), filepath.IsAbs(r.StateDir), r.AllowPeers, r.Limits)
 	}
 	for _, s := range cfg.ICEServers {
 		fmt.Fprintf(&b, "ice_server\n")

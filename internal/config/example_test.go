@@ -35,6 +35,7 @@ var namedFile = regexp.MustCompile(`(?m)(?:^\w+_|\b)file *= "([\w.-]+)"`)
 // loadExample loads a configuration with the files beside it that it names.
 func loadExample(t *testing.T, content string) *Config {
 	t.Helper()
+	content = strings.Replace(content, `"203.0.113.5"`, `"127.0.0.1"`, 1) // an address that every machine has
 	file := testkit.WriteConfig(t, content)
 	dir := filepath.Dir(file)
 	if _, err := lab.NewCA(dir); err != nil { // writes ca.pem
@@ -95,13 +96,13 @@ func TestExampleConfigTellsDefaults(t *testing.T) {
 	}
 }
 
-var knownKeys = regexp.MustCompile(`unknown key; known (?:in \[+([a-z_]+)\]+|at the top): (.*)`)
+var knownKeys = regexp.MustCompile(`unknown key; known (?:in \[+([a-z_.]+)\]+|at the top): (.*)`)
 
 // loaderKeys returns the keys that the loader knows, by section, from what it
 // says about one that it does not know. The section "" has the sections.
 func loaderKeys(t *testing.T) map[string][]string {
 	t.Helper()
-	const unknownEverywhere = "x = 1\n[component]\nx = 1\n[access]\nx = 1\n[[ice_server]]\nx = 1\n[limits]\nx = 1\n[probe]\nx = 1\n[http]\nx = 1\n[[rest_client]]\nx = 1\n[log]\nx = 1\n"
+	const unknownEverywhere = "x = 1\n[component]\nx = 1\n[access]\nx = 1\n[[ice_server]]\nx = 1\n[limits]\nx = 1\n[probe]\nx = 1\n[http]\nx = 1\n[[rest_client]]\nx = 1\n[log]\nx = 1\n[relay]\nx = 1\n[relay.limits]\nx = 1\n"
 	_, err := parse("config.toml", []byte(unknownEverywhere), testkit.Time)
 	if err == nil {
 		t.Fatal("unknown keys are accepted")
@@ -118,7 +119,7 @@ func TestExampleConfigNamesEveryKey(t *testing.T) {
 	named := map[string][]string{}
 	section := ""
 	for line := range strings.SplitSeq(activated, "\n") {
-		if m := regexp.MustCompile(`^\[+(\w+)\]+$`).FindStringSubmatch(line); m != nil {
+		if m := regexp.MustCompile(`^\[+([\w.]+)\]+$`).FindStringSubmatch(line); m != nil {
 			section = m[1]
 			named[""] = append(named[""], section)
 		} else if m := regexp.MustCompile(`^(\w+) *= `).FindStringSubmatch(line); m != nil {
@@ -126,7 +127,7 @@ func TestExampleConfigNamesEveryKey(t *testing.T) {
 		}
 	}
 	known := loaderKeys(t)
-	if len(known) != len(known[""])+1 {
+	if len(known) != len(known[""])+2 { // [relay.limits], and the sections themselves
 		t.Errorf("there are the sections %q, and keys are known of %d: teach loaderKeys the new one", known[""], len(known)-1)
 	}
 	for section, keys := range known {
@@ -134,6 +135,9 @@ func TestExampleConfigNamesEveryKey(t *testing.T) {
 			t.Run(section+" "+key, func(t *testing.T) {
 				// The example says of all secrets at once that NAME works too.
 				isSecret := slices.Contains(keys, key+"_file")
+				if _, isTable := known[section+"."+key]; isTable {
+					return
+				}
 				if !slices.Contains(named[section], key) && (!isSecret || !slices.Contains(named[section], key+"_file")) {
 					t.Errorf("config.toml.example does not name %s in [%s]", key, section)
 				}
@@ -164,6 +168,23 @@ func TestExampleConfigNamesEveryProviderKey(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestExampleConfigTellsDefaultsOfRelay(t *testing.T) {
+	_, activated := exampleConfig(t)
+	full := loadExample(t, activated).Relay
+	plain, err := parse("config.toml", []byte("[relay]\npublic_ip = [\"127.0.0.1\"]\nsecret = \"a secret that is long enough\"\ncert_file = \"testdata/secrets/server.pem\"\nkey_file = \"testdata/secrets/server.key\"\n"), testkit.Time)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := plain.Relay
+	if full.Limits != want.Limits {
+		t.Errorf("limits = %+v, and %+v by default", full.Limits, want.Limits)
+	}
+	if !slices.Equal(full.Listen, want.Listen) || !slices.Equal(full.TLSListen, want.TLSListen) || full.TLSPort != want.TLSPort ||
+		full.FirstPort != want.FirstPort || full.LastPort != want.LastPort || full.TTL != want.TTL {
+		t.Errorf("%+v, and %+v by default", full, want)
 	}
 }
 

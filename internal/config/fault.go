@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -67,6 +68,7 @@ type reader struct {
 	inlineSecret bool
 	account      *Account // in whose name files are read as well; nil for none
 	strangers    []stranger
+	interfaces   []netip.Prefix // of this machine; nil means that the system is asked
 }
 
 func (r *reader) fault(key, format string, args ...any) {

@@ -12,6 +12,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"extdisco/component"
+	"extdisco/internal/relay"
 	"extdisco/internal/testkit"
 	"extdisco/turncred/provider"
 	"extdisco/xep0215"
@@ -76,10 +77,29 @@ type nobody struct{}
 
 func (nobody) Admit(*component.Request) error { return errors.New("closed") }
 
+// checkAcceptedRelay checks [relay], and reports whether there is a [component] beside it.
+func checkAcceptedRelay(t *testing.T, cfg *Config) bool {
+	t.Helper()
+	r := cfg.Relay
+	if len(r.Services()) == 0 || r.Host == "" || r.TTL <= 0 || r.StateDir == "" || !cfg.Component.IsSet() && r.Secret.IsEmpty() {
+		t.Errorf("accepted with something missing: %+v", cfg)
+	}
+	if _, err := relay.New(relay.Config{
+		Host: r.Host, PublicIP: r.PublicIP, Listen: r.Listen, TLSListen: r.TLSListen, FirstPort: r.FirstPort, LastPort: r.LastPort,
+		CertFile: r.Certificate.CertFile, KeyFile: r.Certificate.KeyFile, AllowPeers: r.AllowPeers, Secrets: relay.Fixed([]byte("s")), Limits: r.Limits, Log: slog.New(slog.DiscardHandler),
+	}); err != nil {
+		t.Errorf("accepted, and no relay can be made: %v", err)
+	}
+	return cfg.Component.IsSet()
+}
+
 func checkAccepted(t *testing.T, cfg *Config) {
 	t.Helper()
 	c := cfg.Component
-	if c.JID == "" || c.Server == "" || c.Secret.IsEmpty() || len(c.Hosts) == 0 || len(cfg.Access.Allow) == 0 || len(cfg.ICEServers) == 0 {
+	if cfg.Relay.On && !checkAcceptedRelay(t, cfg) {
+		return
+	}
+	if c.JID == "" || c.Server == "" || c.Secret.IsEmpty() || len(c.Hosts) == 0 || len(cfg.Access.Allow) == 0 || len(cfg.ICEServers) == 0 && !cfg.Relay.On {
 		t.Errorf("accepted with something missing: %+v", cfg)
 	}
 	for _, s := range append(c.Hosts, cfg.Access.Allow...) {

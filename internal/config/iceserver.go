@@ -48,12 +48,15 @@ type Name map[string]string
 // DefaultTTL is how long credentials live unless ttl says otherwise.
 const DefaultTTL = 24 * time.Hour
 
-func readICEServers(root *table) []ICEServer {
+func readICEServers(root *table, own Relay) []ICEServer {
 	tables := root.tables("ice_server")
-	if len(tables) == 0 && !root.has("ice_server") {
-		root.fault("ice_server", "is missing; write at least one [[ice_server]] with the urls of a STUN or TURN server")
+	if len(tables) == 0 && !root.has("ice_server") && !own.On {
+		root.fault("ice_server", "is missing; write at least one [[ice_server]] with the urls of a STUN or TURN server, or [relay] for one of our own")
 	}
 	known := map[xep0215.Key]string{}
+	for _, s := range own.Services() {
+		known[s.Key()] = RelayKey
+	}
 	providers := map[[sha256.Size]byte]string{}
 	var servers []ICEServer
 	for _, t := range tables {
@@ -66,7 +69,7 @@ func readICEServers(root *table) []ICEServer {
 		}
 		servers = append(servers, s)
 	}
-	checkAnswer(root, servers)
+	checkAnswer(root, own, servers)
 	return servers
 }
 
@@ -75,8 +78,9 @@ const manyRelays = 4
 
 // checkAnswer warns of what is wrong with the answer as a whole, as far as it is known before the
 // providers were asked.
-func checkAnswer(root *table, servers []ICEServer) {
+func checkAnswer(root *table, own Relay, servers []ICEServer) {
 	relays, overUDP := 0, false
+	servers = append([]ICEServer{{Services: own.Services()}}, servers...)
 	for _, server := range servers {
 		overUDP = overUDP || server.Provider != nil
 		for _, s := range server.Services {

@@ -55,6 +55,17 @@ func (t *table) has(name string) bool {
 	return ok
 }
 
+// hasIn reports whether a table inside t has one of the keys.
+func (t *table) hasIn(name string, keys ...string) bool {
+	values, _ := t.values[name].(map[string]any)
+	for _, key := range keys {
+		if _, ok := values[key]; ok {
+			return true
+		}
+	}
+	return false
+}
+
 func (t *table) string(name string) string { return t.stringOf(name, "put it in quotes") }
 
 // stringOf is string for a text that has a form of its own; cure says what to write in place of

@@ -103,7 +103,7 @@ func header(table string) string {
 // tableNames are the tables of a configuration; "" is the document. arrays are those that can be
 // given more than once.
 var (
-	tableNames = []string{"", "component", "access", "ice_server", "limits", "probe", "http", "rest_client", "log"}
+	tableNames = []string{"", "component", "access", "ice_server", "limits", "probe", "http", "rest_client", "log", "relay", "relay.limits"}
 	arrays     = []string{"ice_server", "rest_client"}
 )
 
@@ -126,6 +126,10 @@ func vocabulary() map[string][]string {
 				continue
 			}
 			empty := map[string]any{"\x00": true}
+			if parent, inner, isInner := strings.Cut(table, "."); isInner {
+				values[parent].(map[string]any)[inner] = empty
+				continue
+			}
 			if slices.Contains(arrays, table) {
 				values[table] = []map[string]any{empty}
 			} else {

@@ -81,7 +81,7 @@ func TestAudit(t *testing.T) {
 				t.Errorf("the audit tells the address:\n%s", log)
 			}
 			for _, line := range lines {
-				found := slices.ContainsFunc(source.AllPseudonyms(d.cfg), func(p *turncred.Pseudonyms) bool {
+				found := slices.ContainsFunc(source.AllPseudonyms(d.cfg, d.cfg.ICEServers), func(p *turncred.Pseudonyms) bool {
 					return string(p.Append(nil, []byte(tt.address))) == line[1]
 				})
 				if found != (tt.address != "") {

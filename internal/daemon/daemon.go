@@ -17,16 +17,19 @@ import (
 
 	"extdisco/component"
 	"extdisco/internal/config"
+	"extdisco/internal/source"
 	"extdisco/internal/web"
 )
 
 // Options is what a daemon is run with.
 type Options struct {
-	Config   *config.Config // the initial one; its file is read again on SIGHUP
-	Version  string         // of the program
-	Log      *slog.Logger
-	Level    *slog.LevelVar // follows log.level of the configuration; nil where the command line rules
-	Terminal io.Writer      // shows what must not be logged: a token made for the status page; nil for none
+	Config  *config.Config // the initial one; its file is read again on SIGHUP
+	Version string         // of the program
+	Log     *slog.Logger
+	Level   *slog.LevelVar // follows log.level of the configuration; nil where the command line rules
+	// WithoutRelay leaves [relay] to another process, and RelayOnly runs nothing else.
+	WithoutRelay, RelayOnly bool
+	Terminal                io.Writer // shows what must not be logged: a token made for the status page; nil for none
 }
 
 // daemon owns everything that runs.
@@ -39,27 +42,31 @@ type daemon struct {
 	manager *serviceManager
 	site    *webServer
 	handle  handlers
-	link    *link
+	relay   *relayServer
+	link    *link // nil without [component]
 }
 
-// Run runs the component until a signal other than SIGHUP arrives. SIGHUP reads the
+// Run runs the component, the relay or both until a signal other than SIGHUP arrives. SIGHUP reads the
 // configuration again.
 func Run(options Options, signals <-chan os.Signal) error {
 	d, err := start(options, time.Now())
 	if err != nil {
 		return err
 	}
-	defer d.close()
 	watchdog := d.manager.ticker()
 	defer watchdog.Stop()
+	defer func() { d.drain(signals, watchdog.C) }()
 	looks := time.NewTicker(turnLookInterval)
 	defer looks.Stop()
 	for {
 		select {
 		case now := <-looks.C:
 			d.state.lookAtTURN(now, d.log)
+			if d.relay.renew(now) {
+				d.use(d.cfg, now)
+			}
 		case now := <-watchdog.C:
-			d.manager.alive(d.link.component.LastTurn(), now)
+			d.manager.alive(d.lastTurn(now), now)
 		case s := <-signals:
 			if s != syscall.SIGHUP {
 				d.log.Info("stopping extdisco", "signal", s.String())
@@ -79,7 +86,13 @@ func start(options Options, now time.Time) (*daemon, error) {
 	cfg, log := options.Config, slog.New(problemHandler{Handler: options.Log.Handler(), problems: problems})
 	log.Info("starting extdisco", "version", options.Version, "config", cfg.File)
 	logWarnings(log, cfg)
-	d := newDaemon(options, log, problems, now)
+	cfg = options.narrow(cfg)
+	options.Config = cfg
+	own := newRelayServer(log, options.WithoutRelay)
+	if err := own.use(cfg, now); err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.File, err)
+	}
+	d := newDaemon(options, log, problems, own, now)
 	c, err := d.component(cfg.Component)
 	if err == nil {
 		err = d.site.use(cfg.HTTP, now)
@@ -94,12 +107,22 @@ func start(options Options, now time.Time) (*daemon, error) {
 	return d, nil
 }
 
+// narrow returns what the options leave of a configuration.
+func (o Options) narrow(cfg *config.Config) *config.Config {
+	if !o.RelayOnly {
+		return cfg
+	}
+	only := *cfg
+	only.Component, only.ICEServers, only.HTTP, only.Probe = config.Component{}, nil, config.HTTP{}, config.Probe{}
+	return &only
+}
+
 // newDaemon puts the parts together. Nothing is connected yet.
-func newDaemon(options Options, log *slog.Logger, problems *problemLog, now time.Time) *daemon {
+func newDaemon(options Options, log *slog.Logger, problems *problemLog, own *relayServer, now time.Time) *daemon {
 	cfg := options.Config
-	d := &daemon{options: options, log: log, cfg: cfg, manager: openServiceManager(log, cfg.Component.Server)}
-	d.offers = newOffers(newOffer(cfg, nil, log, now))
-	d.state = newState(options.Version, d.offers, problems, now)
+	d := &daemon{options: options, log: log, cfg: cfg, relay: own, manager: openServiceManager(log, cfg.Component.Server)}
+	d.offers = newOffers(newOffer(cfg, source.WithRelay(cfg, own.keys), nil, log, now))
+	d.state = newState(options.Version, d.offers, problems, own, now)
 	d.handle = newHandlers(d.offers, d.state, log)
 	d.site = &webServer{
 		backend: webBackend{d.state, d.offers, d.handle.gate, d.handle.audits}, metrics: d.state.metrics.Handler(),
@@ -108,8 +131,11 @@ func newDaemon(options Options, log *slog.Logger, problems *problemLog, now time
 	return d
 }
 
-// component returns the component that cfg describes.
+// component returns the component that cfg describes; nil for none.
 func (d *daemon) component(cfg config.Component) (*component.Component, error) {
+	if !cfg.IsSet() {
+		return nil, nil
+	}
 	return component.New(component.Config{
 		JID: cfg.JID, Server: cfg.Server, Secret: []byte(cfg.Secret.Reveal()), Hosts: cfg.Hosts,
 		Namespaces: d.handle.namespaces(), Gate: d.handle.gate, Observer: observer{d.state, d.manager},
@@ -117,17 +143,38 @@ func (d *daemon) component(cfg config.Component) (*component.Component, error) {
 	})
 }
 
-// connect runs the component as the link.
+// connect runs the component as the link; nil for none.
 func (d *daemon) connect(c *component.Component) {
 	d.state.hosts.Store(c)
-	d.link = startLink(c)
+	if c != nil {
+		d.link = startLink(c)
+	}
 }
 
-// close ends what runs, the link first.
-func (d *daemon) close() {
+// disconnect ends the link, if there is one.
+func (d *daemon) disconnect() {
 	if d.link != nil {
 		d.link.close()
+		d.link = nil
 	}
+}
+
+// lastTurn returns when the link was last seen to go round its loop; now without one.
+func (d *daemon) lastTurn(now time.Time) time.Time {
+	if d.link == nil {
+		return now
+	}
+	return d.link.component.LastTurn()
+}
+
+// close ends what runs.
+func (d *daemon) close() { d.drain(nil, nil) }
+
+// drain is close that a signal can cut short while the relay waits for its allocations;
+// ticks are when the service manager wants a sign of life. The link ends first.
+func (d *daemon) drain(signals <-chan os.Signal, ticks <-chan time.Time) {
+	d.disconnect()
+	d.relay.close(signals, ticks, d.manager.draining)
 	d.site.close()
 	d.offers.close()
 	d.manager.close()

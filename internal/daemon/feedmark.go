@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"time"
+
+	"extdisco/internal/config"
 )
 
 // markTime is when the credentials are made that go into a mark. Any fixed time
@@ -15,14 +17,15 @@ var markTime = time.Unix(1, 0)
 // mark stands for everything that the offer to a host is made of: servers, secrets,
 // lifetimes, who is served, and which servers are hidden or missing at present. It is
 // the same after a restart with the same configuration. Credentials that a provider
-// renews do not change it. It is keyed by the secrets that go into it, so that it tells
+// renews do not change it, nor does a renewed secret of the relay. It is keyed by the secrets that go into it, so that it tells
 // nothing about them that a credential does not.
 func (o *offer) mark(host []byte, now time.Time) string {
 	h := hmac.New(sha256.New, []byte(nsFeed))
 	fmt.Fprintf(h, "%q %q\n", o.cfg.Access.Allow, o.cfg.Access.Deny)
 	for i, s := range o.sources {
-		provider := o.cfg.ICEServers[i].Provider
-		fmt.Fprintf(h, "%q %q\n", o.cfg.ICEServers[i].Name, o.cfg.ICEServers[i].Info)
+		server := o.servers[i]
+		provider, isRelay := server.Provider, server.Key == config.RelayKey
+		fmt.Fprintf(h, "%q %q\n", server.Name, server.Info)
 		if provider != nil {
 			fmt.Fprintf(h, "provider %x\n", provider.Fingerprint)
 		}
@@ -30,7 +33,10 @@ func (o *offer) mark(host []byte, now time.Time) string {
 			services, _ := g.Services(host, markTime)
 			for _, v := range services {
 				fmt.Fprintf(h, "%q\n", fmt.Sprint(v.Key()))
-				if provider == nil {
+				switch {
+				case isRelay: // its secret is renewed, and credentials of the one before stay good
+					fmt.Fprintf(h, "%q %d\n", v.Username, v.Expires.Unix())
+				case provider == nil:
 					fmt.Fprintf(h, "%q %q %d\n", v.Username, v.Password, v.Expires.Unix())
 				}
 			}

@@ -45,7 +45,7 @@ func startHealth(o, previous *offer, log *slog.Logger) *health {
 				logHealth(log, one)
 			}
 		},
-	}, monitorTargets(cfg), known)}
+	}, monitorTargets(o.servers), known)}
 	kept := h.monitor.Snapshot()
 	rotation = newRotation(o, log, kept)
 	for _, one := range kept {
@@ -96,9 +96,9 @@ func keyOf(s probe.Server) xep0215.Key {
 
 // monitorTargets returns the servers that are configured, each with how to get a
 // credential for it.
-func monitorTargets(cfg *config.Config) []probe.Target {
+func monitorTargets(servers []config.ICEServer) []probe.Target {
 	var targets []probe.Target
-	for _, s := range cfg.ICEServers {
+	for _, s := range servers {
 		for _, service := range s.Services {
 			server, ok := source.ProbeServer(service)
 			if !ok {

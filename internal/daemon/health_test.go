@@ -148,7 +148,7 @@ func TestCredentialsOfAHiddenServer(t *testing.T) {
 func TestMonitorTargets(t *testing.T) {
 	cfg := mustLoad(t, testkit.WriteConfig(t, probedConfig))
 	var got []string
-	for _, target := range monitorTargets(cfg) {
+	for _, target := range monitorTargets(cfg.ICEServers) {
 		line := target.Where + " " + target.ID
 		if target.Credential != nil {
 			username, password, err := target.Credential(testkit.Time)

@@ -39,7 +39,7 @@ func quietDaemon(t testing.TB, content string) *daemon {
 }
 
 func daemonFor(cfg *config.Config, log *slog.Logger) *daemon {
-	return newDaemon(Options{Config: cfg, Version: "test", Log: log}, log, new(problemLog), testkit.Time)
+	return newDaemon(Options{Config: cfg, Version: "test", Log: log}, log, new(problemLog), newRelayServer(log, false), testkit.Time)
 }
 
 func backendOf(d *daemon) webBackend { return d.site.backend.(webBackend) }

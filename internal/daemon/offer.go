@@ -18,10 +18,11 @@ import (
 // what. A reload puts another offer in its place.
 type offer struct {
 	cfg     *config.Config
+	servers []config.ICEServer // of the answer, in order: the relay of our own, then each [[ice_server]]
 	access  *component.Access
 	denied  *component.Access // never served, whatever access says
 	limiter *limit.Limiter
-	sources []source.Source // one for each [[ice_server]], in order
+	sources []source.Source // one for each of servers
 	own     []*source.Own   // those of them that can hide services
 	health  *health         // nil without [probe]
 
@@ -29,17 +30,17 @@ type offer struct {
 	pseudonyms *turncred.Pseudonyms             // for audit lines of credentials that have none
 }
 
-// newOffer returns the offer of a configuration. What previous has counted goes on
+// newOffer returns the offer of a configuration with these servers. What previous has counted goes on
 // counting where the limits are the same, and its providers go on where they are the
 // same; previous may be nil.
-func newOffer(cfg *config.Config, previous *offer, log *slog.Logger, now time.Time) *offer {
-	o := &offer{cfg: cfg, access: component.NewAccess(cfg.Access.Allow), denied: component.NewAccess(cfg.Access.Deny), pseudonyms: source.LinkPseudonyms(cfg)}
+func newOffer(cfg *config.Config, servers []config.ICEServer, previous *offer, log *slog.Logger, now time.Time) *offer {
+	o := &offer{cfg: cfg, servers: servers, access: component.NewAccess(cfg.Access.Allow), denied: component.NewAccess(cfg.Access.Deny), pseudonyms: source.LinkPseudonyms(cfg)}
 	if previous != nil && previous.cfg.Limits == cfg.Limits {
 		o.limiter = previous.limiter
 	} else {
 		o.limiter = limit.New(limit.Rates{Key: cfg.Limits.PerJID, Group: cfg.Limits.PerDomain, Total: cfg.Limits.Total}, now)
 	}
-	for _, s := range cfg.ICEServers {
+	for _, s := range servers {
 		if s.Provider != nil {
 			o.sources = append(o.sources, previous.provider(s.Provider, log, now))
 			continue

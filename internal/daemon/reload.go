@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"extdisco/component"
 	"extdisco/internal/config"
+	"extdisco/internal/source"
 	"extdisco/internal/web"
 )
 
@@ -14,7 +16,7 @@ import (
 // its own settings changed. A configuration with faults changes nothing.
 func (d *daemon) reload() {
 	now, before := time.Now(), d.cfg
-	next, reconnect, err := d.read(now)
+	next, c, err := d.read(now)
 	d.state.configRead(web.Reading{File: before.File, At: now, OK: err == nil}, true)
 	if err != nil {
 		for fault := range strings.SplitSeq(err.Error(), "\n") {
@@ -31,37 +33,44 @@ func (d *daemon) reload() {
 	if next.Log.Format != before.Log.Format {
 		d.log.Warn("log.format has changed; restart extdisco to use it")
 	}
-	if reconnect == nil {
+	if next.Component.Equal(before.Component) {
 		d.log.Info("reloaded the configuration", "config", next.File)
 		return
 	}
 	d.log.Info("reloaded the configuration; reconnecting, because [component] has changed", "config", next.File)
-	d.link.close()
+	d.disconnect()
 	d.manager.server = next.Component.Server
-	d.connect(reconnect)
+	d.connect(c)
 }
 
 // use applies a configuration, except to the link and the HTTP server.
 func (d *daemon) use(cfg *config.Config, now time.Time) {
 	d.cfg = cfg
-	d.offers.replace(func(previous *offer) *offer { return newOffer(cfg, previous, d.log, now) })
+	d.offers.replace(func(previous *offer) *offer {
+		return newOffer(cfg, source.WithRelay(cfg, d.relay.keys), previous, d.log, now)
+	})
 }
 
 // read returns the file's present configuration, and a component to connect with if
-// [component] has changed. By then the HTTP server has moved already.
+// [component] has changed. By then the relay and the HTTP server
+// have followed already.
 func (d *daemon) read(now time.Time) (*config.Config, *component.Component, error) {
 	next, err := config.Load(d.cfg.File, now)
 	if err != nil {
 		return nil, nil, err
 	}
-	var reconnect *component.Component
+	next = d.options.narrow(next)
+	var c *component.Component
 	if !next.Component.Equal(d.cfg.Component) {
-		if reconnect, err = d.component(next.Component); err != nil {
+		if c, err = d.component(next.Component); err != nil {
 			return nil, nil, err
 		}
 	}
-	if err := d.site.use(next.HTTP, now); err != nil {
+	if err := d.relay.use(next, now); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", next.File, err)
 	}
-	return next, reconnect, nil
+	if err := d.site.use(next.HTTP, now); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("%s: %w", next.File, err), d.relay.use(d.cfg, now))
+	}
+	return next, c, nil
 }

@@ -75,6 +75,9 @@ func (m *serviceManager) alive(lastTurn, now time.Time) {
 	}
 }
 
+// draining gives a sign of life while the relay waits for its allocations to end.
+func (m *serviceManager) draining() { m.check(m.notifier.Alive()) }
+
 func (m *serviceManager) close() { m.check(m.notifier.Close()) }
 
 // connected and notConnected keep the status line.

@@ -19,6 +19,7 @@ type state struct {
 	metrics  *metrics.Metrics
 	problems *problemLog
 	offers   *offers
+	relay    *relayServer
 	refusals refusals
 	hosts    atomic.Pointer[component.Component] // the link whose hosts are shown; nil before the first
 
@@ -37,8 +38,8 @@ type linkState struct {
 	why   component.Fault
 }
 
-func newState(version string, offers *offers, problems *problemLog, now time.Time) *state {
-	s := &state{version: version, started: now, problems: problems, offers: offers}
+func newState(version string, offers *offers, problems *problemLog, own *relayServer, now time.Time) *state {
+	s := &state{version: version, started: now, problems: problems, offers: offers, relay: own}
 	s.metrics = metrics.New(version, []string{xep0215.NS, xep0215.NS1, nsFeed}, func() metrics.State { return s.forMetrics(time.Now()) })
 	return s
 }

@@ -15,6 +15,12 @@ import (
 // Unready returns why requests cannot be answered at present, and what to do; or
 // nothing when they can.
 func (s *state) Unready(now time.Time) string {
+	if !s.offers.now().cfg.Component.IsSet() {
+		if _, runs := s.relay.snapshot(); !runs {
+			return "the relay is off; to do: see the log"
+		}
+		return ""
+	}
 	if l := s.linkNow(); !l.up {
 		if l.why.Problem == "" {
 			return "not connected to the XMPP server"
@@ -68,9 +74,9 @@ func (s *state) Status(now time.Time) web.Status {
 	c := o.cfg.Component
 	out := web.Status{
 		Version: s.version, Started: s.started, Now: now, Unready: s.Unready(now),
-		Link:     web.Link{Up: l.up, Since: l.since, JID: c.JID, Server: c.Server, Problem: l.why.Problem, Cure: l.why.Cure},
+		Link:     web.Link{Absent: !c.IsSet(), Up: l.up, Since: l.since, JID: c.JID, Server: c.Server, Problem: l.why.Problem, Cure: l.why.Cure},
 		Problems: s.problems.latest(), Checks: o.health != nil,
-		Hosts: webHosts(s.hostsNow(), l.since), LostTURN: s.lostTURN(), Refused: s.refusals.latest(),
+		Hosts: webHosts(s.hostsNow(), l.since), LostTURN: s.lostTURN(), Refused: s.refusals.latest(), Relay: relayForPage(s.relay),
 	}
 	if l.why.Err != nil {
 		out.Link.Error = l.why.Err.Error()
@@ -102,7 +108,7 @@ func (s *state) Status(now time.Time) web.Status {
 // forMetrics returns what the metrics show of the moment.
 func (s *state) forMetrics(now time.Time) metrics.State {
 	o, l := s.offers.now(), s.linkNow()
-	out := metrics.State{LinkUp: l.up, LinkSince: l.since, Ready: s.Unready(now) == "", LostTURN: !s.lostTURN().IsZero()}
+	out := metrics.State{LinkUp: l.up, LinkSince: l.since, Ready: s.Unready(now) == "", LostTURN: !s.lostTURN().IsZero(), Relay: relayForMetrics(s.relay)}
 	for _, h := range webHosts(s.hostsNow(), l.since) {
 		if !h.Since.IsZero() {
 			out.Hosts = append(out.Hosts, metrics.Host{Name: h.Name, Forwards: h.Forwards})

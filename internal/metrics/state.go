@@ -11,6 +11,7 @@ type State struct {
 	Hosts     []Host
 	Providers []Provider
 	Probes    []Probe
+	Relay     *Relay // nil without a relay in this process
 }
 
 // Host is a host whose users' requests the XMPP server should forward. One of which
@@ -58,6 +59,9 @@ func (s State) write(t *text) {
 	each(t, s.Hosts, "host_forwarding", gauge, "Whether a host forwards the requests of its users.", func(h Host) (float64, bool) { return number(h.Forwards), true })
 	s.writeProviders(t)
 	s.writeProbes(t)
+	if s.Relay != nil {
+		s.Relay.write(t)
+	}
 }
 
 // labelled is what a metric has a sample for each of.

@@ -208,7 +208,7 @@ func repeat(try func(until time.Time) error) error {
 }
 
 // roundTrip sends a datagram to the relay address until it comes out of the
-// allocation, and one back.
+// allocation, and one back; see comesAround for a relay on this machine.
 func (a *attempt) roundTrip(ctx context.Context, s *session) error {
 	var dialer net.Dialer
 	peer, err := dialer.DialContext(ctx, "udp4", a.result.Relayed.String())
@@ -227,6 +227,9 @@ func (a *attempt) roundTrip(ctx context.Context, s *session) error {
 		from, err = s.receive(ctx, until, equals(there))
 		return err
 	})
+	if err == nil && a.comesAround(ctx, s) {
+		return nil
+	}
 	if err == nil {
 		err = repeat(func(until time.Time) error {
 			if err := s.send(from, back); err != nil {
@@ -239,6 +242,25 @@ func (a *attempt) roundTrip(ctx context.Context, s *session) error {
 		return &notRelayedError{a.result.Relayed, because(ctx, err)}
 	}
 	return nil
+}
+
+// sameMachine is how long a datagram may take around a relay that has this machine's
+// address.
+const sameMachine = 300 * time.Millisecond
+
+// comesAround reports whether a relay on this machine relays to itself. One that
+// protects its machine lets nothing out there but to its own allocations, so that nothing
+// would come back here.
+func (a *attempt) comesAround(ctx context.Context, s *session) bool {
+	if a.mapped.Addr() != a.result.Relayed.Addr() {
+		return false
+	}
+	around := newPayload("around")
+	if s.send(a.result.Relayed, around) != nil {
+		return false
+	}
+	_, err := s.receive(ctx, time.Now().Add(sameMachine), equals(around))
+	return err == nil
 }
 
 // await reads datagrams until the payload has come.

@@ -79,7 +79,7 @@ func (acc *acceptor) run() {
 			return
 		}
 		if err != nil {
-			acc.l.relay.say.warn("cannot accept a connection, trying again", "listen", acc.l.addr, "error", err)
+			acc.l.relay.say.warn("cannot accept a connection, trying again", "listen", acc.l.addr, "err", err)
 			wait = min(max(2*wait, 5*time.Millisecond), maxAcceptPause)
 			select {
 			case <-time.After(wait):

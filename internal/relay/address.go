@@ -105,6 +105,20 @@ func places(public []PublicIP, interfaces []netip.Prefix, r portRange) ([]place,
 	return list, nil
 }
 
+// Addresses returns the addresses that allocations will have, each with the one of this
+// machine that stands for it; or why there are none. The Local of every result is valid.
+func Addresses(public []PublicIP, interfaces []netip.Prefix) ([]PublicIP, error) {
+	found, err := places(public, interfaces, portRange{DefaultFirstPort, DefaultFirstPort})
+	if err != nil {
+		return nil, err
+	}
+	var list []PublicIP
+	for _, p := range found {
+		list = append(list, PublicIP{Public: p.public, Local: p.local})
+	}
+	return list, nil
+}
+
 // localOf returns the address of this machine that stands for p.
 func localOf(p PublicIP, interfaces []netip.Prefix) (netip.Addr, error) {
 	has := func(addr netip.Addr) bool {

@@ -99,7 +99,7 @@ func (c *certificate) watch(ctx context.Context, log *slog.Logger) {
 			continue
 		}
 		if err := c.reload(); err != nil {
-			log.Warn("relay: the certificate has changed and cannot be used; the old one stays", "error", err)
+			log.Warn("relay: the certificate has changed and cannot be used; the old one stays", "err", err)
 			continue
 		}
 		expires, _ := c.state()

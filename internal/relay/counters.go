@@ -97,10 +97,11 @@ func newSaid(log *slog.Logger, now func() time.Time) *said {
 	return &said{log: log, now: now, last: map[string]time.Time{}}
 }
 
-// reached says that a bound is reached, which is called as in the configuration.
+// reached says that a bound is reached, which is called as in [relay] of the
+// configuration.
 func (s *said) reached(limit string, args ...any) {
 	if s.due(limit) {
-		s.log.Warn("relay: a limit is reached", append([]any{"limit", limit}, args...)...)
+		s.log.Warn("relay: a limit is reached", append([]any{"limit", "relay." + limit}, args...)...)
 	}
 }
 

@@ -107,7 +107,7 @@ func (g generator) open(where *place, c turn.AllocateListenerConfig) (*net.UDPCo
 			return conn, port, nil
 		}
 		if !errors.Is(err, syscall.EADDRINUSE) {
-			r.say.warn("cannot open a relay port", "error", err)
+			r.say.warn("cannot open a relay port", "err", err)
 			return nil, 0, err
 		}
 	}

@@ -213,7 +213,7 @@ func TestBoundsPermissions(t *testing.T) {
 	if code := c.request(stun.MethodChannelBind, channelNumber(0x4001), peerAddr("8.8.4.1:1001")); code != 0 {
 		t.Errorf("refresh of a channel: %d", code)
 	}
-	if !strings.Contains(r.log.String(), "limit=limits.permissions") {
+	if !strings.Contains(r.log.String(), "limit=relay.limits.permissions") {
 		t.Error("the log does not say that the limit is reached")
 	}
 }
@@ -305,7 +305,7 @@ func TestQuotaHoldsWhenAllAskAtOnce(t *testing.T) {
 	if made != 4 {
 		t.Errorf("%d allocations were made", made)
 	}
-	if !strings.Contains(r.log.String(), "limit=limits.per_user") {
+	if !strings.Contains(r.log.String(), "limit=relay.limits.per_user") {
 		t.Error("the log does not say that the limit is reached")
 	}
 }
@@ -343,7 +343,7 @@ func TestBoundsAllocationsInTotal(t *testing.T) {
 			t.Errorf("allocation %d: %d, want %d", i, code, want)
 		}
 	}
-	if !strings.Contains(r.log.String(), "limit=limits.total") {
+	if !strings.Contains(r.log.String(), "limit=relay.limits.total") {
 		t.Error("the log does not say that the limit is reached")
 	}
 }
@@ -402,7 +402,7 @@ func TestBoundsBandwidth(t *testing.T) {
 	if up := r.Snapshot().ByTransport[UDP].Up; up.Bytes > 25_000 {
 		t.Errorf("%d bytes were relayed", up.Bytes)
 	}
-	if !strings.Contains(r.log.String(), "limit=limits.bandwidth") {
+	if !strings.Contains(r.log.String(), "limit=relay.limits.bandwidth") {
 		t.Error("the log does not say that the limit is reached")
 	}
 }
@@ -445,7 +445,7 @@ func TestDropsTheOldestForASlowClient(t *testing.T) {
 				t.Errorf("the queue has %d bytes", size)
 			}
 			s.mu.Unlock()
-			if !strings.Contains(r.log.String(), "limit=limits.queue") {
+			if !strings.Contains(r.log.String(), "a slow client loses packets") {
 				t.Error("the log does not say that the limit is reached")
 			}
 			// It reads again: what comes last is the newest, in whole frames.

@@ -321,7 +321,7 @@ func TestPassesOverPortsThatOthersUse(t *testing.T) {
 			t.Errorf("allocation %d: %d, want %d", i, code, want)
 		}
 	}
-	if !strings.Contains(r.log.String(), "limit=ports") {
+	if !strings.Contains(r.log.String(), "limit=relay.ports") {
 		t.Error("the log does not say that no port is free")
 	}
 }
@@ -509,15 +509,41 @@ func TestStore(t *testing.T) {
 		}
 	})
 
+	t.Run("is shared by two processes", func(t *testing.T) {
+		dir := t.TempDir()
+		one, _ := open(t, dir)
+		two, _ := open(t, dir)
+		now = now.Add(7 * 24 * time.Hour)
+		for _, s := range []*Store{one, two} {
+			if err := s.RenewIfDue(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(settles)
+		keys, err := ReadKeys(dir, now)
+		if err != nil || string(one.Current()) != string(two.Current()) || string(keys.Secret) != string(one.Current()) || string(keys.PseudonymKey) != string(two.PseudonymKey()) {
+			t.Errorf("the secrets differ, %v", err)
+		}
+	})
+
+	t.Run("cannot be read before there is one", func(t *testing.T) {
+		if _, err := ReadKeys(t.TempDir(), now); err == nil || !strings.Contains(err.Error(), "no secret") {
+			t.Errorf("ReadKeys() = %v", err)
+		}
+	})
+
 	t.Run("renews, and the one before stays good", func(t *testing.T) {
 		dir := t.TempDir()
 		s, _ := open(t, dir)
 		first, key := s.Current(), s.PseudonymKey()
 		for range 3 {
-			before := s.Current()
+			before := s.Valid()[0]
 			now = now.Add(7 * 24 * time.Hour)
 			if err := s.RenewIfDue(); err != nil {
 				t.Fatal(err)
+			}
+			if string(s.Current()) != string(before) {
+				t.Error("the new secret makes credentials before another process can know it")
 			}
 			valid := s.Valid()
 			if len(valid) != 2 || string(valid[0]) == string(before) || string(valid[1]) != string(before) {
@@ -526,6 +552,10 @@ func TestStore(t *testing.T) {
 			if again, _ := open(t, dir); string(again.Valid()[1]) != string(before) {
 				t.Error("the one before is forgotten over a restart")
 			}
+		}
+		now = now.Add(settles)
+		if string(s.Current()) != string(s.Valid()[0]) {
+			t.Error("the new secret makes no credentials")
 		}
 		if string(s.Current()) == string(first) || string(s.PseudonymKey()) != string(key) {
 			t.Error("the pseudonym key changed, or the secret did not")

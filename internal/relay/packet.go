@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// listenBuffer is what a listener's socket may hold while the relay is busy: a
+	// ListenBuffer is what a listener's socket may hold while the relay is busy: a
 	// tenth of a second of 300 Mbit/s. The system may grant less.
-	listenBuffer = 4 << 20
+	ListenBuffer = 4 << 20
 	// relayBuffer is the same for one allocation.
 	relayBuffer = 256 << 10
 	// pause is how long a socket that cannot be read is left alone.
@@ -36,8 +36,8 @@ func listenPacket(l *listener) (*packetConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	_ = conn.SetReadBuffer(listenBuffer)
-	_ = conn.SetWriteBuffer(listenBuffer)
+	_ = conn.SetReadBuffer(ListenBuffer)
+	_ = conn.SetWriteBuffer(ListenBuffer)
 	l.relay.noteBuffer(conn)
 	l.addr = addrPort(conn.LocalAddr())
 	reader, err := newReader(conn, func() { l.relay.refused.add(malformed) })

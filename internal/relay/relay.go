@@ -200,9 +200,9 @@ func (r *Relay) Start() error {
 		}
 		r.cfg.Log.Info("relay: listening", "address", l.addr.String(), "transport", l.transport.String())
 	}
-	if r.smallestBuffer > 0 && r.smallestBuffer < listenBuffer {
+	if r.smallestBuffer > 0 && r.smallestBuffer < ListenBuffer {
 		r.cfg.Log.Warn("relay: the system grants small receive buffers, so that a busy relay loses packets; raise net.core.rmem_max",
-			"granted", r.smallestBuffer, "wanted", listenBuffer)
+			"granted", r.smallestBuffer, "wanted", ListenBuffer)
 	}
 	return nil
 }
@@ -236,10 +236,12 @@ func (r *Relay) Close(drain time.Duration) error {
 		case <-timer.C:
 		}
 	}
+	everybody := func(string) bool { return true }
+	r.endAll("shutdown", everybody)
 	for _, l := range r.listeners {
 		l.close()
 	}
-	r.endAll("shutdown", func(string) bool { return true })
+	r.endAll("shutdown", everybody) // those that were being made
 	r.running.Wait()
 	if r.stopWork != nil {
 		r.stopWork()

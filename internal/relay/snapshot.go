@@ -76,7 +76,7 @@ type TransportSnapshot struct {
 // Snapshot returns the state of the relay. It is good for metrics and pages: it
 // looks at every allocation once.
 func (r *Relay) Snapshot() Snapshot {
-	s := Snapshot{Refused: r.refused.snapshot(), ReceiveBuffer: r.smallestBuffer, WantedBuffer: listenBuffer}
+	s := Snapshot{Refused: r.refused.snapshot(), ReceiveBuffer: r.smallestBuffer, WantedBuffer: ListenBuffer}
 	r.mu.Lock()
 	s.Users, s.Connections, s.Draining = len(r.perUser), r.connections, r.draining
 	for i, p := range r.past {

@@ -1,17 +1,20 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -21,6 +24,9 @@ const (
 	secretSize  = 32
 	storeEvery  = time.Minute // how often it is asked whether a renewal is due
 	generations = 2
+	// settles is how long a new secret is only accepted: until another process that
+	// shares the folder has looked.
+	settles = 2 * storeEvery
 )
 
 // Store keeps the relay's shared secrets in a folder, in a file of mode 600 and a
@@ -53,20 +59,27 @@ type storeSecret struct {
 // after renew, which must be no shorter than any credential lives. A file that was
 // cut off or overwritten is replaced by its copy; only if that is no better do the
 // credentials that are out become void, which is logged.
+//
+// Several processes may share a folder: see [Store.RenewIfDue].
 func OpenStore(dir string, renew time.Duration, log *slog.Logger, now func() time.Time) (*Store, error) {
 	s := &Store{file: filepath.Join(dir, storeName), renew: renew, log: log, now: now}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state_dir: %w", err)
 	}
-	state, err := s.load()
+	return s, s.RenewIfDue()
+}
+
+// lock keeps other processes from writing until it is closed.
+func (s *Store) lock() (io.Closer, error) {
+	dir, err := os.Open(filepath.Dir(s.file))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("state_dir: %w", err)
 	}
-	s.state = state
-	if err := s.RenewIfDue(); err != nil {
-		return nil, err
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		_ = dir.Close()
+		return nil, fmt.Errorf("state_dir: cannot lock %s: %w", dir.Name(), err)
 	}
-	return s, nil
+	return dir, nil
 }
 
 // load reads the file, or the copy. What holds no state is an empty state; only
@@ -116,12 +129,44 @@ func readState(file string) (storeState, error) {
 	return state, nil
 }
 
-// RenewIfDue makes a new secret if the newest is older than it should get. A clock
-// that was ahead when a secret was made does not keep it for ever.
+// Keys are what credentials for the relay are made with.
+type Keys struct{ Secret, PseudonymKey []byte }
+
+// ReadKeys reads the keys that the store in dir has at now, and changes nothing there.
+func ReadKeys(dir string, now time.Time) (Keys, error) {
+	var failed error
+	for _, name := range []string{storeName, storeName + copySuffix} {
+		state, err := readState(filepath.Join(dir, name))
+		if err == nil {
+			return Keys{state.current(now), state.PseudonymKey}, nil
+		}
+		failed = cmp.Or(failed, err)
+	}
+	if errors.Is(failed, fs.ErrNotExist) {
+		return Keys{}, fmt.Errorf("the relay has no secret in %s yet; it makes one when it is started first", dir)
+	}
+	return Keys{}, fmt.Errorf("relay secrets: %w", failed)
+}
+
+// RenewIfDue reads what another process may have written, and makes a new secret if
+// the newest is older than it should get. A clock that was ahead when a secret was made
+// does not keep it for ever.
 func (s *Store) RenewIfDue() error {
+	lock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	now := s.now()
+	kept, err := s.load()
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(kept.Secrets) > 0 {
+		s.state = kept
+	}
 	state := storeState{PseudonymKey: s.state.PseudonymKey, Secrets: slices.Clone(s.state.Secrets)}
 	if len(state.Secrets) > 0 {
 		age := now.Sub(state.Secrets[0].Made)
@@ -204,7 +249,7 @@ func (s *Store) Run(ctx context.Context) {
 		}
 		err := s.RenewIfDue()
 		if err != nil && !failing {
-			s.log.Error("relay: cannot renew the secret", "error", err)
+			s.log.Error("relay: cannot renew the secret", "err", err)
 		}
 		failing = err != nil
 	}
@@ -222,8 +267,25 @@ func (s *Store) Valid() [][]byte {
 	return list
 }
 
-// Current returns the secret to make credentials with.
-func (s *Store) Current() []byte { return s.Valid()[0] }
+// Current returns the secret to make credentials with. A new one waits until every
+// process that shares the folder knows it.
+func (s *Store) Current() []byte {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.state.current(s.now())
+}
+
+// current returns the newest secret that is settled, or the only one.
+func (s *storeState) current(now time.Time) []byte {
+	newest := s.Secrets[0]
+	if age := now.Sub(newest.Made); len(s.Secrets) > 1 && age >= 0 && age < settles {
+		return s.Secrets[1].Secret
+	}
+	return newest.Secret
+}
+
+// Keys returns what credentials are made with at present.
+func (s *Store) Keys() Keys { return Keys{s.Current(), s.PseudonymKey()} }
 
 // PseudonymKey returns the key for pseudonyms, which stays when secrets are renewed.
 func (s *Store) PseudonymKey() []byte {

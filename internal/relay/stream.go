@@ -168,7 +168,7 @@ func (s *stream) sendData(frame []byte, _ netip.AddrPort) {
 	s.signal()
 	if dropped > 0 {
 		r.refused[slowClient].Add(uint64(dropped))
-		r.say.reached("limits.queue", "transport", s.l.transport.String(), "bytes", r.cfg.Limits.Queue)
+		r.say.warn("a slow client loses packets", "transport", s.l.transport.String(), "bytes", r.cfg.Limits.Queue)
 	}
 }
 

@@ -88,6 +88,9 @@ func Check(stdout, stderr io.Writer, c Checked, now time.Time) error {
 		{"trusts", strings.Join(cfg.Component.Hosts, ", ")},
 		{"serves", strings.Join(cfg.Access.Allow, ", ")},
 	}
+	if !cfg.Component.IsSet() {
+		rows = [][2]string{{"component", "none: a relay for credentials that are made elsewhere"}}
+	}
 	if len(cfg.Access.Deny) > 0 {
 		rows = append(rows, [2]string{"denies", strings.Join(cfg.Access.Deny, ", ")})
 	}
@@ -129,6 +132,9 @@ func Check(stdout, stderr io.Writer, c Checked, now time.Time) error {
 // offers returns what stands in answers, in their order.
 func offers(cfg *config.Config) []string {
 	var offers []string
+	for _, service := range cfg.Relay.Services() {
+		offers = append(offers, service.URI())
+	}
 	for _, s := range cfg.ICEServers {
 		if s.Provider != nil {
 			offers = append(offers, "what "+s.Provider.Name+" gives ("+s.Key+")")
@@ -179,7 +185,9 @@ func CheckedJSON(w io.Writer, c Checked) error {
 	}
 	out.Warnings = append(out.Warnings, c.warnings()...)
 	if cfg := c.Config; cfg != nil {
-		out.Component = &componentJSON{JID: cfg.Component.JID, Server: cfg.Component.Server, Hosts: cfg.Component.Hosts}
+		if cfg.Component.IsSet() {
+			out.Component = &componentJSON{JID: cfg.Component.JID, Server: cfg.Component.Server, Hosts: cfg.Component.Hosts}
+		}
 		out.Allow, out.Deny, out.Offers = cfg.Access.Allow, cfg.Access.Deny, offers(cfg)
 	}
 	for _, f := range c.Fetched {

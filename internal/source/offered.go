@@ -15,11 +15,11 @@ type Offered struct {
 	providers bool
 }
 
-// NewOffered returns what cfg offers to the requester with this bare JID. It is empty for
+// NewOffered returns what servers, in the order of [Servers], offer to the requester with this bare JID. It is empty for
 // lists that are fed to the XMPP server, whose credentials are made for nobody known.
-func NewOffered(cfg *config.Config, requester string) *Offered {
+func NewOffered(servers []config.ICEServer, requester string) *Offered {
 	o := &Offered{services: map[xep0215.Key]func(string) bool{}}
-	for _, s := range cfg.ICEServers {
+	for _, s := range servers {
 		o.providers = o.providers || s.Provider != nil
 		for _, service := range s.Services {
 			o.services[service.Key()] = usernameCheck(s, requester)

@@ -41,18 +41,18 @@ func TestOffered(t *testing.T) {
 		{"unknown server", unknown, "1795320000:" + pseudonym, false, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := NewOffered(cfg, "juliet@example.org")
+			o := NewOffered(cfg.ICEServers, "juliet@example.org")
 			if o.Knows(tt.service.Key()) != tt.knows || o.Made(tt.service.Key(), tt.username) != tt.made {
 				t.Errorf("knows %v, made %v", o.Knows(tt.service.Key()), o.Made(tt.service.Key(), tt.username))
 			}
 		})
 	}
-	anyone := NewOffered(cfg, "")
+	anyone := NewOffered(cfg.ICEServers, "")
 	if !anyone.Made(minted.Key(), "1795320000:0123456789abcdef") || anyone.Made(minted.Key(), "1795320000") {
 		t.Error("a list for anyone: takes a pseudonym for none, or none for one")
 	}
 	cfg.ICEServers = append(cfg.ICEServers, config.ICEServer{Provider: &config.Provider{}})
-	if !NewOffered(cfg, "juliet@example.org").Knows(unknown.Key()) {
+	if !NewOffered(cfg.ICEServers, "juliet@example.org").Knows(unknown.Key()) {
 		t.Error("with a provider, a server is known not to be its")
 	}
 }

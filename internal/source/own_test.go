@@ -91,7 +91,7 @@ func TestPseudonymsOfThePreviousSecret(t *testing.T) {
 		service, _ := given(t, o)
 		_, pseudonym, _ := strings.Cut(service.Username, ":")
 		found := 0
-		for _, p := range AllPseudonyms(cfg) {
+		for _, p := range AllPseudonyms(cfg, cfg.ICEServers) {
 			if string(p.Append(nil, []byte("alice@example.org"))) == pseudonym {
 				found++
 			}

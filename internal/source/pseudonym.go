@@ -1,6 +1,8 @@
 package source
 
 import (
+	"strings"
+
 	"extdisco/internal/config"
 	"extdisco/turncred"
 )
@@ -11,9 +13,9 @@ func LinkPseudonyms(cfg *config.Config) *turncred.Pseudonyms {
 	return turncred.NewPseudonyms(turncred.DerivePseudonymKey([]byte(cfg.Component.Secret.Reveal())))
 }
 
-// AllPseudonyms returns the pseudonyms of every key that a configuration makes them
-// with, those of previous secrets included, each key once.
-func AllPseudonyms(cfg *config.Config) []*turncred.Pseudonyms {
+// AllPseudonyms returns the pseudonyms of every key that a configuration with these
+// servers makes them with, those of previous secrets included, each key once.
+func AllPseudonyms(cfg *config.Config, servers []config.ICEServer) []*turncred.Pseudonyms {
 	all := []*turncred.Pseudonyms{LinkPseudonyms(cfg)}
 	seen := map[string]bool{}
 	add := func(s config.ICEServer) {
@@ -23,7 +25,7 @@ func AllPseudonyms(cfg *config.Config) []*turncred.Pseudonyms {
 			all = append(all, pseudonyms(s))
 		}
 	}
-	for _, s := range cfg.ICEServers {
+	for _, s := range servers {
 		add(s)
 		if before, ok := withPrevious(s); ok {
 			add(before)
@@ -52,4 +54,17 @@ func pseudonymKey(cfg config.ICEServer) []byte {
 		return turncred.DerivePseudonymKey([]byte(cfg.SharedSecret.Reveal()))
 	}
 	return nil
+}
+
+// Denied returns a function that reports whether a user part of a username is the
+// pseudonym of one of the addresses at a server. Those of whole domains cannot be known.
+func Denied(cfg config.ICEServer, addresses []string) func(user string) bool {
+	of := pseudonyms(cfg)
+	denied := map[string]bool{}
+	for _, address := range addresses {
+		if strings.Contains(address, "@") {
+			denied[string(of.Append(nil, []byte(address)))] = true
+		}
+	}
+	return func(user string) bool { return denied[user] }
 }

@@ -21,6 +21,7 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 		"ago":         ago,
 		"at":          func(t, now time.Time) instant { return instant{t, now} },
 		"stamp":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"bytes":       formatBytes,
 		"clock":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 		"plot":        newPlot,
 		"hostCures":   hostCures,
@@ -101,4 +102,16 @@ func span(d time.Duration) string {
 		return strings.TrimSuffix(fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60), " 0 min")
 	}
 	return fmt.Sprintf("%d days", int(d.Hours())/24)
+}
+
+// formatBytes returns a number of bytes as people read it.
+func formatBytes(n uint64) string {
+	unit, value := 0, float64(n)
+	for value >= 1000 && unit < 4 {
+		unit, value = unit+1, value/1000
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("%.1f %s", value, [...]string{"", "kB", "MB", "GB", "TB"}[unit])
 }

@@ -325,3 +325,36 @@ func TestSpansOfTime(t *testing.T) {
 		t.Error("no time is told as one")
 	}
 }
+
+func TestRelaySection(t *testing.T) {
+	s := well()
+	s.Relay = &web.OwnRelay{
+		Addresses: []string{"203.0.113.5"}, Users: 2, Ports: 16384, PortsInUse: 3, SmallBuffer: 212992, CertificateExpires: pageTime,
+		Transports:       []web.OwnRelayTransport{{Name: "udp", Allocations: 2, BytesIn: 1_500_000, BytesOut: 999}, {Name: "tcp", Allocations: 1}},
+		CertificateError: "they do not match",
+	}
+	_, text := shown(t, s)
+	for _, want := range []string{
+		"3 allocations of 2 users at 203.0.113.5 ; 3 of 16384 ports are taken.", "1.5 MB from clients, 999 bytes to them", "Certificate good until 2026-11-21",
+		"could not be read again : they do not match", "212992 bytes",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in %s", want, text)
+		}
+	}
+	if _, text := shown(t, well()); strings.Contains(text, "Clients over") {
+		t.Error("a relay is shown that does not run")
+	}
+}
+
+func TestPageWithoutLink(t *testing.T) {
+	s := well()
+	s.Link = web.Link{Absent: true}
+	page, text := shown(t, s)
+	if class, says := banner(t, page); class != "good" {
+		t.Errorf("banner %s: %s", class, says)
+	}
+	if !strings.Contains(text, "none; this relay is for credentials that are made elsewhere") {
+		t.Error(text)
+	}
+}

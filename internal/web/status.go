@@ -16,7 +16,8 @@ type Status struct {
 	LostTURN  time.Time
 	Config    Reading
 	Relays    []Relay
-	Checks    bool // whether the relays are checked continuously
+	Relay     *OwnRelay // nil without a relay in this process
+	Checks    bool      // whether the relays are checked continuously
 	Providers []Provider
 	Hour      []Minute  // the last hour, oldest first
 	Refused   []Refusal // requesters that were not served, latest first
@@ -25,6 +26,7 @@ type Status struct {
 
 // Link is the connection to the XMPP server.
 type Link struct {
+	Absent bool // there is none to be: a relay for credentials that are made elsewhere
 	Up     bool
 	Since  time.Time // of the present state; zero when there was no connection yet
 	JID    string
@@ -71,6 +73,34 @@ type Relay struct {
 	Detail      string    // what was measured, or what is wrong
 	Cure        string    // what to do about that
 	Checked     time.Time // zero when never
+}
+
+// OwnRelay is the relay in this process.
+type OwnRelay struct {
+	Addresses          []string // that allocations have
+	Transports         []OwnRelayTransport
+	Users              int // who have an allocation
+	Ports, PortsInUse  int
+	Draining           bool
+	SmallBuffer        int       // bytes that the system grants a socket, if that is less than wanted; else 0
+	CertificateExpires time.Time // zero without TLS
+	CertificateError   string    // why the files could not be read again
+}
+
+// Allocations returns how many there are.
+func (r OwnRelay) Allocations() int {
+	n := 0
+	for _, t := range r.Transports {
+		n += t.Allocations
+	}
+	return n
+}
+
+// OwnRelayTransport is the traffic of clients that come over one transport.
+type OwnRelayTransport struct {
+	Name              string // "udp", "tcp", "tls"
+	Allocations       int
+	BytesIn, BytesOut uint64 // from clients and to them, since the start
 }
 
 // Provider is a service that gives relays and credentials over HTTP.

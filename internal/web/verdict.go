@@ -51,7 +51,7 @@ func newVerdict(s Status) verdict {
 }
 
 func linkFinding(s Status) *finding {
-	if s.Link.Up {
+	if s.Link.Up || s.Link.Absent {
 		return nil
 	}
 	return &finding{Bad: true, What: "Not connected to the XMPP server."}

@@ -1,0 +1,287 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pion/turn/v5"
+
+	"extdisco/integration/lab"
+)
+
+// ownRelayConfig is a configuration with a relay of our own and no [[ice_server]].
+func ownRelayConfig(s *scene, port, tlsPort int, access, drain string) string {
+	cert, key, err := s.ca.Issue(s.t.TempDir(), "127.0.0.1")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return fmt.Sprintf(`
+[component]
+jid    = %q
+server = %q
+secret = %q
+hosts  = [%q, %q]
+[access]
+%s
+[relay]
+host       = "127.0.0.1"
+public_ip  = ["127.0.0.1"]
+listen     = ["127.0.0.1:%d"]
+tls_listen = ["127.0.0.1:%d"]
+ports      = "20000-29999"
+cert_file  = %q
+key_file   = %q
+%s
+[http]
+listen = "127.0.0.1:0"
+[log]
+level = "debug"
+`, turnJID, s.xmpp.ComponentAddr, handshakeSecret, meetHost, corpHost, access, port, tlsPort, cert, key, drain)
+}
+
+// relayCaller is a client that keeps an allocation.
+type relayCaller struct {
+	net.PacketConn // the relayed address
+	client         *turn.Client
+}
+
+// call allocates with the first TURN service over udp.
+func call(t *testing.T, services []service) *relayCaller {
+	t.Helper()
+	for _, v := range services {
+		if v.Type != "turn" || v.Transport != "udp" {
+			continue
+		}
+		conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := fmt.Sprintf("%s:%d", v.Host, v.Port)
+		client, err := turn.NewClient(&turn.ClientConfig{STUNServerAddr: address, TURNServerAddr: address, Conn: conn, Username: v.Username, Password: v.Password})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		relayed, err := client.AllocateWithContext(stepContext(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { relayed.Close(); client.Close(); conn.Close() })
+		return &relayCaller{relayed, client}
+	}
+	t.Fatalf("no turn over udp in %+v", services)
+	return nil
+}
+
+// say sends a text to another caller until it has come.
+func (c *relayCaller) say(t *testing.T, to *relayCaller, text string) {
+	t.Helper()
+	for _, pair := range [][2]*relayCaller{{c, to}, {to, c}} {
+		if err := pair[0].client.CreatePermission(pair[1].LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	buffer := make([]byte, 1500)
+	err := lab.Poll(stepContext(t), func(context.Context) error {
+		if _, err := c.WriteTo([]byte(text), to.LocalAddr()); err != nil {
+			return err
+		}
+		if err := to.SetReadDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+			return err
+		}
+		n, from, err := to.ReadFrom(buffer)
+		if err == nil && (string(buffer[:n]) != text || from.String() != c.LocalAddr().String()) {
+			err = fmt.Errorf("%q from %s", buffer[:n], from)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatalf("nothing comes through the relay: %v", err)
+	}
+}
+
+// TestIntegrationOwnRelay is a Prosody with the bridge and our own program, and nothing
+// else: clients get the relay's services and call each other through it.
+func TestIntegrationOwnRelay(t *testing.T) {
+	const allow = "allow = [\"" + meetHost + "\", \"" + corpHost + "\"]"
+	port, tlsPort := freePort(t), freePort(t)
+	var content string
+	s := newBridgeScene(t, bridgeScene{options: fmt.Sprintf("extdisco_hosts = { %q, %q }", meetHost, corpHost), sceneConfig: sceneConfig{config: func(s *scene) string {
+		content = ownRelayConfig(s, port, tlsPort, allow, "")
+		return content
+	}}})
+	aliceIs := []string{"--jid", "alice@" + corpHost, "--password-file", s.passwordFile(alicePassword)}
+	services := ownRelayServices(t, s, corpHost, aliceIs...)
+	guest := ownRelayServices(t, s, meetHost)
+	if len(services) != 4 {
+		t.Fatalf("%+v", services)
+	}
+	for _, v := range services {
+		if v.Type != "stun" {
+			if err := s.allocate(v); err != nil {
+				t.Errorf("%s over %s: %v", v.Type, v.Transport, err)
+			}
+		}
+	}
+	probeOwnRelay(t, s)
+
+	alice, other := call(t, services), call(t, guest)
+	alice.say(t, other, "hello through the relay")
+	metrics := get(t, siteOf(t, s.extdisco)+"metrics")
+	if !strings.Contains(metrics, `extdisco_relay_allocations{transport="udp"} 2`) {
+		t.Errorf("metrics: %s", metrics)
+	}
+
+	s.reconfigure(strings.Replace(content, allow, allow+"\ndeny = [\"alice@"+corpHost+"\"]", 1))
+	ended := waitForEnd(t, s, "denied")
+	other.say(t, call(t, guest), "others go on")
+	out, err := exec.CommandContext(stepContext(t), binary, "whois", ended, "--jid", "bob@"+corpHost, "--jid", "alice@"+corpHost, "--config", s.extdisco.ConfigFile).CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "alice@"+corpHost {
+		t.Errorf("whois: %v: %s", err, out)
+	}
+	if answer, err := s.query(corpHost, aliceIs...); err == nil {
+		t.Errorf("a denied user gets %+v", answer)
+	}
+}
+
+// TestIntegrationOwnRelayDrains ends the program in the middle of a call.
+func TestIntegrationOwnRelayDrains(t *testing.T) {
+	port, tlsPort := freePort(t), freePort(t)
+	s := newScene(t, "prosody", sceneConfig{config: func(s *scene) string {
+		return ownRelayConfig(s, port, tlsPort, "allow = [\""+meetHost+"\"]", `drain = "10m"`)
+	}})
+	services := ownRelayServices(t, s, meetHost)
+	one, two := call(t, services), call(t, services)
+	one.say(t, two, "before")
+	if err := s.extdisco.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.extdisco.WaitForLog(stepContext(t), "waits for those that there are", 1); err != nil {
+		t.Fatal(err)
+	}
+	one.say(t, two, "while it ends")
+	for _, v := range services {
+		if v.Type == "turn" {
+			if err := s.allocate(v); err == nil {
+				t.Error("an allocation is made while the relay ends")
+			}
+		}
+	}
+	one.Close()
+	two.Close()
+	err := lab.Poll(stepContext(t), func(context.Context) error {
+		if s.extdisco.Signal(syscall.Signal(0)) == nil {
+			return errors.New("it still runs")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestIntegrationRelayAlone runs the relay in a process of its own beside the component,
+// whose restart ends no call.
+func TestIntegrationRelayAlone(t *testing.T) {
+	port, tlsPort := freePort(t), freePort(t)
+	state := fmt.Sprintf("state_dir = %q", t.TempDir())
+	s := newScene(t, "prosody", sceneConfig{noExtdisco: true})
+	content := ownRelayConfig(s, port, tlsPort, "allow = [\""+meetHost+"\"]", state)
+	file := filepath.Join(t.TempDir(), "config.toml")
+	write(t, file, content)
+	alone, err := lab.StartCommand(t.Context(), lab.CommandConfig{Name: "relay", Dir: t.TempDir(), Argv: []string{binary, "relay", "--config", file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep(t, alone)
+	err = lab.Poll(stepContext(t), func(context.Context) error {
+		if !strings.Contains(alone.Log(), "relay: listening") {
+			return errors.New("the relay does not listen")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.extdisco = startExtdisco(t, lab.ExtdiscoConfig{Config: content, Args: []string{"--without-relay"}})
+	services := ownRelayServices(t, s, meetHost)
+	one, two := call(t, services), call(t, services)
+	one.say(t, two, "before")
+	if err := s.extdisco.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	one.say(t, two, "while the component is away")
+	if err := s.extdisco.Start(stepContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	one.say(t, two, "afterwards")
+	call(t, ownRelayServices(t, s, meetHost)).say(t, one, "with a new credential")
+}
+
+// ownRelayServices returns what a user gets.
+func ownRelayServices(t *testing.T, s *scene, domain string, as ...string) []service {
+	t.Helper()
+	answer, err := s.query(domain, as...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.Answers[0].Services
+}
+
+// probeOwnRelay tries the relay with extdisco probe.
+func probeOwnRelay(t *testing.T, s *scene) {
+	t.Helper()
+	out, err := exec.CommandContext(stepContext(t), binary, "probe", "--config", s.extdisco.ConfigFile, "--ca-file", s.ca.CertFile).CombinedOutput()
+	if err != nil {
+		t.Errorf("probe: %v\n%s", err, out)
+	}
+}
+
+// waitForEnd waits until the log tells of an allocation that ended for a reason, and returns the
+// pseudonym.
+func waitForEnd(t *testing.T, s *scene, reason string) string {
+	t.Helper()
+	line := regexp.MustCompile(`msg="an allocation ended" pseudonym=(\w+) .*ended_by=` + reason)
+	var pseudonym string
+	err := lab.Poll(stepContext(t), func(context.Context) error {
+		m := line.FindStringSubmatch(s.extdisco.Log())
+		if m == nil {
+			return fmt.Errorf("no allocation was ended (%s)", reason)
+		}
+		pseudonym = m[1]
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pseudonym
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}

@@ -1,0 +1,209 @@
+package daemon
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"extdisco/internal/config"
+	"extdisco/internal/probe"
+	"extdisco/internal/source"
+	"extdisco/internal/testkit"
+	"extdisco/xep0215"
+)
+
+const relayComponent = "[component]\njid = \"turn.example.org\"\nsecret_file = \"component.secret\"\n"
+
+// relayTable is a [relay] at a port of loopback.
+func relayTable(t *testing.T, more string) string {
+	t.Helper()
+	return fmt.Sprintf("[relay]\nhost = \"127.0.0.1\"\npublic_ip = [\"127.0.0.1\"]\nlisten = [\"127.0.0.1:%d\"]\nports = \"30000-31000\"\n%s\n", freeUDPPort(t), more)
+}
+
+func freeUDPPort(t *testing.T) int {
+	t.Helper()
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).Port
+}
+
+// startTestDaemon starts a daemon, which is not connected and ends with the test.
+func startTestDaemon(t *testing.T, content string, options Options) (*daemon, *testkit.LogBuffer) {
+	t.Helper()
+	log := testkit.NewLogBuffer()
+	options.Config, options.Log, options.Version = mustLoadNow(t, testkit.WriteConfig(t, content)), testkit.NewLog(log), "test"
+	d, err := start(options, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.close)
+	return d, log
+}
+
+func mustLoadNow(t *testing.T, file string) *config.Config {
+	t.Helper()
+	cfg, err := config.Load(file, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// tryRelay makes an allocation at the relay over udp with what the requester is given.
+func tryRelay(t *testing.T, d *daemon, requester string) *probe.Failure {
+	t.Helper()
+	for _, g := range d.offers.now().groups([]byte(requester), time.Now()) {
+		services, _ := g.Services([]byte(requester), time.Now())
+		for _, s := range services {
+			if s.Type == xep0215.TypeTURN && s.Transport == xep0215.TransportUDP {
+				server, _ := source.ProbeServer(s)
+				return probe.Try(t.Context(), server, probe.Options{Depth: probe.Allocate, Timeout: 5 * time.Second}).Worst()
+			}
+		}
+	}
+	t.Fatal("no TURN over udp is on offer")
+	return nil
+}
+
+func wantWorks(t *testing.T, d *daemon, requester string) {
+	t.Helper()
+	if f := tryRelay(t, d, requester); f != nil {
+		t.Errorf("the relay refuses %s: %v", requester, f)
+	}
+}
+
+func TestRelayAcceptsWhatIsGivenOut(t *testing.T) {
+	d, log := startTestDaemon(t, relayComponent+relayTable(t, ""), Options{})
+	wantWorks(t, d, "alice@example.org")
+	store := filepath.Join(filepath.Dir(d.cfg.File), "relay-secrets.json")
+	if info, err := os.Stat(store); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if text := log.String(); strings.Contains(text, string(d.relay.keys.Secret)) {
+		t.Error("the log holds the secret")
+	}
+	if m := relayForMetrics(d.relay); m == nil || m.Transports[0].Made != 1 || m.Transports[0].Name != "udp" {
+		t.Errorf("metrics %+v", m)
+	}
+	if p := d.state.Status(time.Now()).Relay; p == nil || p.Addresses[0] != "127.0.0.1" {
+		t.Errorf("page %+v", p)
+	}
+}
+
+func TestRelayComesFirst(t *testing.T) {
+	d, _ := startTestDaemon(t, relayComponent+relayTable(t, "")+"[[ice_server]]\nurls = [\"stun:stun.example.net\"]\n", Options{})
+	var uris []string
+	for _, s := range d.offers.now().sources {
+		for _, service := range s.Status(time.Now()).Services {
+			uris = append(uris, service.URI)
+		}
+	}
+	if len(uris) != 4 || !strings.HasPrefix(uris[0], "stun:127.0.0.1:") || uris[3] != "stun:stun.example.net:3478" {
+		t.Errorf("%q", uris)
+	}
+}
+
+func TestRelayReload(t *testing.T) {
+	table := relayTable(t, "")
+	d, log := startTestDaemon(t, relayComponent+table, Options{})
+	before := d.relay.running.Load()
+	reload := func(content string) {
+		t.Helper()
+		testkit.WriteFile(t, d.cfg.File, content)
+		d.reload()
+	}
+
+	reload(relayComponent + table + "[relay.limits]\nper_user = 3\n[access]\ndeny = [\"mallory@example.org\"]\n")
+	if d.relay.running.Load() != before {
+		t.Error("new limits start the relay anew")
+	}
+	wantWorks(t, d, "alice@example.org")
+	if f := tryRelay(t, d, "mallory@example.org"); f == nil {
+		t.Error("a denied user gets an allocation")
+	}
+
+	reload(relayComponent + relayTable(t, ""))
+	if d.relay.running.Load() == before || !strings.Contains(log.String(), "the relay starts anew") {
+		t.Error("a new port does not start the relay anew")
+	}
+	wantWorks(t, d, "alice@example.org")
+
+	taken, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	reload(relayComponent + fmt.Sprintf("[relay]\npublic_ip = [\"127.0.0.1\"]\nlisten = [%q]\n", taken.LocalAddr()))
+	if !strings.Contains(log.String(), "cannot reload the configuration") {
+		t.Error("an address that is taken is no fault")
+	}
+	wantWorks(t, d, "alice@example.org") // as before
+
+	reload(testkit.MinimalConfig)
+	if d.relay.running.Load() != nil || relayForMetrics(d.relay) != nil {
+		t.Error("the relay runs without [relay]")
+	}
+}
+
+func TestRelaySecretIsRenewed(t *testing.T) {
+	d, _ := startTestDaemon(t, relayComponent+relayTable(t, ""), Options{})
+	now := time.Now()
+	markBefore := d.offers.now().mark([]byte("example.org"), now)
+	if d.relay.renew(now.Add(2 * renewInterval)) {
+		t.Error("the secret is renewed at once")
+	}
+	state := filepath.Join(filepath.Dir(d.cfg.File), "relay-secrets.json")
+	old := strings.Replace(readFile(t, state), `"made":"20`, `"made":"19`, 1)
+	for _, file := range []string{state, state + ".copy"} {
+		testkit.WriteFile(t, file, old)
+	}
+	if d.relay.renew(now.Add(4 * renewInterval)) {
+		t.Error("the new secret makes credentials before others can know it")
+	}
+	if len(d.relay.store.Valid()) != 2 {
+		t.Fatal("the secret is not renewed")
+	}
+	wantWorks(t, d, "alice@example.org")
+	if got := d.offers.now().mark([]byte("example.org"), now); got != markBefore {
+		t.Error("a renewal changes the mark of the offer")
+	}
+}
+
+// TestRelayForCredentialsMadeElsewhere is a daemon without [component].
+func TestRelayForCredentialsMadeElsewhere(t *testing.T) {
+	d, _ := startTestDaemon(t, relayTable(t, "secret = \"a secret that is long enough\""), Options{})
+	if d.link != nil {
+		t.Error("there is a link")
+	}
+	if why := d.state.Unready(time.Now()); why != "" {
+		t.Errorf("not ready: %s", why)
+	}
+	if !d.state.Status(time.Now()).Link.Absent {
+		t.Error("the page shows a link")
+	}
+	wantWorks(t, d, "alice@example.org")
+	d.reload()
+	wantWorks(t, d, "alice@example.org")
+}
+
+// TestRelayInAProcessOfItsOwn has one daemon run the relay, and another give out
+// credentials for it.
+func TestRelayInAProcessOfItsOwn(t *testing.T) {
+	content := relayComponent + relayTable(t, "state_dir = \""+t.TempDir()+"\"")
+	alone, _ := startTestDaemon(t, content, Options{RelayOnly: true})
+	other, _ := startTestDaemon(t, content, Options{WithoutRelay: true})
+	if alone.link != nil || other.relay.running.Load() != nil {
+		t.Error("both run what one should")
+	}
+	wantWorks(t, other, "alice@example.org")
+	alone.reload()
+	other.reload()
+	wantWorks(t, other, "alice@example.org")
+}
