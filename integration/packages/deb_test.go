@@ -183,8 +183,11 @@ func serveAsInstalled(t *testing.T, u *user.User) {
 	}
 	defer os.RemoveAll(credentials)
 	uid, gid := number(t, u.Uid), number(t, u.Gid)
-	for name, content := range map[string]string{"secrets_component.secret": handshakeSecret, "secrets_turn.secret": sharedSecret} {
-		file := filepath.Join(credentials, name)
+	for name, content := range map[string]string{"component.secret": handshakeSecret, "turn.secret": sharedSecret} {
+		original := filepath.Join(etc, "secrets", name) // for query, which root runs
+		writeFile(t, original, content+"\n", 0o600)
+		defer os.Remove(original)
+		file := filepath.Join(credentials, "secrets_"+name)
 		writeFile(t, file, content+"\n", 0o400)
 		if err := errors.Join(os.Chown(file, uid, gid), os.Chown(credentials, uid, gid)); err != nil {
 			t.Fatal(err)

@@ -8,13 +8,13 @@ set -eu
 extdisco=$1 work=$2
 ip link set lo up
 
-cp -a /etc/prosody "$work/prosody"
-mkdir -p /etc/extdisco /var/lib/prosody /var/log/prosody
-for folder in /run /var/lib/prosody /var/log/prosody /etc/extdisco /usr/local/lib; do
+cp -a /etc "$work/etc"
+rm -rf "$work/etc/extdisco"
+mount --bind "$work/etc" /etc
+for folder in /run /var/lib /var/log /usr/local/lib; do
 	mount -t tmpfs none "$folder"
 done
-mount --bind "$work/prosody" /etc/prosody
-mkdir -p /run/systemd/system /run/bin /run/prosody
+mkdir -p /run/systemd/system /run/bin /run/prosody /var/lib/prosody /var/log/prosody
 chown prosody: /run/prosody /var/lib/prosody /var/log/prosody
 
 cat > /etc/prosody/conf.d/meet.cfg.lua <<-END
