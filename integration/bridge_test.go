@@ -23,6 +23,7 @@ var prosodies = map[string]string{"0.12": "prosody", "13": ".prosody13/prosody"}
 func eachProsody(t *testing.T, test func(t *testing.T, program string)) {
 	for version, program := range prosodies {
 		t.Run("prosody "+version, func(t *testing.T) {
+			t.Parallel()
 			if version != "0.12" {
 				var err error
 				if program, err = filepath.Abs(program); err != nil {

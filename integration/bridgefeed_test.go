@@ -97,6 +97,7 @@ func TestIntegrationFeedBurst(t *testing.T) {
 // replaced long before they expire, kept while extdisco is away, and taken out of
 // the list when they are no good any more.
 func TestIntegrationFeedAges(t *testing.T) {
+	t.Parallel()
 	const ttl = 8 * time.Second
 	s := newBridgeScene(t, bridgeScene{sceneConfig: sceneConfig{config: func(s *scene) string { return s.config(ttl.String()) }}})
 	c := dialRaw(t, s.xmpp.C2SAddr, meetHost, "")
@@ -276,6 +277,7 @@ func TestIntegrationBridgeOutage(t *testing.T) {
 // TestIntegrationBridgeMisconfigured: each mistake is named where it is made, with
 // the line to change.
 func TestIntegrationBridgeMisconfigured(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name            string
 		xmpp            func(*lab.XMPPConfig)

@@ -237,6 +237,7 @@ func (j *jitsi) checkRelayed(t *testing.T, usernames ...string) {
 // TestIntegrationJitsiDelegated has Jitsi users in a browser ask and call each
 // other, with requests delegated by the server.
 func TestIntegrationJitsiDelegated(t *testing.T) {
+	t.Parallel()
 	j := newJitsi(t, newScene(t, "prosody", sceneConfig{xmpp: func(cfg *lab.XMPPConfig) {
 		cfg.HTTP = true
 		cfg.Extra = pluginPaths(t) + roomMetadata(meetHost)
@@ -258,6 +259,7 @@ func TestIntegrationJitsiDelegated(t *testing.T) {
 // TestIntegrationJitsiBridged is the same with the bridge, on two hosts, and with
 // what it has Prosody push to those who join a room.
 func TestIntegrationJitsiBridged(t *testing.T) {
+	t.Parallel()
 	program, err := filepath.Abs(prosodies["13"])
 	if err != nil {
 		t.Fatal(err)

@@ -101,7 +101,12 @@ func (c *componentStream) read() (reply, error) {
 		switch t := token.(type) {
 		case xml.StartElement:
 			var r reply
-			return r, c.dec.DecodeElement(&r, &t)
+			if err := c.dec.DecodeElement(&r, &t); err != nil || !strings.Contains(r.Body, "urn:xmpp:ping") {
+				return r, err
+			}
+			if _, err := fmt.Fprintf(c, "<iq type='result' id='%s' from='%s' to='%s'/>", r.ID, r.To, r.From); err != nil {
+				return reply{}, err
+			}
 		case xml.EndElement:
 			return reply{}, io.EOF
 		}

@@ -100,29 +100,31 @@ func (c *rawClient) wantAnswers(requests int) {
 
 // TestIntegrationBurst sends ten thousand requests at once.
 func TestIntegrationBurst(t *testing.T) {
-	eachServer(t, func(t *testing.T, kind string) {
-		s := newScene(t, kind, sceneConfig{xmpp: func(cfg *lab.XMPPConfig) {
-			cfg.LogLevel = map[string]string{"prosody": "warn", "ejabberd": "warning"}[kind]
-		},
-			config: func(s *scene) string { return strings.Replace(s.config("24h"), `level = "debug"`, `level = "info"`, 1) }})
-		var clients sync.WaitGroup
-		for range 10 {
-			c := dialRaw(t, s.xmpp.C2SAddr, meetHost, "")
-			clients.Go(func() {
-				const requests = 1000
-				var all strings.Builder
-				for i := range requests {
-					all.WriteString(usualRequest(fmt.Sprint("r", i)))
-				}
-				go c.send(all.String()) // ends with the connection
-				if err := c.countAnswers(requests); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		clients.Wait()
-		s.checkHealth()
-	})
+	for kind := range servers { // one after the other: the burst fills the machine
+		t.Run(kind, func(t *testing.T) {
+			s := newScene(t, kind, sceneConfig{xmpp: func(cfg *lab.XMPPConfig) {
+				cfg.LogLevel = map[string]string{"prosody": "warn", "ejabberd": "warning"}[kind]
+			},
+				config: func(s *scene) string { return strings.Replace(s.config("24h"), `level = "debug"`, `level = "info"`, 1) }})
+			var clients sync.WaitGroup
+			for range 10 {
+				c := dialRaw(t, s.xmpp.C2SAddr, meetHost, "")
+				clients.Go(func() {
+					const requests = 1000
+					var all strings.Builder
+					for i := range requests {
+						all.WriteString(usualRequest(fmt.Sprint("r", i)))
+					}
+					go c.send(all.String()) // ends with the connection
+					if err := c.countAnswers(requests); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			clients.Wait()
+			s.checkHealth()
+		})
+	}
 }
 
 // countAnswers is wantAnswers for a goroutine that may not end the test.
@@ -322,21 +324,14 @@ func TestIntegrationSlowReader(t *testing.T) {
 		t.Fatalf("everything was sent (%v): nothing held the sender back", err)
 	case <-time.After(5 * time.Second): // half of what a write may take
 	}
-	for i := 0; i < requests; {
+	for i := range requests {
 		r, err := c.read()
 		if err != nil {
 			t.Fatalf("after %d answers: %v", i, err)
 		}
-		if strings.Contains(r.Body, "urn:xmpp:ping") {
-			if _, err := fmt.Fprintf(c, "<iq type='result' id='%s' from='%s' to='%s'/>", r.ID, r.To, r.From); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
 		if r.ID != fmt.Sprint("o", i) || r.Inner == nil || r.Inner.Type != "result" {
 			t.Fatalf("answer %d: %+v", i, r)
 		}
-		i++
 	}
 	if err := <-sent; err != nil {
 		t.Fatal(err)

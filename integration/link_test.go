@@ -230,6 +230,7 @@ func TestIntegrationSecondInstance(t *testing.T) {
 // TestIntegrationDelegationLost ends a second instance: ejabberd then forwards
 // nothing to the first one either, until that connects again by itself.
 func TestIntegrationDelegationLost(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, "ejabberd", sceneConfig{})
 	if _, err := s.query(meetHost); err != nil {
 		t.Fatal(err)
@@ -272,10 +273,11 @@ func TestIntegrationRefusedLink(t *testing.T) {
 		{"wrong secret", "ejabberd", turnJID, "wrong", "refused the handshake secret of " + turnJID, "password below hosts"},
 		{"unknown host", "prosody", "nowhere.example.org", handshakeSecret, "knows no component nowhere.example.org", "component.jid"},
 		{"unknown host", "ejabberd", "nowhere.example.org", handshakeSecret, "nowhere.example.org", "does not list"},
-		{"host of the server itself", "ejabberd", meetHost, handshakeSecret, meetHost, "a host of the server itself"},
+		{"host of the server itself", "ejabberd", outsideHost, handshakeSecret, outsideHost, "a host of the server itself"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.kind+" "+tt.name, func(t *testing.T) {
+			t.Parallel()
 			var right string
 			s := newScene(t, tt.kind, sceneConfig{unready: true, config: func(s *scene) string {
 				right = s.config("24h")

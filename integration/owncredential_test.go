@@ -239,6 +239,7 @@ func TestIntegrationChangeReachesEverybody(t *testing.T) {
 // TestIntegrationRenewedInOpenRooms: who stays in a room is sent a new credential
 // before half of the life of the old one is over.
 func TestIntegrationRenewedInOpenRooms(t *testing.T) {
+	t.Parallel()
 	const ttl = 10 * time.Second
 	s := newMetadataScene(t, bridgeScene{sceneConfig: sceneConfig{config: func(s *scene) string { return s.config(ttl.String()) }}})
 	c := dialRaw(t, s.xmpp.C2SAddr, meetHost, "")

@@ -348,6 +348,7 @@ func TestIntegrationQueryProbe(t *testing.T) {
 
 // TestIntegrationHideUnhealthy lets a server fail and come back, and then all.
 func TestIntegrationHideUnhealthy(t *testing.T) {
+	t.Parallel()
 	other, err := lab.StartCoturn(t.Context(), lab.CoturnConfig{Dir: t.TempDir(), Secrets: []string{sharedSecret}})
 	if err != nil {
 		t.Fatal(err)

@@ -118,6 +118,7 @@ func TestRelayServesCoturnsClient(t *testing.T) {
 		"tls, to a peer":                 {relay.TLS, "-c -t -e 127.0.0.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := startRelay(t, func(cfg *relay.Config) {
 				cfg.AllowPeers = []relay.Peer{{Prefix: peer.Prefix}} // it binds channels to ports of its own as well
 			})
@@ -128,7 +129,7 @@ func TestRelayServesCoturnsClient(t *testing.T) {
 			}
 			args := append(strings.Fields(c.args), "-n", "20", "-m", "2", "-z", "5", "-u", username, "-w", password,
 				"-r", strconv.Itoa(int(peer.Port)), "-p", strconv.Itoa(port), "127.0.0.1")
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			out, err := exec.CommandContext(ctx, "turnutils_uclient", args...).CombinedOutput()
 			if err != nil {

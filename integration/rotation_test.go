@@ -295,6 +295,7 @@ func countRelays(services []service) int {
 // TestIntegrationProsodyWasAway: after Prosody was away for a while, whoever joins first is
 // pushed the whole list within a second of its port opening, and extdisco is connected.
 func TestIntegrationProsodyWasAway(t *testing.T) {
+	t.Parallel()
 	s := newMetadataScene(t, bridgeScene{})
 	dialRaw(t, s.xmpp.C2SAddr, meetHost, "").waitListed(metadataHost, 5)
 	if err := s.xmpp.Stop(); err != nil {

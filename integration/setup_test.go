@@ -88,7 +88,10 @@ type sceneConfig struct {
 
 func eachServer(t *testing.T, test func(t *testing.T, kind string)) {
 	for kind := range servers {
-		t.Run(kind, func(t *testing.T) { test(t, kind) })
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(t, kind)
+		})
 	}
 }
 

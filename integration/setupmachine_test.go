@@ -13,6 +13,7 @@ import (
 // trials that follow: on a configuration that Prosody refuses, with a no, without a TURN
 // server, and with one.
 func TestIntegrationSetupMachine(t *testing.T) {
+	t.Parallel()
 	cmd := exec.CommandContext(stepContext(t), "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
 		"testdata/setup-machine.sh", binary, t.TempDir())
 	cmd.Env = append(os.Environ(), "SHARED_SECRET="+sharedSecret)

@@ -80,6 +80,7 @@ func siteOf(t *testing.T, e *lab.Extdisco) string {
 // TestIntegrationStatusPage tries the relays from a browser, with the keyboard
 // alone, and looks at the page as people do who see little or use a phone.
 func TestIntegrationStatusPage(t *testing.T) {
+	t.Parallel()
 	p := newStatusPage(t)
 	for range 5 { // in two namespaces each
 		if _, err := p.query(meetHost); err != nil {
@@ -279,6 +280,7 @@ func checkViews(t *testing.T, page *lab.Page) {
 // TestIntegrationStatusPageKeepsFresh stops the XMPP server and waits until the open
 // page says so, and what to do.
 func TestIntegrationStatusPageKeepsFresh(t *testing.T) {
+	t.Parallel()
 	p := newStatusPage(t)
 	page, err := p.browser.Open(browserContext(t), p.url)
 	if err != nil {
@@ -294,6 +296,7 @@ func TestIntegrationStatusPageKeepsFresh(t *testing.T) {
 // TestIntegrationStatusPageRefuses holds what a page of somebody else gets in the
 // visitor's browser, and what a wrong token does.
 func TestIntegrationStatusPageRefuses(t *testing.T) {
+	t.Parallel()
 	p := newStatusPage(t)
 	page, err := p.browser.Open(browserContext(t), p.url)
 	if err != nil {
