@@ -37,7 +37,9 @@ type setupCommand struct {
 	Component      string   `help:"Address of extdisco on the XMPP server. Default: turn.DOMAIN." placeholder:"ADDRESS"`
 	Server         string   `help:"Where the XMPP server accepts components." placeholder:"HOST:PORT"`
 	TurnServer     []string `name:"turn-server" help:"STUN or TURN server; once for each URI. Default: those of Prosody's list or of coturn." placeholder:"URI" sep:"none"`
-	TurnHost       string   `help:"Name of the TURN server, where coturn's configuration does not say." placeholder:"HOST"`
+	Relay          bool     `help:"Set up the relay of extdisco instead of a TURN server."`
+	PublicIP       []string `name:"public-ip" help:"Address that the Internet knows the relay by, where this machine is behind NAT." placeholder:"ADDRESS"`
+	TurnHost       string   `help:"Name of the TURN server, where coturn's configuration does not say, or of the relay. Default for the relay: the domain." placeholder:"HOST"`
 	TurnSecretFile string   `help:"File with the TURN server's shared secret." placeholder:"FILE"`
 	ProsodyConfig  string   `help:"Prosody's configuration. Default: /etc/prosody/prosody.cfg.lua." placeholder:"FILE"`
 	ModuleDir      string   `help:"Folder for the module. Default: the first of Prosody's plugin_paths." placeholder:"DIR"`
@@ -48,13 +50,14 @@ type setupCommand struct {
 
 // Help is printed below the flags.
 func (setupCommand) Help() string {
-	return `Finds Prosody, Jitsi Meet and the TURN server of this machine, shows what it would write, asks, and writes it: config.toml with its secrets, the module for Prosody, and one file in Prosody's conf.d. Then it has Prosody check its configuration, restarts what has to be, and tries what a client gets. For ejabberd, it prints what to add to ejabberd.yml.
+	return `Finds Prosody, Jitsi Meet and the TURN server of this machine (with --relay it sets up its own), shows what it would write, asks, and writes it: config.toml with its secrets, the module for Prosody, and one file in Prosody's conf.d. Then it has Prosody check its configuration, restarts what has to be, and tries what a client gets. For ejabberd, it prints what to add to ejabberd.yml.
 
 Nothing of what is there is changed, unless --remove-old asks for it. --undo takes everything back.
 
 Examples:
   extdisco setup --dry-run
   extdisco setup
+  extdisco setup --relay
   extdisco setup --turn-server turn:turn.example.org:3478 --turn-secret-file turn.secret
   extdisco setup --docker-jitsi-meet ~/docker-jitsi-meet
   extdisco setup --undo`
@@ -74,10 +77,16 @@ func (c setupCommand) Run(env *environment) error {
 	if os.Geteuid() != 0 && c.isThisMachine() && !c.DryRun {
 		return errors.New("setup writes into folders of root: run it as root; --dry-run shows what it would write")
 	}
+	if err := c.checkFlags(); err != nil {
+		return err
+	}
 	if c.Undo {
 		return r.undo()
 	}
 	plan, err := r.find()
+	if err == nil && plan.Relay && c.isThisMachine() {
+		err = setup.CheckRelayPort(":3478")
+	}
 	if err != nil {
 		return err
 	}
@@ -98,12 +107,28 @@ func (c setupCommand) Run(env *environment) error {
 	return r.write(plan)
 }
 
+// checkFlags reports flags that exclude each other.
+func (c setupCommand) checkFlags() error {
+	switch {
+	case len(c.PublicIP) > 0 && !c.Relay:
+		return usageError{"--public-ip is for the relay: give --relay as well"}
+	case c.Relay && len(c.TurnServer) > 0:
+		return usageError{"--relay takes the place of --turn-server: give one of them"}
+	case c.Relay && c.TurnSecretFile != "":
+		return usageError{"--relay makes its own secret: leave out --turn-secret-file"}
+	case c.Relay && c.DockerJitsiMeet != "":
+		return usageError{"--relay cannot be used with --docker-jitsi-meet: the network of the containers has no public address"}
+	}
+	return nil
+}
+
 func (c setupCommand) isThisMachine() bool { return filepath.Clean(c.Root) == "/" }
 
 func (r *setupRun) find() (*setup.Plan, error) {
 	options := setup.Options{
 		Root: r.Root, Domains: r.Domain, Component: r.Component, Server: r.Server, Allow: r.Allow,
 		TURNServers: r.TurnServer, TURNHost: r.TurnHost, SecretFile: r.TurnSecretFile,
+		Relay: r.Relay, PublicIP: r.PublicIP,
 		ProsodyConfig: r.ProsodyConfig, ModuleDir: r.ModuleDir, Docker: r.DockerJitsiMeet, DockerConfig: r.DockerConfig,
 		RemoveOld: r.RemoveOld, Home: homeFolder(), ConfigExample: r.env.program.ConfigExample, Random: rand.Reader, Now: time.Now(),
 	}
@@ -306,7 +331,11 @@ func (r *setupRun) tryServers(plan *setup.Plan) error {
 	}
 	var targets []report.Tried
 	var errs []error
-	for _, s := range cfg.ICEServers {
+	configured, err := source.Servers(cfg, now)
+	if err != nil {
+		return err
+	}
+	for _, s := range configured {
 		servers, err := source.ProbeServers(s, now)
 		errs = append(errs, err)
 		for _, server := range servers {

@@ -49,6 +49,14 @@ func TestSetupDialogue(t *testing.T) {
 		{"wrong address", "", "--yes --component turn_a.example.org", statusFailed, "so that everything was put back"},
 		{"after that", "", "--undo", statusOK, "There is nothing to undo."},
 		{"wrong URI", "", "--yes --turn-server turn.example.org", statusFailed, "--turn-server: "},
+		{"relay and TURN server", "", "--relay --turn-server turn:turn.example.org", statusUsage, "--relay takes the place of --turn-server"},
+		{"relay and secret", "", "--relay --turn-secret-file x", statusUsage, "--relay makes its own secret"},
+		{"relay and containers", "", "--relay --docker-jitsi-meet x", statusUsage, "--relay cannot be used with --docker-jitsi-meet"},
+		{"address without relay", "", "--public-ip 203.0.113.5", statusUsage, "--public-ip is for the relay"},
+		{"relay, as a dry run", "", "--dry-run --relay --public-ip 203.0.113.5/127.0.0.1", statusOK, "+public_ip = [\"203.0.113.5/127.0.0.1\"]"},
+		{"wrong host of the relay", "", "--yes --relay --turn-host turn.example.org:3478 --public-ip 203.0.113.5/127.0.0.1", statusFailed, "so that everything was put back"},
+		{"relay", "", "--yes --relay --public-ip 203.0.113.5/127.0.0.1", statusOK, "Open these ports: 3478/udp and 3478/tcp for clients, 49152-65535/udp"},
+		{"undo the relay", "", "--yes --undo", statusOK, "Everything is as it was before setup."},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			r := runCommand(t, step.stdin, append([]string{"setup", "--root", root}, strings.Fields(step.args)...)...)

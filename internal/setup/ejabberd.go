@@ -57,12 +57,7 @@ func (s *setup) ejabberdConfig(p *Plan, file, content string) (*config.Config, e
 	if c.Component.Server = s.options.Server; c.Component.Server == "" {
 		c.Component.Server = config.DefaultServer
 	}
-	found, err := s.ejabberdServers(file, content)
-	if err != nil {
-		return nil, err
-	}
-	p.addServers(found)
-	return c, s.planConfig(p, c, found.list, place{config: configFile, secrets: secretFolder, named: "secrets", group: "extdisco"})
+	return c, s.planServers(p, c, func() (*found, error) { return s.ejabberdServers(file, content) })
 }
 
 // ejabberdServers finds the TURN servers: those that are named, those of mod_stun_disco, or

@@ -76,7 +76,7 @@ func (s *setup) existingConfig(p *Plan) (*config.Config, error) {
 		return nil, fmt.Errorf("%s is there already and has faults; correct it, or move it away to have a new one written:\n%w", configFile, err)
 	}
 	o := s.options
-	if len(o.Domains) > 0 || o.Component != "" || o.Server != "" || len(o.Allow) > 0 || len(o.TURNServers) > 0 || o.SecretFile != "" || o.TURNHost != "" {
+	if len(o.Domains) > 0 || o.Component != "" || o.Server != "" || len(o.Allow) > 0 || len(o.TURNServers) > 0 || o.SecretFile != "" || o.TURNHost != "" || o.Relay {
 		return nil, fmt.Errorf("%s is there already, so flags that say what belongs in it have no use; change it by hand, or move it away to have a new one written", configFile)
 	}
 	p.Config = file
@@ -106,12 +106,7 @@ func (s *setup) newConfig(p *Plan, server *prosodyServer) (*config.Config, error
 			return nil, err
 		}
 	}
-	found, err := s.servers(server.oldList(domains))
-	if err != nil {
-		return nil, err
-	}
-	p.addServers(found)
-	return c, s.planConfig(p, c, found.list, place{config: configFile, secrets: secretFolder, named: "secrets", group: "extdisco"})
+	return c, s.planServers(p, c, func() (*found, error) { return s.servers(server.oldList(domains)) })
 }
 
 // isExample reports whether a configuration is config.toml.example as packages install it,

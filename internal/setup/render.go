@@ -26,6 +26,9 @@ func configText(c *config.Config, secrets, servers string) string {
 	if c.HTTP.Listen != "" {
 		fmt.Fprintf(&b, "\n[http]\nlisten = %q\n", c.HTTP.Listen)
 	}
+	if c.Relay.On {
+		servers = relayText(c.Relay) + servers
+	}
 	return b.String() + "\n" + servers
 }
 

@@ -65,7 +65,7 @@ func (s *setup) servers(old oldList) (*found, error) {
 		return nil, fmt.Errorf("%s names no TURN server that can be used: %s", turnserverConf, strings.Join(append(notes(turnserverConf, coturn), "or name it with --turn-server URI and --turn-secret-file FILE"), "; "))
 	}
 	return nil, errors.New("no TURN server was found, neither in " + turnserverConf + " nor in Prosody's configuration; " +
-		"name it with --turn-server, once for each URI such as turn:turn.example.org:3478?transport=udp, and a file with its shared secret with --turn-secret-file FILE")
+		"set up the relay of extdisco with --relay, or name a TURN server with --turn-server, once for each URI such as turn:turn.example.org:3478?transport=udp, and a file with its shared secret with --turn-secret-file FILE")
 }
 
 // coturn reads turnserver.conf; nil when there is none, or nothing is set in it.

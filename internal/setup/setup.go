@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"path"
 	"slices"
 	"time"
@@ -22,7 +23,9 @@ type Options struct {
 	Server        string   // HOST:PORT where the XMPP server accepts components
 	Allow         []string // who is served, besides the domains and the hosts below them
 	TURNServers   []string // ICE URIs; default: what is found
-	TURNHost      string   // the name of the TURN server, where its configuration does not say
+	Relay         bool     // our own relay instead of a TURN server
+	PublicIP      []string // what the Internet knows the relay by; default: this machine's public addresses
+	TURNHost      string   // the name of the TURN server, where its configuration does not say, or of the relay
 	SecretFile    string   // a file with the TURN shared secret, on this machine
 	ProsodyConfig string   // default: /etc/prosody/prosody.cfg.lua
 	ModuleDir     string   // where the module goes; default: the first of plugin_paths
@@ -31,7 +34,8 @@ type Options struct {
 	Home          string   // what ~ stands for in .env
 	RemoveOld     bool     // comment the old list out
 
-	ConfigExample string // the config.toml that packages install
+	ConfigExample string         // the config.toml that packages install
+	Interfaces    []netip.Prefix // of this machine; nil means that the system is asked
 	Random        io.Reader
 	Now           time.Time
 }
@@ -55,6 +59,7 @@ type Plan struct {
 	Config   string   // our configuration, on this machine
 	Ejabberd string   // what to add to ejabberd.yml; "" where there is none
 	Docker   string   // the folder of docker-jitsi-meet; "" for none
+	Relay    bool     // whether our own relay is set up
 	Changes  []change
 
 	store store

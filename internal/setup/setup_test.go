@@ -80,6 +80,12 @@ func TestPlans(t *testing.T) {
 		{"ejabberd", func(t *testing.T) string {
 			return newTree(t, "etc/ejabberd/ejabberd.yml", "hosts:\n  - localhost\n  - \"example.org\" # ours\n\nlisten: []\n", "etc/turnserver.conf", coturnConfig)
 		}, func(*Options) {}},
+		{"relay", func(t *testing.T) string {
+			return newTree(t, "etc/prosody/prosody.cfg.lua", mainConfig+"VirtualHost \"example.org\"\n", "etc/prosody/conf.d/x.cfg.lua", "")
+		}, func(o *Options) { o.Relay, o.PublicIP = true, []string{natAddress} }},
+		{"ejabberd-relay", func(t *testing.T) string {
+			return newTree(t, "etc/ejabberd/ejabberd.yml", "hosts:\n  - example.org\n", "etc/turnserver.conf", "syslog\n")
+		}, func(o *Options) { o.Relay, o.PublicIP, o.TURNHost = true, []string{natAddress}, "turn.example.org" }},
 		{"docker", func(t *testing.T) string { return newTree(t, "srv/jitsi/.env", dockerEnv) }, func(o *Options) {
 			o.Docker, o.Home = "/srv/jitsi", "/home/alice"
 		}},
@@ -96,6 +102,7 @@ func TestPlans(t *testing.T) {
 				t.Fatal(err)
 			}
 			o.Domains, o.Component, o.TURNServers, o.SecretFile = nil, "", nil, ""
+			o.Relay, o.PublicIP, o.TURNHost = false, nil, ""
 			if again := mustFind(t, o); len(again.Changes) > 0 {
 				t.Errorf("the second run would write %s", again.Changes[0].file)
 			}
@@ -143,7 +150,24 @@ func TestUnusual(t *testing.T) {
 		}, "line 2: turn_external_secret is computed or stands in something else, so that --remove-old cannot tell where it ends"},
 		{"no TURN server", func(t *testing.T) string {
 			return newTree(t, "etc/prosody/prosody.cfg.lua", mainConfig, "etc/prosody/conf.d/hosts.cfg.lua", host)
-		}, nil, "no TURN server was found, neither in /etc/turnserver.conf nor in Prosody's configuration; name it with --turn-server"},
+		}, nil, "no TURN server was found, neither in /etc/turnserver.conf nor in Prosody's configuration; set up the relay of extdisco with --relay, or name a TURN server with --turn-server"},
+		{"relay beside coturn", func(t *testing.T) string { return prosodyTree(t, host) }, func(o *Options) { o.Relay = true },
+			"/etc/turnserver.conf sets up coturn, which takes the ports of the relay: leave out --relay to go on with coturn; or stop it"},
+		{"relay behind NAT", func(t *testing.T) string {
+			return newTree(t, "etc/prosody/prosody.cfg.lua", mainConfig+host)
+		}, func(o *Options) { o.Relay, o.Interfaces = true, addresses("127.0.0.1/8", "10.0.0.5/24") },
+			"this machine has private addresses only, so peers cannot reach a relay here"},
+		{"relay at no address", func(t *testing.T) string {
+			return newTree(t, "etc/prosody/prosody.cfg.lua", mainConfig+host)
+		}, func(o *Options) { o.Relay, o.PublicIP = true, []string{"turn.example.org"} }, "--public-ip: \"turn.example.org\" is no IP address"},
+		{"relay at another machine's address", func(t *testing.T) string {
+			return newTree(t, "etc/prosody/prosody.cfg.lua", mainConfig+host)
+		}, func(o *Options) {
+			o.Relay, o.PublicIP, o.Interfaces = true, []string{"203.0.113.5/10.0.0.7"}, addresses("10.0.0.5/24")
+		}, "--public-ip: this machine has no address 10.0.0.7"},
+		{"a configuration and --relay", func(t *testing.T) string {
+			return prosodyTree(t, host, "etc/extdisco/config.toml", "[component]\njid = \"turn.example.org\"\nsecret = \""+handshake+"\"\n[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n")
+		}, func(o *Options) { o.Relay = true }, "flags that say what belongs in it have no use"},
 		{"coturn as it is installed", func(t *testing.T) string { return prosodyTree(t, host, "etc/turnserver.conf", "syslog\nno-rfc5780\n") }, nil,
 			"no TURN server was found"},
 		{"coturn without a name", func(t *testing.T) string {
