@@ -79,7 +79,7 @@ func TestSetupAfterInterruption(t *testing.T) {
 		t.Fatal(r.stderr)
 	}
 	config := readFile(t, filepath.Join(root, "etc/extdisco/config.toml"))
-	journal := filepath.Join(root, "var/lib/extdisco/setup-backup/journal.json")
+	journal := filepath.Join(root, "var/backups/extdisco-setup/journal.json")
 	testkit.WriteFile(t, journal, strings.Replace(readFile(t, journal), `"Done": true`, `"Done": false`, 1))
 	if err := os.Remove(filepath.Join(root, "etc/prosody/conf.d/extdisco.cfg.lua")); err != nil {
 		t.Fatal(err)

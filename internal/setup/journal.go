@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// backupFolder is where everything is noted that has to be put back.
-const backupFolder = "/var/lib/extdisco/setup-backup"
+// backupFolder is where everything is noted that has to be put back. Not in extdisco's own
+// state folder: what the service can write, root must not restore.
+const backupFolder = "/var/backups/extdisco-setup"
 
 // change is a file that is written, or a folder that is made.
 type change struct {
