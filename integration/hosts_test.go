@@ -88,7 +88,6 @@ func TestIntegrationSilentHosts(t *testing.T) {
 // TestIntegrationHostsForward has some hosts forward, by each route, and one not.
 func TestIntegrationHostsForward(t *testing.T) {
 	eachServer(t, func(t *testing.T, kind string) {
-		t.Parallel() // it waits for ten seconds
 		s := newScene(t, kind, sceneConfig{config: func(s *scene) string {
 			return strings.Replace(s.config("24h"), fmt.Sprintf("%q, %q]\n[access]", meetHost, corpHost), fmt.Sprintf("%q, %q, %q]\n[access]", meetHost, corpHost, guestHost), 1)
 		}})
