@@ -216,6 +216,10 @@ func (r *Relay) Run(ctx context.Context, drain time.Duration) error {
 	return r.Close(drain)
 }
 
+// lastAnswer is the time for the answer to the request that ended the last allocation,
+// which pion sends after the allocation is gone.
+const lastAnswer = 100 * time.Millisecond
+
 // Close ends the relay: no allocation is made any more, those that there are may go
 // on for drain, and then everything ends. It may be called again to cut the drain
 // short.
@@ -233,6 +237,7 @@ func (r *Relay) Close(drain time.Duration) error {
 		defer timer.Stop()
 		select {
 		case <-r.empty:
+			time.Sleep(lastAnswer)
 		case <-timer.C:
 		}
 	}
