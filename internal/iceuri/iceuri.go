@@ -53,7 +53,7 @@ func Parse(text string) (URI, error) {
 	scheme, rest, _ := strings.Cut(text, ":")
 	u := URI{Scheme: strings.ToLower(scheme), Port: port, Transport: "udp"}
 	if !slices.Contains(schemes, u.Scheme) {
-		return URI{}, errors.New("is not an ICE URI: it does not begin with stun:, stuns:, turn: or turns:")
+		return URI{}, errors.New(`is not an ICE URI: it must begin with "stun:", "stuns:", "turn:" or "turns:"`)
 	}
 	if strings.HasSuffix(u.Scheme, "s") {
 		u.Port, u.Transport = tlsPort, "tcp"

@@ -13,11 +13,10 @@ import (
 const portTries = 64
 
 var (
-	errNoTCP     = errors.New("relay: allocations over TCP (RFC 6062) are not supported")
-	errNoFamily  = errors.New("relay: no relay address of that family")
-	errNoPort    = errors.New("relay: no relay port is free")
-	errNoRoom    = errors.New("relay: the limit on allocations is reached")
-	errNoRequest = errors.New("relay: an allocation belongs to a user")
+	errNoTCP    = errors.New("relay: allocations over TCP (RFC 6062) are not supported")
+	errNoFamily = errors.New("relay: no relay address of that family")
+	errNoPort   = errors.New("relay: no relay port is free")
+	errNoRoom   = errors.New("relay: the limit on allocations is reached")
 )
 
 // generator makes the relayed addresses for the clients of one listener. It is

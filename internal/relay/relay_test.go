@@ -56,7 +56,6 @@ type testRelay struct {
 	*Relay
 	t   testing.TB
 	log *logBuffer
-	ca  *lab.CA
 }
 
 // loopback is a configuration for a relay at 127.0.0.1 that relays to other

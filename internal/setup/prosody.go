@@ -203,7 +203,7 @@ func (s *setup) moduleFolder(p *prosodyServer) (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("%w%s", err, flag)
 	case paths == nil:
-		return "", errors.New("Prosody's configuration sets no plugin_paths" + flag)
+		return "", errors.New("no plugin_paths in Prosody's configuration" + flag)
 	case !paths.isPlain:
 		return "", fmt.Errorf("%s, line %d: plugin_paths is computed and cannot be read%s", paths.file, paths.line, flag)
 	}

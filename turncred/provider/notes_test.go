@@ -33,8 +33,8 @@ func TestNotes(t *testing.T) {
 		{"URLs of other types", `{"urls":["stun:s.example.org",7,null,{"a":1},["stun:x.example.org"]]}`, []string{"stun:s.example.org"}, []string{
 			"server 1, url 2 is left out: it is a number", "server 1, url 3 is left out: it is null", "server 1, url 4 is left out: it is an object", "server 1, url 5 is left out: it is a list"}},
 		{"not an ICE URI", `{"urls":["HIDDENsecret4","https://HIDDENsecret4.example.org/"]}`, nil, []string{
-			"server 1, url 1 is left out: it is not an ICE URI: it does not begin with stun:, stuns:, turn: or turns:",
-			"server 1, url 2 is left out: it is not an ICE URI: it does not begin with stun:, stuns:, turn: or turns:"}},
+			"server 1, url 1 is left out: it is not an ICE URI: it must begin with \"stun:\", \"stuns:\", \"turn:\" or \"turns:\"",
+			"server 1, url 2 is left out: it is not an ICE URI: it must begin with \"stun:\", \"stuns:\", \"turn:\" or \"turns:\""}},
 		{"user and password inside", `"turn:1795702278:alice@example.org:HIDDENsecret4=@turn.example.org"`, nil,
 			[]string{"server 1 is left out: it has a user before an @; username and password do not belong in the URI"}},
 		{"password for a port", `{"urls":"turn:user:HIDDENsecret4:turn.example.org:3478"}`, nil, []string{"server 1, url 1 is left out: it has too many colons"}},
