@@ -101,7 +101,7 @@ func (c *componentStream) read() (reply, error) {
 		switch t := token.(type) {
 		case xml.StartElement:
 			var r reply
-			if err := c.dec.DecodeElement(&r, &t); err != nil || !strings.Contains(r.Body, "urn:xmpp:ping") {
+			if err := c.dec.DecodeElement(&r, &t); err != nil || r.Type != "get" || !strings.HasPrefix(r.ID, "ping-") {
 				return r, err
 			}
 			if _, err := fmt.Fprintf(c, "<iq type='result' id='%s' from='%s' to='%s'/>", r.ID, r.To, r.From); err != nil {

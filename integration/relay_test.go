@@ -106,7 +106,6 @@ func TestRelayServesCoturnsClient(t *testing.T) {
 		"udp, padded":                    {relay.UDP, "-y -c -D"},
 		"udp, odd sizes":                 {relay.UDP, "-y -c -l 171"},
 		"udp, large packets":             {relay.UDP, "-y -c -l 1400"},
-		"udp, requests that are wrong":   {relay.UDP, "-y -c -R"},
 		"udp, twice each request":        {relay.UDP, "-y -c -G"},
 		"tcp, channels":                  {relay.TCP, "-y -c -t"},
 		"tcp, indications":               {relay.TCP, "-y -c -s -t"},
