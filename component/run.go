@@ -33,15 +33,15 @@ func (c *Component) Run(ctx context.Context) {
 		c.pulse.beat(time.Now())
 		now := c.diagnose(err)
 		pause := pauses.next(now, held, time.Since(lastUp))
-		if now != last || time.Since(told) >= toldEvery {
-			told = time.Now()
-			c.report(now, now == last, err, pause)
-		}
 		why := Fault{Problem: now.problem, Cure: now.cure, Err: err}
 		if held > 0 {
 			c.cfg.Observer.LinkDown(time.Now(), why)
 		} else {
 			c.cfg.Observer.AttemptFailed(time.Now(), why)
+		}
+		if now != last || time.Since(told) >= toldEvery {
+			told = time.Now()
+			c.report(now, now == last, err, pause)
 		}
 		last = now
 		select {
@@ -70,8 +70,8 @@ func (c *Component) runLink(ctx context.Context) (held time.Duration, err error)
 	start := time.Now()
 	c.forgetHosts()
 	defer c.forgetHosts()
+	c.cfg.Observer.LinkUp(start) // before the log, so that what it says already holds
 	c.cfg.Log.Info("connected to the XMPP server", "server", c.cfg.Server, "jid", c.cfg.JID)
-	c.cfg.Observer.LinkUp(start)
 	err = newLink(c, conn, unread).serve(ctx)
 	if ctx.Err() != nil {
 		c.cfg.Log.Info("disconnected from the XMPP server", "server", c.cfg.Server)
