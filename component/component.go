@@ -188,12 +188,7 @@ func dialer(server string) func(context.Context) (net.Conn, error) {
 	d := net.Dialer{
 		Timeout:         handshakeTimeout,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
+		Control:         boundUnread,
 	}
-	return func(ctx context.Context) (net.Conn, error) {
-		conn, err := d.DialContext(ctx, "tcp", server)
-		if err == nil {
-			boundUnread(conn)
-		}
-		return conn, err
-	}
+	return func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", server) }
 }

@@ -200,7 +200,6 @@ func (l *link) flush(ctx context.Context) error {
 	if l.life.sent.IsZero() {
 		l.life.sent = time.Now()
 	}
-	l.c.pulse.beat(time.Now())
 	if cap(l.out) > 4*flushAt {
 		l.out = nil // grown for one odd reply
 	}

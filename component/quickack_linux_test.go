@@ -8,23 +8,27 @@ import (
 	"testing"
 )
 
-// quickAck asks the kernel whether the connection acknowledges at once.
-func quickAck(t *testing.T, conn net.Conn) bool {
+// option asks the kernel for an option of the connection.
+func option(t *testing.T, conn net.Conn, name int) int {
 	t.Helper()
 	raw, err := conn.(syscall.Conn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
 	value := 0
-	if err := raw.Control(func(fd uintptr) {
-		value, err = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK)
-	}); err != nil {
+	if err := raw.Control(func(fd uintptr) { value, err = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, name) }); err != nil {
 		t.Fatal(err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return value != 0
+	return value
+}
+
+// quickAck reports whether the connection acknowledges at once.
+func quickAck(t *testing.T, conn net.Conn) bool {
+	t.Helper()
+	return option(t, conn, syscall.TCP_QUICKACK) != 0
 }
 
 // A connection over which questions and answers go waits with acknowledgements,

@@ -1,7 +1,6 @@
 package component
 
 import (
-	"net"
 	"syscall"
 	"time"
 
@@ -14,22 +13,11 @@ import (
 // meanwhile.
 const unreadFor = 20 * time.Second
 
-// boundUnread sets the limit. Should that fail, pings still find it out.
-func boundUnread(conn net.Conn) {
-	control(conn, func(fd int) {
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unreadFor.Milliseconds()))
+// boundUnread sets the limit on a new socket, for [net.Dialer.Control]. Should that
+// fail, pings still find it out.
+func boundUnread(_, _ string, conn syscall.RawConn) error {
+	_ = conn.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unreadFor.Milliseconds()))
 	})
-}
-
-// control calls f with the file descriptor of the connection, if it has one.
-func control(conn net.Conn, f func(fd int)) {
-	c, ok := conn.(syscall.Conn)
-	if !ok {
-		return
-	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return
-	}
-	_ = raw.Control(func(fd uintptr) { f(int(fd)) })
+	return nil
 }

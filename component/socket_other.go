@@ -2,7 +2,7 @@
 
 package component
 
-import "net"
+import "syscall"
 
 // boundUnread leaves it to the deadline of a write that blocks.
-func boundUnread(net.Conn) {}
+func boundUnread(string, string, syscall.RawConn) error { return nil }

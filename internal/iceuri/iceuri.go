@@ -1,5 +1,5 @@
-// Package iceuri reads the ICE URIs (RFC 7064, RFC 7065) that others write: in
-// web pages, in other programs' configurations, in the answers of providers. It
+// Package iceuri reads ICE URIs (RFC 7064, RFC 7065). In those that others write, in
+// web pages, in other programs' configurations and in the answers of providers, it
 // repairs what has only one meaning and says what it repaired.
 //
 // No error quotes the URI or a part of it: what was not understood may be, or
@@ -7,12 +7,12 @@
 package iceuri
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // URI is an ICE URI with the defaults filled in.
@@ -25,8 +25,8 @@ type URI struct {
 
 // Ports where a URI names none. RFC 7064 §3.2, RFC 7065 §3.2.
 const (
-	port    = 3478
-	tlsPort = 5349
+	DefaultPort    = 3478
+	DefaultTLSPort = 5349
 )
 
 // IsTURN reports whether the server asks for a credential.
@@ -47,20 +47,36 @@ func (u URI) String() string {
 
 var schemes = []string{"stun", "stuns", "turn", "turns"}
 
-// Parse reads an ICE URI strictly. The text of an error continues a sentence that
-// begins with the name of the URI's place.
+// Fault is why a text is not an ICE URI. Problem continues a sentence that begins
+// with the name of the URI's place.
+type Fault struct {
+	Problem string
+	Advice  string // what to write instead; may be empty
+}
+
+// Error implements error.
+func (f *Fault) Error() string {
+	if f.Advice == "" {
+		return f.Problem
+	}
+	return f.Problem + "; " + f.Advice
+}
+
+// Parse reads an ICE URI strictly. Every error is a [*Fault].
 func Parse(text string) (URI, error) {
 	scheme, rest, _ := strings.Cut(text, ":")
-	u := URI{Scheme: strings.ToLower(scheme), Port: port, Transport: "udp"}
+	u := URI{Scheme: strings.ToLower(scheme), Port: DefaultPort, Transport: "udp"}
 	if !slices.Contains(schemes, u.Scheme) {
-		return URI{}, errors.New(`is not an ICE URI: it must begin with "stun:", "stuns:", "turn:" or "turns:"`)
+		return URI{}, &Fault{"is not an ICE URI", "write stun:, stuns:, turn: or turns: and then the host, such as turn:turn.example.org:3478"}
 	}
 	if strings.HasSuffix(u.Scheme, "s") {
-		u.Port, u.Transport = tlsPort, "tcp"
+		u.Port, u.Transport = DefaultTLSPort, "tcp"
+	}
+	if strings.HasPrefix(rest, "//") {
+		return URI{}, &Fault{"has // after the scheme", "write " + u.Scheme + ":HOST, without slashes"}
 	}
 	address, query, hasQuery := strings.Cut(rest, "?")
-	var err error
-	if u.Host, u.Port, err = splitAddress(address, u.Port); err != nil {
+	if err := u.setAddress(address); err != nil {
 		return URI{}, err
 	}
 	if hasQuery {
@@ -71,77 +87,96 @@ func Parse(text string) (URI, error) {
 	return u, nil
 }
 
-func splitAddress(address string, port uint16) (string, uint16, error) {
+// setAddress reads HOST, HOST:PORT, [IPv6] or [IPv6]:PORT.
+func (u *URI) setAddress(address string) error {
 	if strings.Contains(address, "@") {
-		return "", 0, errors.New("has a user before an @; username and password do not belong in the URI")
+		return &Fault{"has a user before an @", "username and password do not belong in the URI, give them separately"}
 	}
-	host, after, hasPort := strings.Cut(address, ":")
+	host, port, hasPort := strings.Cut(address, ":")
 	if inside, ok := strings.CutPrefix(address, "["); ok {
 		inside, behind, closed := strings.Cut(inside, "]")
+		if !closed {
+			return &Fault{"has an IPv6 address without a closing bracket", "write " + u.Scheme + ":[2001:db8::1]:3478"}
+		}
 		ip, err := netip.ParseAddr(inside)
-		if err != nil || !closed || !ip.Is6() || ip.Zone() != "" {
-			return "", 0, errors.New("has brackets without an IPv6 address in them")
+		if err != nil || !ip.Is6() || ip.Zone() != "" {
+			return &Fault{"has brackets without a valid IPv6 address in them", "write an address such as [2001:db8::1]"}
 		}
 		host = ip.String()
 		var between string
-		if between, after, hasPort = strings.Cut(behind, ":"); between != "" {
-			return "", 0, errors.New("has something other than a port behind its IPv6 address")
+		if between, port, hasPort = strings.Cut(behind, ":"); between != "" {
+			return &Fault{"has text after the IPv6 address", "only :PORT may follow"}
 		}
-	} else if host = strings.TrimSuffix(host, "."); strings.Contains(after, ":") {
-		return "", 0, errors.New("has too many colons")
+	} else if host = strings.TrimSuffix(host, "."); strings.Contains(port, ":") {
+		return &Fault{"has too many colons", fmt.Sprintf("write %s:HOST:PORT, and an IPv6 address in brackets: %[1]s:[2001:db8::1]:3478", u.Scheme)}
+	} else if host == "" {
+		return &Fault{"has no host", fmt.Sprintf("write %s:HOST or %[1]s:HOST:PORT", u.Scheme)}
 	} else if err := checkHost(host); err != nil {
-		return "", 0, err
+		return err
 	}
+	u.Host = host
 	if !hasPort {
-		return host, port, nil
+		return nil
 	}
-	n, err := strconv.ParseUint(after, 10, 16)
+	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 {
-		return "", 0, errors.New("has a port that is not a number from 1 to 65535")
+		return &Fault{"has an invalid port", "write a number from 1 to 65535, or leave :PORT out"}
 	}
-	return host, uint16(n), nil
+	u.Port = uint16(n)
+	return nil
 }
 
-// checkHost says what is wrong with a host name (RFC 1035 §2.3.4) or an IPv4
-// address.
+// Lengths of the longest host name and of its longest part. RFC 1035 §2.3.4.
+const (
+	maxHost  = 253
+	maxLabel = 63
+)
+
+// checkHost says what is wrong with a host name or IPv4 address.
 func checkHost(host string) error {
-	const maxHost, maxLabel = 253, 63
-	switch {
-	case host == "":
-		return errors.New("names no host")
-	case len(host) > maxHost:
-		return fmt.Errorf("names a host of more than %d characters", maxHost)
+	if len(host) > maxHost {
+		return &Fault{fmt.Sprintf("has a host of %d characters", len(host)), fmt.Sprintf("a host name has at most %d", maxHost)}
 	}
 	for _, r := range host {
 		switch {
 		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '.', r == '_':
+		case r >= utf8.RuneSelf:
+			return &Fault{"has a host with characters beyond ASCII", "write international names in their xn-- form"}
 		default:
-			return errors.New("names a host with characters other than letters, digits, hyphens and dots")
+			return &Fault{"has a host with a character that is not allowed", "use letters, digits, hyphens and dots"}
 		}
 	}
 	labels := strings.Split(host, ".")
 	for _, label := range labels {
-		if label == "" || len(label) > maxLabel {
-			return fmt.Errorf("names a host with an empty label or one of more than %d characters", maxLabel)
+		switch {
+		case label == "":
+			return &Fault{Problem: "has a host with a dot too many"}
+		case len(label) > maxLabel:
+			return &Fault{fmt.Sprintf("has a host with %d characters between dots", len(label)), fmt.Sprintf("the limit is %d", maxLabel)}
 		}
 	}
-	if strings.Trim(labels[len(labels)-1], "0123456789") == "" { // no top-level domain is a number
+	// No top-level domain is a number, so this was meant as an address.
+	if last := labels[len(labels)-1]; strings.Trim(last, "0123456789") == "" {
 		if _, err := netip.ParseAddr(host); err != nil {
-			return errors.New("names a host that is neither a host name nor an IPv4 address")
+			return &Fault{Problem: "has a host that is neither a host name nor an IPv4 address"}
 		}
 	}
 	return nil
 }
 
+// setQuery reads transport=udp or transport=tcp.
 func (u *URI) setQuery(query string) error {
-	name, transport, _ := strings.Cut(query, "=")
+	if !u.IsTURN() {
+		return &Fault{"has a query, which a " + u.Scheme + " URI cannot have", "leave out everything from the ?"}
+	}
+	name, transport, _ := strings.Cut(strings.ToLower(query), "=")
 	switch {
-	case !u.IsTURN():
-		return fmt.Errorf("has a query, and a %s URI takes none", u.Scheme)
-	case name != "transport", transport != "udp" && transport != "tcp":
-		return errors.New("has a query other than ?transport=udp and ?transport=tcp")
-	case u.Scheme == "turns" && transport == "udp":
-		return errors.New("asks for turns over udp (DTLS), which clients do not support")
+	case name != "transport":
+		return &Fault{"has an unknown query", "only ?transport=udp and ?transport=tcp are allowed"}
+	case transport != "udp" && transport != "tcp":
+		return &Fault{"has an unknown transport", "write udp or tcp; for TLS write a turns: URI"}
+	case u.Scheme == "turns" && transport == "udp": // DTLS
+		return &Fault{"asks for turns over udp, which clients cannot use", "write ?transport=tcp or leave it out"}
 	}
 	u.Transport = transport
 	return nil

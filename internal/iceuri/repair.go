@@ -93,15 +93,16 @@ func repairQuery(scheme, query string) (newScheme, newQuery, change string, err 
 func AddScheme(text string, hasCredential bool) (string, bool) {
 	text = strings.TrimSpace(text)
 	address, _, hasQuery := strings.Cut(text, "?")
-	host, at, err := splitAddress(repairAddress(address), port)
-	switch _, notIP := netip.ParseAddr(host); {
-	case err != nil, notIP != nil && !strings.Contains(host, "."): // a word, perhaps a scheme
+	u := URI{Port: DefaultPort}
+	err := u.setAddress(repairAddress(address))
+	switch _, notIP := netip.ParseAddr(u.Host); {
+	case err != nil, notIP != nil && !strings.Contains(u.Host, "."): // a word, perhaps a scheme
 		return text, false
-	case hasCredential && at == port:
+	case hasCredential && u.Port == DefaultPort:
 		return "turn:" + text, true
-	case hasCredential && at == tlsPort:
+	case hasCredential && u.Port == DefaultTLSPort:
 		return "turns:" + text, true
-	case !hasCredential && at == port && !hasQuery:
+	case !hasCredential && u.Port == DefaultPort && !hasQuery:
 		return "stun:" + text, true
 	}
 	return text, false

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"extdisco/internal/reach"
 )
 
 // attempt tries one address of a server.
@@ -168,8 +170,8 @@ func (a *attempt) noteCertificate(err error) {
 	}
 }
 
-// isPrivate reports whether only some private network can reach the address.
+// isPrivate reports whether only some private network, or nobody, can reach the address.
 func isPrivate(a netip.Addr) bool {
-	sharedByCarriers := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10) // RFC 6598
-	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || sharedByCarriers.Contains(a)
+	kind := reach.OfAddr(a)
+	return kind.IsLocal() || kind == reach.Unspecified
 }

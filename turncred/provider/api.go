@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -143,9 +144,7 @@ func (a *API) carry(document any, now time.Time, r *redactor) (*API, error) {
 	}
 	next := *a.Then
 	next.Query = map[string]Secret{}
-	for name, value := range a.Then.Query {
-		next.Query[name] = value
-	}
+	maps.Copy(next.Query, a.Then.Query)
 	for name, at := range a.Carry {
 		value, err := pointer(document, at)
 		if err != nil {

@@ -33,10 +33,10 @@ func TestNotes(t *testing.T) {
 		{"URLs of other types", `{"urls":["stun:s.example.org",7,null,{"a":1},["stun:x.example.org"]]}`, []string{"stun:s.example.org"}, []string{
 			"server 1, url 2 is left out: it is a number", "server 1, url 3 is left out: it is null", "server 1, url 4 is left out: it is an object", "server 1, url 5 is left out: it is a list"}},
 		{"not an ICE URI", `{"urls":["HIDDENsecret4","https://HIDDENsecret4.example.org/"]}`, nil, []string{
-			"server 1, url 1 is left out: it is not an ICE URI: it must begin with \"stun:\", \"stuns:\", \"turn:\" or \"turns:\"",
-			"server 1, url 2 is left out: it is not an ICE URI: it must begin with \"stun:\", \"stuns:\", \"turn:\" or \"turns:\""}},
+			"server 1, url 1 is left out: it is not an ICE URI",
+			"server 1, url 2 is left out: it is not an ICE URI"}},
 		{"user and password inside", `"turn:1795702278:alice@example.org:HIDDENsecret4=@turn.example.org"`, nil,
-			[]string{"server 1 is left out: it has a user before an @; username and password do not belong in the URI"}},
+			[]string{"server 1 is left out: it has a user before an @"}},
 		{"password for a port", `{"urls":"turn:user:HIDDENsecret4:turn.example.org:3478"}`, nil, []string{"server 1, url 1 is left out: it has too many colons"}},
 		{"TURN without credentials", `{"urls":"turn:t.example.org"}`, nil, []string{"server 1, url 1 is left out: it is a TURN server without username or password"}},
 		{"TURN without credentials first, then with", `{"urls":"turn:turn.example.org"}`, nil, []string{"server 1, url 1 is left out: it is a TURN server without username or password"}},
@@ -48,7 +48,7 @@ func TestNotes(t *testing.T) {
 			"server 1, url 1 is left out: it is a TURN server without username or password"}},
 		{"longest credential", `{"urls":"turn:t.example.org","username":"` + strings.Repeat("u", 508) + `","credential":"` + strings.Repeat("p", 508) + `"}`, []string{"turn:t.example.org"}, nil},
 		{"DTLS", `{"urls":"turns:t.example.org?transport=udp","username":"u","credential":"p"}`, nil,
-			[]string{"server 1, url 1 is left out: it asks for turns over udp (DTLS), which clients do not support"}},
+			[]string{"server 1, url 1 is left out: it asks for turns over udp, which clients cannot use"}},
 		{"port 53", `{"urls":"stun:s.example.org:53"}`, nil, []string{"server 1, url 1 (stun:s.example.org:53) is left out: browsers refuse port 53; keep_port_53 = true keeps it"}},
 		{"STUN over tcp", `{"urls":"stun:s.example.org?transport=tcp"}`, nil, []string{"server 1, url 1 is left out: stun is offered over udp only"}},
 

@@ -139,8 +139,9 @@ func (s *selection) takeURL(u located, hasCredential bool) (uri iceuri.URI, text
 		text, change = withScheme, "its scheme was missing"
 	}
 	if err == nil {
-		if uri, err = iceuri.Parse(text); err != nil {
-			err = fmt.Errorf("it %w", err)
+		var fault *iceuri.Fault
+		if uri, err = iceuri.Parse(text); errors.As(err, &fault) {
+			err = errors.New("it " + fault.Problem) // the advice is for whoever wrote it
 		}
 	}
 	if err != nil {

@@ -156,8 +156,13 @@ func (p *PerUser) fly(e *userEntry, ready chan struct{}, now time.Time) {
 	start := time.Now()
 	clock := func() time.Time { return now.Add(time.Since(start)) }
 	if !p.takeTurn(clock) {
-		p.report(Result{User: e.user, Err: errBusy}, clock())
-		p.land(e, Set{}, errBusy, time.Time{}) // which the next request may try again
+		err := errBusy
+		if p.ctx.Err() != nil {
+			err = errClosed
+		} else {
+			p.report(Result{User: e.user, Err: err}, clock())
+		}
+		p.land(e, Set{}, err, time.Time{}) // which the next request may try again
 		return
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.Timeout)

@@ -324,6 +324,31 @@ func TestPerUserClose(t *testing.T) {
 	})
 }
 
+// Who waits for a turn when the provider is given up has not met a busy provider.
+func TestPerUserCloseWhileWaitingForATurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &minter{took: time.Hour}
+		p := m.perUser(t, 0, 0)
+		for i := range mostFlights + 1 {
+			p.Prepare(fmt.Sprint(i), time.Now())
+		}
+		synctest.Wait()
+		p.Close()
+		closed := 0
+		for i := range mostFlights + 1 {
+			switch _, err := p.Get(fmt.Sprint(i), time.Now()); {
+			case err != nil && err.Error() == "the provider is no longer asked":
+				closed++
+			case !errors.Is(err, context.Canceled):
+				t.Errorf("user %d: %v", i, err)
+			}
+		}
+		if closed != 1 || len(m.reports) != 0 {
+			t.Errorf("%d waited for a turn; reports %+v", closed, m.reports)
+		}
+	})
+}
+
 // Everything at once, for the race detector, with Close in the middle.
 func TestPerUserRace(t *testing.T) {
 	m := &minter{life: 21 * time.Minute, took: 10 * time.Microsecond}
