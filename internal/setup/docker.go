@@ -45,7 +45,6 @@ func (s *setup) planDocker(p *Plan) error {
 		return err
 	}
 	conf := path.Join(base, "prosody/config/conf.d")
-	s.newFolder(p, conf, 0o755, jitsiUser)
 	if err := s.newFile(p, path.Join(conf, confFile), []byte(confText(c.Component, true, "*")), 0o640, jitsiUser); err != nil {
 		return err
 	}

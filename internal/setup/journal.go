@@ -91,6 +91,9 @@ func (s store) apply(changes []change) error {
 	if err != nil {
 		return err
 	}
+	if err := s.unchanged(changes); err != nil {
+		return err
+	}
 	r := &run{}
 	if err := s.prepare(j); err != nil {
 		return fmt.Errorf("cannot keep a backup: %w", err)
@@ -117,6 +120,27 @@ func (s store) apply(changes []change) error {
 	}
 	r.Done = true
 	return s.save(j)
+}
+
+// unchanged returns an error that names the files that are not as they were when the changes
+// were planned: whoever answers a question late must not overwrite what came in between.
+func (s store) unchanged(changes []change) error {
+	var errs []error
+	for _, c := range changes {
+		resolved, err := s.tree.resolve(c.file)
+		same := err == nil && resolved == c.file
+		switch {
+		case c.isNew:
+			same = same && !s.tree.exists(c.file)
+		case same:
+			content, err := s.tree.read(c.file)
+			same = err == nil && bytes.Equal(content, c.old)
+		}
+		if !same {
+			errs = append(errs, fmt.Errorf("%s was changed after setup looked at it; nothing was written, run setup again", c.file))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // forget takes away what a run has prepared that has changed nothing.
@@ -177,10 +201,9 @@ func (s store) removePreparing() error {
 
 // backUp copies what a change replaces.
 func (s store) backUp(c change, name string) (entry, error) {
-	sum := sha256.Sum256(c.content)
-	e := entry{File: c.file, IsFolder: c.isFolder, Written: hex.EncodeToString(sum[:])}
-	if c.isFolder {
-		e.Written = ""
+	e := entry{File: c.file, IsFolder: c.isFolder}
+	if !c.isFolder {
+		e.Written = hash(c.content)
 	}
 	if c.isNew {
 		return e, nil
@@ -223,7 +246,7 @@ func (s store) takeBackLast(j *journal) error {
 
 // undo puts back everything that setup has changed.
 func (s store) undo(j *journal) error {
-	if err := s.changedSince(j); err != nil {
+	if err := s.changedSince(j.Runs); err != nil {
 		return err
 	}
 	if len(j.Runs) == 0 {
@@ -238,17 +261,22 @@ func (s store) undo(j *journal) error {
 }
 
 // changedSince returns an error that names the files that somebody else has changed since
-// setup wrote them.
-func (s store) changedSince(j *journal) error {
+// one of the runs wrote them, and which are still there: what is not there has no changes
+// to lose.
+func (s store) changedSince(runs []*run) error {
 	last := map[string]entry{}
+	changed := map[string]bool{}
 	var order []string
-	for _, r := range j.Runs {
+	for _, r := range runs {
 		for _, e := range r.Entries {
 			if e.IsFolder {
 				continue
 			}
-			if _, known := last[e.File]; !known {
+			before, known := last[e.File]
+			if !known {
 				order = append(order, e.File)
+			} else if old, err := s.backup(e); err == nil && hash(old) != before.Written {
+				changed[e.File] = true // between two runs
 			}
 			last[e.File] = e
 		}
@@ -256,15 +284,24 @@ func (s store) changedSince(j *journal) error {
 	var errs []error
 	for _, file := range order {
 		content, err := os.ReadFile(filepath.Join(s.tree.root, file))
-		if err != nil || hash(content) == last[file].Written {
-			continue // what is not there has no changes to lose
+		if err != nil {
+			continue
 		}
-		if old, err := os.ReadFile(s.path(last[file].Backup)); last[file].Backup != "" && err == nil && bytes.Equal(old, content) {
-			continue // not written yet
+		old, err := s.backup(last[file])
+		isNotWritten := err == nil && bytes.Equal(old, content)
+		if changed[file] || hash(content) != last[file].Written && !isNotWritten {
+			errs = append(errs, fmt.Errorf("%s was changed after setup wrote it; move it away to have it put back as it was before setup (the old one is in %s)", file, backupFolder))
 		}
-		errs = append(errs, fmt.Errorf("%s was changed after setup wrote it; move it away to have it put back as it was before setup (the old one is in %s)", file, backupFolder))
 	}
 	return errors.Join(errs...)
+}
+
+// backup returns what a file held before; an error when it was not there.
+func (s store) backup(e entry) ([]byte, error) {
+	if e.Backup == "" {
+		return nil, fs.ErrNotExist
+	}
+	return os.ReadFile(s.path(e.Backup))
 }
 
 func hash(content []byte) string {
@@ -287,7 +324,7 @@ func (s store) putBack(e entry) error {
 	if e.Backup == "" {
 		return removeFile(file)
 	}
-	old, err := os.ReadFile(s.path(e.Backup))
+	old, err := s.backup(e)
 	if err != nil {
 		return err
 	}

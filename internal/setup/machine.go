@@ -138,9 +138,10 @@ type place struct {
 
 // planConfig plans a configuration and its secrets, and puts the handshake secret into it.
 func (s *setup) planConfig(p *Plan, c *config.Config, list *migrate.List, at place) error {
-	s.newFolder(p, path.Dir(at.config), 0o755, at.owner)
-	s.newFolder(p, at.secrets, 0o700, at.owner)
-	var err error
+	err := errors.Join(s.newFolder(p, path.Dir(at.config), 0o755, at.owner), s.newFolder(p, at.secrets, 0o700, at.owner))
+	if err != nil {
+		return err
+	}
 	if c.Component.Secret, err = s.handshakeSecret(at); err != nil {
 		return err
 	}
@@ -216,7 +217,6 @@ func (s *setup) planModule(p *Plan, folder string, o owner) error {
 		if err != nil {
 			return err
 		}
-		s.newFolder(p, path.Join(folder, path.Dir(name)), 0o755, o)
 		return s.newFile(p, path.Join(folder, name), content, 0o644, o)
 	})
 }

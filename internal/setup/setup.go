@@ -96,7 +96,7 @@ func TakeBack(root string) error {
 	if err != nil || !j.interrupted() {
 		return err
 	}
-	if err := s.changedSince(j); err != nil {
+	if err := s.changedSince(j.Runs[len(j.Runs)-1:]); err != nil {
 		return err
 	}
 	return s.takeBackLast(j)
@@ -150,7 +150,9 @@ func (s *setup) newFile(p *Plan, file string, content []byte, mode fs.FileMode, 
 		return err
 	}
 	if !s.tree.exists(file) {
-		s.newFolder(p, path.Dir(resolved), 0o755, o)
+		if err := s.newFolder(p, path.Dir(resolved), 0o755, o); err != nil {
+			return err
+		}
 		p.Changes = append(p.Changes, change{file: resolved, content: content, mode: mode, owner: o, isNew: true})
 		return nil
 	}
@@ -184,15 +186,17 @@ func (s *setup) replace(p *Plan, file string, content []byte, access func(fs.Fil
 }
 
 // newFolder plans a folder and those above it.
-func (s *setup) newFolder(p *Plan, folder string, mode fs.FileMode, o owner) {
-	if s.tree.exists(folder) {
-		return
+func (s *setup) newFolder(p *Plan, folder string, mode fs.FileMode, o owner) error {
+	resolved, err := s.tree.resolve(folder)
+	if err != nil || s.tree.exists(resolved) {
+		return err
 	}
-	for _, c := range p.Changes {
-		if c.isFolder && c.file == folder {
-			return
-		}
+	if slices.ContainsFunc(p.Changes, func(c change) bool { return c.isFolder && c.file == resolved }) {
+		return nil
 	}
-	s.newFolder(p, path.Dir(folder), 0o755, o)
-	p.Changes = append(p.Changes, change{file: folder, isFolder: true, isNew: true, mode: mode, owner: o})
+	if err := s.newFolder(p, path.Dir(resolved), 0o755, o); err != nil {
+		return err
+	}
+	p.Changes = append(p.Changes, change{file: resolved, isFolder: true, isNew: true, mode: mode, owner: o})
+	return nil
 }

@@ -344,6 +344,91 @@ func TestUndoKeepsChanges(t *testing.T) {
 	wantSame(t, "when it was moved away", snapshot(t, o.Root), before)
 }
 
+// TestUndoKeepsChangesBetweenRuns does not throw away what somebody wrote between two runs.
+func TestUndoKeepsChangesBetweenRuns(t *testing.T) {
+	o := options(jitsiTree(t))
+	if err := mustFind(t, o).Apply(); err != nil {
+		t.Fatal(err)
+	}
+	conf := filepath.Join(o.Root, "etc/prosody/conf.d", confFile)
+	testkit.WriteFile(t, conf, readBelow(t, "/", conf)+"-- mine\n")
+	if err := mustFind(t, o).Apply(); err != nil {
+		t.Fatal(err)
+	}
+	after := snapshot(t, o.Root)
+	if err := Undo(o.Root); err == nil || !strings.Contains(err.Error(), confFile+" was changed after setup wrote it") {
+		t.Errorf("%v", err)
+	}
+	wantSame(t, "afterwards", snapshot(t, o.Root), after)
+}
+
+// TestChangedMeanwhile writes nothing when a file is not as it was when it was looked at.
+func TestChangedMeanwhile(t *testing.T) {
+	for _, tt := range []struct{ name, file, content string }{
+		{"a file that is replaced", "etc/prosody/conf.avail/meet.example.org.cfg.lua", "mine"},
+		{"a new file", "etc/prosody/conf.d/" + confFile, "mine"},
+		{"a link", "etc/extdisco", "->/etc/prosody"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := options(jitsiTree(t))
+			o.RemoveOld = true
+			plan := mustFind(t, o)
+			file := filepath.Join(o.Root, tt.file)
+			if target, isLink := strings.CutPrefix(tt.content, "->"); !isLink {
+				testkit.WriteFile(t, file, tt.content)
+			} else if err := errors.Join(os.RemoveAll(file), os.Symlink(target, file)); err != nil {
+				t.Fatal(err)
+			}
+			before := snapshot(t, o.Root)
+			if err := plan.Apply(); err == nil || !strings.Contains(err.Error(), "/"+tt.file) || !strings.Contains(err.Error(), "run setup again") {
+				t.Errorf("%v", err)
+			}
+			wantSame(t, "afterwards", snapshot(t, o.Root), before)
+		})
+	}
+}
+
+// TestLinkedFolder follows a link to the folder of the configuration, and stays in the tree.
+func TestLinkedFolder(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "data")
+	o := options(prosodyTree(t, "VirtualHost \"example.org\"\n", "etc/extdisco", "->"+outside))
+	before := snapshot(t, o.Root)
+	if err := mustFind(t, o).Apply(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(o.Root, outside, "secrets")); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if _, err := os.Stat(outside); err == nil {
+		t.Error("something was written outside of the tree")
+	}
+	if err := Undo(o.Root); err != nil {
+		t.Fatal(err)
+	}
+	wantSame(t, "after undo", snapshot(t, o.Root), before)
+}
+
+// TestInterruptedBesideChanges takes an interrupted run back although a file of an earlier
+// run, which it does not touch, was changed.
+func TestInterruptedBesideChanges(t *testing.T) {
+	o := options(jitsiTree(t))
+	if err := mustFind(t, o).Apply(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.WriteFile(t, filepath.Join(o.Root, configFile), readBelow(t, o.Root, configFile)+"# mine\n")
+	before := snapshot(t, o.Root)
+	o.RemoveOld = true
+	if !applyUntil(t, mustFind(t, o), 0) {
+		t.Fatal("the run was not interrupted")
+	}
+	if err := TakeBack(o.Root); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"/etc/prosody/conf.avail/meet.example.org.cfg.lua", configFile} {
+		testkit.WantEqual(t, name, snapshot(t, o.Root)[name], before[name])
+	}
+}
+
 // TestTwoRuns sets up, and removes the old list later; one undo takes both back.
 func TestTwoRuns(t *testing.T) {
 	o := options(jitsiTree(t))
