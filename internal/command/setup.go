@@ -52,7 +52,7 @@ type setupCommand struct {
 func (setupCommand) Help() string {
 	return `Finds Prosody, Jitsi Meet and the TURN server of this machine (with --relay it sets up its own), shows what it would write, asks, and writes it: config.toml with its secrets, the module for Prosody, and one file in Prosody's conf.d. Then it has Prosody check its configuration, restarts what has to be, and tries what a client gets. For ejabberd, it prints what to add to ejabberd.yml.
 
-Nothing of what is there is changed, unless --remove-old asks for it. --undo takes everything back.
+Nothing of what is there is changed, unless --remove-old asks for it; only the TURN and STUN lines in .env of docker-jitsi-meet always become comments. --undo takes everything back.
 
 Examples:
   extdisco setup --dry-run
@@ -118,6 +118,10 @@ func (c setupCommand) checkFlags() error {
 		return usageError{"--relay makes its own secret: leave out --turn-secret-file"}
 	case c.Relay && c.DockerJitsiMeet != "":
 		return usageError{"--relay cannot be used with --docker-jitsi-meet: the network of the containers has no public address"}
+	case c.DockerJitsiMeet != "" && (len(c.Domain) > 0 || c.TurnHost != "" || c.ProsodyConfig != "" || c.ModuleDir != ""):
+		return usageError{"--docker-jitsi-meet finds all that in .env: leave out --domain, --turn-host, --prosody-config and --module-dir"}
+	case c.DockerConfig != "" && c.DockerJitsiMeet == "":
+		return usageError{"--docker-config is for docker-jitsi-meet: give --docker-jitsi-meet as well"}
 	}
 	return nil
 }

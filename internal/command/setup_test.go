@@ -53,6 +53,8 @@ func TestSetupDialogue(t *testing.T) {
 		{"relay and secret", "", "--relay --turn-secret-file x", statusUsage, "--relay makes its own secret"},
 		{"relay and containers", "", "--relay --docker-jitsi-meet x", statusUsage, "--relay cannot be used with --docker-jitsi-meet"},
 		{"address without relay", "", "--public-ip 203.0.113.5", statusUsage, "--public-ip is for the relay"},
+		{"domain and containers", "", "--domain example.org --docker-jitsi-meet x", statusUsage, "--docker-jitsi-meet finds all that in .env"},
+		{"folder of containers alone", "", "--docker-config x", statusUsage, "give --docker-jitsi-meet as well"},
 		{"relay, as a dry run", "", "--dry-run --relay --public-ip 203.0.113.5/127.0.0.1", statusOK, "+public_ip = [\"203.0.113.5/127.0.0.1\"]"},
 		{"wrong host of the relay", "", "--yes --relay --turn-host turn.example.org:3478 --public-ip 203.0.113.5/127.0.0.1", statusFailed, "so that everything was put back"},
 		{"relay", "", "--yes --relay --public-ip 203.0.113.5/127.0.0.1", statusOK, "Open these ports: 3478/udp and 3478/tcp for clients, 49152-65535/udp"},

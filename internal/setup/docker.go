@@ -1,9 +1,7 @@
 package setup
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"path/filepath"
 	"slices"
@@ -80,18 +78,8 @@ func (s *setup) configFolder(env []envLine) (string, error) {
 // there already.
 func (s *setup) dockerConfig(p *Plan, d docker) (*config.Config, error) {
 	at := place{config: path.Join(d.base, "extdisco/config.toml"), secrets: path.Join(d.base, "extdisco/secrets"), named: "secrets", owner: jitsiUser}
-	if _, err := s.tree.read(at.config); !errors.Is(err, fs.ErrNotExist) {
-		file, err := s.tree.path(at.config)
-		if err != nil {
-			return nil, err
-		}
-		c, err := config.Load(file, s.options.Now)
-		if err != nil {
-			return nil, fmt.Errorf("%s is there already and has faults; correct it, or move it away to have a new one written:\n%w", at.config, err)
-		}
-		p.Config = file
-		p.Found = append(p.Found, Line{"Configuration", at.config + ", used as it stands"})
-		return c, nil
+	if c, err := s.existingConfig(p, at.config); c != nil || err != nil {
+		return c, err
 	}
 	domain := envGet(d.env, "XMPP_DOMAIN", "meet.jitsi")
 	c := &config.Config{}

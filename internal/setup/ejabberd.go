@@ -23,14 +23,12 @@ func (s *setup) planEjabberd(p *Plan) error {
 			continue
 		}
 		p.Found = append(p.Found, Line{"ejabberd", file})
-		c, err := s.existingConfig(p)
+		c, err := s.existingConfig(p, configFile)
+		if err == nil && c == nil {
+			c, err = s.ejabberdConfig(p, file, string(content))
+		}
 		if err != nil {
 			return err
-		}
-		if c == nil {
-			if c, err = s.ejabberdConfig(p, file, string(content)); err != nil {
-				return err
-			}
 		}
 		p.Domain = c.Component.Hosts[0]
 		p.Ejabberd = ejabberdText(file, c.Component)

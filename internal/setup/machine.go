@@ -36,18 +36,14 @@ func (s *setup) planMachine(p *Plan) error {
 		version += " " + server.version
 	}
 	p.Found = append(p.Found, Line{version, server.config})
-	c, err := s.existingConfig(p)
+	c, err := s.existingConfig(p, configFile)
+	if err == nil && c == nil {
+		c, err = s.newConfig(p, server)
+	}
 	if err != nil {
 		return err
 	}
-	var domains []string
-	if c != nil {
-		domains = c.Component.Hosts
-	} else if c, err = s.newConfig(p, server); err != nil {
-		return err
-	} else {
-		domains = c.Component.Hosts
-	}
+	domains := c.Component.Hosts
 	p.Domain = domains[0]
 	p.IsJitsi = slices.Contains(server.jitsiDomains(), p.Domain)
 	if err := s.planProsody(p, server, c); err != nil {
@@ -59,28 +55,31 @@ func (s *setup) planMachine(p *Plan) error {
 
 // existingConfig returns the configuration that is there already, unless it is the one that
 // packages install. It is used as it stands.
-func (s *setup) existingConfig(p *Plan) (*config.Config, error) {
-	content, err := s.tree.read(configFile)
+func (s *setup) existingConfig(p *Plan, name string) (*config.Config, error) {
+	content, err := s.tree.read(name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && s.isExample(string(content)) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	file, err := s.tree.path(configFile)
+	file, err := s.tree.path(name)
 	if err != nil {
 		return nil, err
 	}
 	c, err := config.Load(file, s.options.Now)
 	if err != nil {
-		return nil, fmt.Errorf("%s is there already and has faults; correct it, or move it away to have a new one written:\n%w", configFile, err)
+		return nil, fmt.Errorf("%s is there already and has faults; correct it, or move it away to have a new one written:\n%w", name, err)
+	}
+	if !c.Component.IsSet() {
+		return nil, fmt.Errorf("%s is there already and has no [component], so that there is no XMPP server to set up; add one, or move the file away to have a new one written", name)
 	}
 	o := s.options
 	if len(o.Domains) > 0 || o.Component != "" || o.Server != "" || len(o.Allow) > 0 || len(o.TURNServers) > 0 || o.SecretFile != "" || o.TURNHost != "" || o.Relay {
-		return nil, fmt.Errorf("%s is there already, so flags that say what belongs in it have no use; change it by hand, or move it away to have a new one written", configFile)
+		return nil, fmt.Errorf("%s is there already, so flags that say what belongs in it have no use; change it by hand, or move it away to have a new one written", name)
 	}
 	p.Config = file
-	p.Found = append(p.Found, Line{"Configuration", configFile + ", used as it stands"})
+	p.Found = append(p.Found, Line{"Configuration", name + ", used as it stands"})
 	return c, nil
 }
 

@@ -198,6 +198,12 @@ func TestUnusual(t *testing.T) {
 		{"a configuration and flags", func(t *testing.T) string {
 			return prosodyTree(t, host, "etc/extdisco/config.toml", "[component]\njid = \"turn.example.org\"\nsecret = \""+handshake+"\"\n[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n")
 		}, func(o *Options) { o.Domains = []string{"example.org"} }, "flags that say what belongs in it have no use"},
+		{"a configuration of a relay alone", func(t *testing.T) string {
+			return prosodyTree(t, host, "etc/extdisco/config.toml", "[relay]\nhost = \"turn.example.org\"\npublic_ip = [\"203.0.113.5/127.0.0.1\"]\nsecret = \""+handshake+"\"\n")
+		}, nil, "/etc/extdisco/config.toml is there already and has no [component]"},
+		{"docker with a configuration and flags", func(t *testing.T) string {
+			return newTree(t, "srv/.env", "CONFIG=/cfg\n", "cfg/extdisco/config.toml", "[component]\njid = \"turn.example.org\"\nsecret = \""+handshake+"\"\n[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n")
+		}, func(o *Options) { o.Docker, o.Component = "/srv", "turn.example.net" }, "/cfg/extdisco/config.toml is there already, so flags that say what belongs in it have no use"},
 		{"docker without .env", func(t *testing.T) string { return newTree(t) }, func(o *Options) { o.Docker = "/srv/jitsi" }, "give the folder that has docker-compose.yml and .env"},
 		{"docker without TURN", func(t *testing.T) string { return newTree(t, "srv/.env", "CONFIG=/cfg\n") }, func(o *Options) { o.Docker = "/srv" }, "names no TURN server"},
 		{"docker without CONFIG", func(t *testing.T) string { return newTree(t, "srv/.env", "TURN_HOST=turn.example.org\n") }, func(o *Options) { o.Docker = "/srv" }, "--docker-config DIR"},
