@@ -69,8 +69,7 @@ c2s_require_encryption = false
 			block := replace(t, readmeBlock(t, "yaml"), secretInReadme, handshakeSecret)
 			block = replace(t, block, "port: 5347", "port: {{.ComponentPort}}")
 			block = replace(t, block, "listen:\n", "listen:\n  - { port: {{.C2SPort}}, ip: \"127.0.0.1\", module: ejabberd_c2s }\n")
-			block = replace(t, block, "modules:\n", "modules:\n  mod_disco: {}\n")
-			return "hosts: [" + meetHost + "]\nauth_method: anonymous\nanonymous_protocol: sasl_anon\n" + block
+			return "hosts: [" + meetHost + "]\nauth_method: anonymous\nanonymous_protocol: sasl_anon\nmodules:\n  mod_disco: {}\n" + block
 		},
 	}
 	for kind, template := range templates {

@@ -74,4 +74,8 @@ func TestEjabberdConfig(t *testing.T) {
 	if out := runCommand(t, "", "ejabberd-config", "--config", testkit.WriteConfig(t, "[component]\njid = 1\n")); out.status != statusFailed || out.stdout != "" {
 		t.Errorf("of a broken configuration: %+v", out)
 	}
+	const relay = "[relay]\nhost = \"turn.example.org\"\npublic_ip = [\"203.0.113.5/127.0.0.1\"]\nsecret = \"" + testkit.SharedSecret + "\"\n"
+	if out := runCommand(t, "", "ejabberd-config", "--config", testkit.WriteConfig(t, relay)); out.status != statusFailed || !strings.Contains(out.stderr, "has no [component]") {
+		t.Errorf("of a relay alone: %+v", out)
+	}
 }

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"text/template"
 	"time"
 
 	"extdisco/internal/config"
+	"extdisco/internal/setup"
 )
 
 type prosodyConfigCommand struct {
@@ -38,12 +38,11 @@ func (c prosodyConfigCommand) Run(env *environment) error {
 type prosodyBlocks struct {
 	File       string
 	JID        string
-	Secret     string
 	Hosts      []string
 	Port       string // for components; empty for the one that Prosody opens unasked
 	Elsewhere  string // where extdisco connects to, unless that is its own machine
-	Default    bool   // Hosts are those that the bridge serves unless told otherwise
 	Delegation bool
+	Component  string // the section
 }
 
 // prosodyText is a template of Lua: a file of its own with the bridge, or blocks for
@@ -81,17 +80,7 @@ VirtualHost {{quote .}}
 {{- end}}
 {{- end}}
 
-Component {{quote .JID}}
-    component_secret = {{quote .Secret}}
-    component_conflict_resolve = "kick_old"
-{{- if .Delegation}}
-    modules_enabled = { "delegation" }
-{{- else}}
-    modules_enabled = { "extdisco_bridge" }
-{{- if not .Default}}
-    extdisco_hosts = { {{range $i, $host := .Hosts}}{{if $i}}, {{end}}{{quote $host}}{{end}} }
-{{- end}}
-{{- end}}
+{{.Component -}}
 `
 
 // printProsodyConfig prints the configuration.
@@ -100,11 +89,13 @@ func printProsodyConfig(w io.Writer, cfg *config.Config, delegation bool) error 
 	if err != nil {
 		return fmt.Errorf("%s: component.server: %w", cfg.File, err)
 	}
-	blocks := prosodyBlocks{
-		File: cfg.File, JID: cfg.Component.JID, Secret: cfg.Component.Secret.Reveal(), Hosts: cfg.Component.Hosts, Delegation: delegation,
+	module := "extdisco_bridge"
+	if delegation {
+		module = "delegation"
 	}
-	_, parent, _ := strings.Cut(blocks.JID, ".")
-	blocks.Default = len(blocks.Hosts) == 1 && blocks.Hosts[0] == parent
+	blocks := prosodyBlocks{
+		File: cfg.File, JID: cfg.Component.JID, Hosts: cfg.Component.Hosts, Delegation: delegation, Component: setup.ProsodyComponent(cfg.Component, module),
+	}
 	if _, usual, _ := net.SplitHostPort(config.DefaultServer); port != usual {
 		blocks.Port = port
 	}
@@ -112,25 +103,6 @@ func printProsodyConfig(w io.Writer, cfg *config.Config, delegation bool) error 
 		blocks.Elsewhere = cfg.Component.Server
 		blocks.Port = port // some images of Prosody have no port for components at all
 	}
-	prosody := template.Must(template.New("").Funcs(template.FuncMap{"quote": quoteLua}).Parse(prosodyText))
+	prosody := template.Must(template.New("").Funcs(template.FuncMap{"quote": setup.QuoteLua}).Parse(prosodyText))
 	return prosody.Execute(w, blocks)
-}
-
-// quoteLua makes a string literal of Lua.
-func quoteLua(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case c < ' ' || c == 0x7f:
-			fmt.Fprintf(&b, `\%03d`, c)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }

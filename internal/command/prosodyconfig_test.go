@@ -64,16 +64,3 @@ func TestProsodyConfigOfBrokenConfigFails(t *testing.T) {
 		t.Errorf("status %d, printed %q", out.status, out.stdout)
 	}
 }
-
-func TestQuoteLua(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain":        `"plain"`,
-		`a"b\c`:        `"a\"b\\c"`,
-		"two\nlines\t": `"two\010lines\009"`,
-		"é\x7f":        "\"é\\127\"",
-	} {
-		if got := quoteLua(in); got != want {
-			t.Errorf("%q: %s, want %s", in, got, want)
-		}
-	}
-}

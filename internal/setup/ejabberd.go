@@ -3,9 +3,12 @@ package setup
 import (
 	"errors"
 	"fmt"
+	"net"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
+	"text/template"
 
 	"extdisco/internal/config"
 	"extdisco/internal/migrate"
@@ -31,8 +34,8 @@ func (s *setup) planEjabberd(p *Plan) error {
 			return err
 		}
 		p.Domain = c.Component.Hosts[0]
-		p.Ejabberd = ejabberdText(file, c.Component)
-		return nil
+		p.Ejabberd, err = ejabberdText(file, c.Component)
+		return err
 	}
 	return errors.New("no XMPP server was found: there is neither /etc/prosody/prosody.cfg.lua nor " + strings.Join(ejabberdFiles, " nor ") +
 		"; name Prosody's configuration with --prosody-config FILE, or the folder of docker-jitsi-meet with --docker-jitsi-meet DIR")
@@ -93,40 +96,78 @@ func ejabberdHosts(content string) []string {
 }
 
 // ejabberdText says what to add to ejabberd.yml.
-func ejabberdText(file string, c config.Component) string {
-	return fmt.Sprintf("setup does not write %s. Add this, each part below the key of the same name if it is there,\n"+
-		"with the content of %s as the password, and remove mod_stun_disco:\n\n%s",
-		file, path.Join(secretFolder, "component.secret"), ejabberdBlock(c, "the content of component.secret"))
+func ejabberdText(file string, c config.Component) (string, error) {
+	block, err := EjabberdConfig(c, "the content of component.secret")
+	return fmt.Sprintf("setup does not write %s. Merge each part into the section of the same name that is there already,\n"+
+		"with the content of %s as the password:\n\n%s", file, path.Join(secretFolder, "component.secret"), block), err
 }
 
-// ejabberdBlock is the part of ejabberd.yml that lets extdisco in and delegates to it.
-func ejabberdBlock(c config.Component, password string) string {
-	return fmt.Sprintf(`listen:
-  -
-    port: %[1]s
-    ip: "127.0.0.1"
+// ejabberdParts is what the template sees.
+type ejabberdParts struct {
+	JID      string
+	Password string
+	Hosts    []string
+	Port     string
+	IP       string // to listen on
+	Remote   bool   // whether extdisco connects from another machine
+}
+
+// ejabberdYAML is a template of YAML. global_routes: without it, ejabberd gives one
+// connection the stanzas of all components.
+var ejabberdYAML = template.Must(template.New("").Funcs(template.FuncMap{"quote": quoteYAML}).Parse(`listen:
+  # Add this to the ports that are there.
+  - port: {{.Port}}
+    ip: {{quote .IP}}
+{{- if .Remote}}  # not encrypted: only a private network may lie between
+{{- end}}
     module: ejabberd_service
-    access: all
     global_routes: false
     hosts:
-      %[2]s:
-        password: %[3]q
+      {{quote .JID}}:
+        password: {{quote .Password}}
 
 acl:
   extdisco:
-    server: %[2]s
+    server: {{quote .JID}}
+
 access_rules:
   extdisco:
     allow: extdisco
 
-modules:
-  mod_delegation:
-    namespaces:
-      "urn:xmpp:extdisco:2":
-        access: extdisco
-      "urn:xmpp:extdisco:1":
-        access: extdisco
-`, portOf(c.Server), c.JID, password)
+# Take mod_stun_disco out of modules if it is there, or ejabberd answers itself.
+append_host_config:
+{{- range .Hosts}}
+  {{quote .}}:
+    modules:
+      mod_delegation:
+        namespaces:
+          "urn:xmpp:extdisco:2":
+            access: extdisco
+          "urn:xmpp:extdisco:1":
+            access: extdisco
+{{- end}}
+`))
+
+// EjabberdConfig returns the parts of ejabberd.yml that let extdisco in and delegate to it.
+func EjabberdConfig(c config.Component, password string) (string, error) {
+	host, port, err := net.SplitHostPort(c.Server)
+	if err != nil {
+		return "", fmt.Errorf("component.server: %w", err)
+	}
+	parts := ejabberdParts{JID: c.JID, Password: password, Hosts: c.Hosts, Port: port, IP: "127.0.0.1"}
+	ip := net.ParseIP(host)
+	switch {
+	case host == "localhost" || ip != nil && ip.IsLoopback() && ip.To4() != nil:
+	case ip != nil && ip.IsLoopback():
+		parts.IP = "::1"
+	default:
+		parts.IP, parts.Remote = "::", true
+	}
+	var b strings.Builder
+	err = ejabberdYAML.Execute(&b, parts)
+	return b.String(), err
 }
 
-func portOf(server string) string { return server[strings.LastIndexByte(server, ':')+1:] }
+// quoteYAML makes a double-quoted scalar of YAML, whose escapes include those of Go for
+// printable text; others are written as \u and \U.
+func quoteYAML(s string) string { return strconv.QuoteToASCII(s) }

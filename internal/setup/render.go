@@ -32,16 +32,13 @@ func configText(c *config.Config, secrets, servers string) string {
 	return b.String() + "\n" + servers
 }
 
-// quoteList writes names as a list, which are addresses: TOML and Lua read them alike but
-// for the brackets.
-func quoteList(names []string) string { return "[" + quoteNames(names) + "]" }
-
-func quoteNames(names []string) string {
+// quoteList writes addresses as a list of TOML.
+func quoteList(addresses []string) string {
 	var quoted []string
-	for _, name := range names {
-		quoted = append(quoted, fmt.Sprintf("%q", name))
+	for _, a := range addresses {
+		quoted = append(quoted, fmt.Sprintf("%q", a))
 	}
-	return strings.Join(quoted, ", ")
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 // confText is the file in Prosody's conf.d. With open it opens the port for components, on
@@ -57,15 +54,28 @@ func confText(c config.Component, open bool, listenOn string) string {
 		b.WriteString("-- The link is not encrypted: the port must not be published.\n")
 		fmt.Fprintf(&b, "component_interfaces = { %q }\n", listenOn)
 	}
-	fmt.Fprintf(&b, "\nComponent %q\n    component_secret = %s\n    component_conflict_resolve = \"kick_old\"\n    modules_enabled = { \"extdisco_bridge\" }\n", c.JID, quoteLua(c.Secret.Reveal()))
-	if _, parent, _ := strings.Cut(c.JID, "."); len(c.Hosts) != 1 || c.Hosts[0] != parent {
-		fmt.Fprintf(&b, "    extdisco_hosts = { %s }\n", quoteNames(c.Hosts))
+	return b.String() + "\n" + ProsodyComponent(c, "extdisco_bridge")
+}
+
+// ProsodyComponent is the section of Prosody's configuration that lets extdisco in, with the
+// module that brings it its requests.
+func ProsodyComponent(c config.Component, module string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Component %s\n    component_secret = %s\n    component_conflict_resolve = \"kick_old\"\n    modules_enabled = { %s }\n",
+		QuoteLua(c.JID), QuoteLua(c.Secret.Reveal()), QuoteLua(module))
+	_, parent, _ := strings.Cut(c.JID, ".")
+	if isDefault := len(c.Hosts) == 1 && c.Hosts[0] == parent; module == "extdisco_bridge" && !isDefault {
+		var hosts []string
+		for _, host := range c.Hosts {
+			hosts = append(hosts, QuoteLua(host))
+		}
+		fmt.Fprintf(&b, "    extdisco_hosts = { %s }\n", strings.Join(hosts, ", "))
 	}
 	return b.String()
 }
 
-// quoteLua makes a string literal of Lua.
-func quoteLua(s string) string {
+// QuoteLua makes a string literal of Lua.
+func QuoteLua(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for i := range len(s) {

@@ -480,8 +480,11 @@ func TestEjabberdBlock(t *testing.T) {
 	if !found || !ends {
 		t.Fatal("README.md has no block of YAML")
 	}
-	c := config.Component{JID: "turn.meet.example.org", Server: config.DefaultServer}
-	testkit.WantEqual(t, "the block", ejabberdBlock(c, "the content of component.secret"), block)
+	printed, err := EjabberdConfig(config.Component{JID: "turn.meet.example.org", Server: config.DefaultServer, Hosts: []string{"meet.example.org"}}, "the content of component.secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.WantEqual(t, "the block", printed, block)
 }
 
 // TestHints names what stands in the way of the bridge.
@@ -554,6 +557,19 @@ func TestLinksStayInside(t *testing.T) {
 	for _, name := range []string{"/a", "/b", "/c"} {
 		if content, err := (tree{root}).read(name); err == nil {
 			t.Errorf("%s: %q", name, content)
+		}
+	}
+}
+
+func TestQuoteLua(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain":        `"plain"`,
+		`a"b\c`:        `"a\"b\\c"`,
+		"two\nlines\t": `"two\010lines\009"`,
+		"é\x7f":        "\"é\\127\"",
+	} {
+		if got := QuoteLua(in); got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
 		}
 	}
 }
