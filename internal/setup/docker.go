@@ -49,7 +49,7 @@ func (s *setup) planDocker(p *Plan) error {
 	if err := s.newFile(p, path.Join(folder, "extdisco.yml"), jitsi.Overlay, 0o644, owner{}); err != nil {
 		return err
 	}
-	return s.editFile(p, path.Join(folder, ".env"), []byte(withoutOldEnv(string(content), env)))
+	return s.editFile(p, path.Join(folder, ".env"), withoutOldEnv(d.text, env, "# ", removedSecret), withoutOldEnv(d.text, env, "", notShown))
 }
 
 type docker struct {
@@ -130,17 +130,18 @@ func (s *setup) dockerServers(d docker) (*found, error) {
 	return f, f.complete(named)
 }
 
-// withoutOldEnv comments the variables of the old list out, without the secrets.
-func withoutOldEnv(text string, env []envLine) string {
+// withoutOldEnv puts a prefix before the variables of the old list, and another value in
+// place of secrets.
+func withoutOldEnv(text string, env []envLine, prefix, secret string) string {
 	lines := strings.Split(text, "\n")
 	for _, e := range env {
 		if !slices.Contains(oldEnv, e.name) {
 			continue
 		}
 		if e.name == "TURN_CREDENTIALS" || e.name == "TURN_PASSWORD" {
-			lines[e.line] = e.name + "=" + removedSecret
+			lines[e.line] = e.name + "=" + secret
 		}
-		lines[e.line] = "# " + lines[e.line]
+		lines[e.line] = prefix + lines[e.line]
 	}
 	return strings.Join(lines, "\n")
 }

@@ -27,6 +27,7 @@ type change struct {
 	mode     fs.FileMode
 	owner    owner
 	old      []byte // what it holds now
+	shown    string // old, as people see it in the difference: without secrets
 	isNew    bool
 }
 

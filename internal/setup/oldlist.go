@@ -98,13 +98,14 @@ func (s *setup) removeOld(p *Plan, l oldList) error {
 		if err != nil {
 			return err
 		}
-		text := string(content)
+		text, shown := string(content), string(content)
 		for _, st := range slices.Backward(l.plain) {
 			if st.file == file {
 				text = commentOut(text, st)
+				shown = shown[:st.start] + withoutSecrets(shown, st, notShown) + shown[st.end:]
 			}
 		}
-		if err := s.editFile(p, file, []byte(text)); err != nil {
+		if err := s.editFile(p, file, text, shown); err != nil {
 			return err
 		}
 	}
@@ -113,7 +114,7 @@ func (s *setup) removeOld(p *Plan, l oldList) error {
 
 // commentOut makes comments of a statement, without the secrets in it.
 func commentOut(text string, st statement) string {
-	before, inside, after := text[:st.start], withoutSecrets(text, st), text[st.end:]
+	before, inside, after := text[:st.start], withoutSecrets(text, st, `"`+removedSecret+`"`), text[st.end:]
 	lines := strings.Split(inside, "\n")
 	for i, line := range lines {
 		lines[i] = "-- " + line
@@ -132,7 +133,7 @@ func commentOut(text string, st statement) string {
 const removedSecret = "removed-by-extdisco-setup"
 
 // withoutSecrets returns the text of a statement with its secrets replaced.
-func withoutSecrets(text string, st statement) string {
+func withoutSecrets(text string, st statement, replacement string) string {
 	var out strings.Builder
 	pos := st.start
 	for i, t := range st.value {
@@ -146,7 +147,7 @@ func withoutSecrets(text string, st statement) string {
 			key = ""
 		}
 		if t.isString && (strings.HasSuffix(key, "secret") || strings.HasSuffix(key, "password")) {
-			out.WriteString(text[pos:t.start] + `"` + removedSecret + `"`)
+			out.WriteString(text[pos:t.start] + replacement)
 			pos = t.end
 		}
 	}

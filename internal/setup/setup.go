@@ -156,15 +156,20 @@ func (s *setup) newFile(p *Plan, file string, content []byte, mode fs.FileMode, 
 		p.Changes = append(p.Changes, change{file: resolved, content: content, mode: mode, owner: o, isNew: true})
 		return nil
 	}
-	return s.replace(p, file, content, func(fs.FileInfo) (fs.FileMode, owner) { return mode, o })
+	return s.replace(p, file, content, func(c *change, _ fs.FileInfo) { c.mode, c.owner = mode, o })
 }
 
-// editFile plans to change a file of somebody else, which keeps its owner and mode.
-func (s *setup) editFile(p *Plan, file string, content []byte) error {
-	return s.replace(p, file, content, func(info fs.FileInfo) (fs.FileMode, owner) { return info.Mode().Perm(), ownerOf(info) })
+// editFile plans to change a file of somebody else, which keeps its owner and mode. shown is
+// what it holds now, without secrets.
+func (s *setup) editFile(p *Plan, file, content, shown string) error {
+	return s.replace(p, file, []byte(content), func(c *change, info fs.FileInfo) {
+		c.mode, c.owner, c.shown = info.Mode().Perm(), ownerOf(info), shown
+	})
 }
 
-func (s *setup) replace(p *Plan, file string, content []byte, access func(fs.FileInfo) (fs.FileMode, owner)) error {
+// replace plans to replace a file. complete adds to the change who may read the file, and
+// may change what is shown of it.
+func (s *setup) replace(p *Plan, file string, content []byte, complete func(*change, fs.FileInfo)) error {
 	resolved, err := s.tree.resolve(file)
 	if err != nil {
 		return err
@@ -180,8 +185,12 @@ func (s *setup) replace(p *Plan, file string, content []byte, access func(fs.Fil
 	if err != nil || bytes.Equal(old, content) {
 		return err
 	}
-	mode, o := access(info)
-	p.Changes = append(p.Changes, change{file: resolved, content: content, mode: mode, owner: o, old: old})
+	c := change{file: resolved, content: content, old: old, shown: string(old)}
+	if s.isExample(c.shown) {
+		c.shown = "" // long, and nobody's work
+	}
+	complete(&c, info)
+	p.Changes = append(p.Changes, c)
 	return nil
 }
 

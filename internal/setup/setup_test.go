@@ -114,6 +114,27 @@ func TestPlans(t *testing.T) {
 	}
 }
 
+// TestSecretsOfOddForm hides secrets that a line alone does not show to be secrets.
+func TestSecretsOfOddForm(t *testing.T) {
+	const host = "VirtualHost \"example.org\"\n"
+	for name, list := range map[string]string{
+		"on the next line": "external_service_secret =\n  \"Hidden%s\"\nexternal_services = { { type = \"turn\", host = \"a.example.org\", secret = true } }\n",
+		"in long brackets": "external_services = { { type = \"turn\", host = \"a.example.org\", secret = [[x Hidden%s]] } }\n",
+		"by a quoted key":  "external_services = { { type = \"turn\", host = \"a.example.org\", [\"secret\"] =\n'x Hidden%s' } }\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(prosodyTree(t, strings.Replace(list, "%s", "InLua", 1)+host))
+			o.RemoveOld = true
+			testkit.WantNoSecrets(t, name, shown(t, mustFind(t, o)), "HiddenInLua")
+		})
+	}
+	t.Run("in .env", func(t *testing.T) {
+		o := options(newTree(t, "srv/.env", "CONFIG=/cfg\nTURN_HOST=turn.example.org\nTURN_CREDENTIALS=one HiddenInEnv\n"))
+		o.Docker = "/srv"
+		testkit.WantNoSecrets(t, "in .env", shown(t, mustFind(t, o)), "HiddenInEnv")
+	})
+}
+
 // TestUnusual is about what must not be damaged: setup stops with a sentence.
 func TestUnusual(t *testing.T) {
 	host := "VirtualHost \"example.org\"\n"

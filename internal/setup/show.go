@@ -70,7 +70,10 @@ func (p *Plan) ShowDiffs(w io.Writer) {
 		case strings.HasSuffix(c.file, ".secret"), strings.HasSuffix(c.file, ".password"):
 			fmt.Fprintln(w, "(a secret, not shown)")
 		default:
-			for _, line := range diffLines(splitLines(string(c.old)), splitLines(string(c.content))) {
+			if c.shown == "" && len(c.old) > 0 {
+				fmt.Fprintln(w, "(in place of the example)")
+			}
+			for _, line := range diffLines(splitLines(c.shown), splitLines(string(c.content))) {
 				fmt.Fprintln(w, hideSecrets(line))
 			}
 		}
@@ -79,15 +82,18 @@ func (p *Plan) ShowDiffs(w io.Writer) {
 
 // secretValue finds values that are secrets, in Lua, TOML and .env: what follows a name
 // that ends as such names do.
-var secretValue = regexp.MustCompile(`(?i)([a-z_]*(?:secret|password|credentials|token)["'\]]*[ \t]*=[ \t]*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^ \t"'{},;][^ \t,;]*)`)
+var secretValue = regexp.MustCompile(`(?i)([a-z_]*(?:secret|password|credentials|token)["'\]]*[ \t]*=[ \t]*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\(not shown\)|[^ \t"'{},;][^ \t,;]*)`)
+
+// notShown stands in the place of a secret.
+const notShown = "(not shown)"
 
 func hideSecrets(line string) string {
 	return secretValue.ReplaceAllStringFunc(line, func(found string) string {
 		m := secretValue.FindStringSubmatch(found)
-		if m[2] == "true" || m[2] == "false" || strings.Contains(m[2], removedSecret) {
+		if m[2] == "true" || m[2] == "false" || strings.Contains(m[2], removedSecret) || m[2] == notShown {
 			return found
 		}
-		return m[1] + "(not shown)"
+		return m[1] + notShown
 	})
 }
 
