@@ -42,24 +42,16 @@ func (c probeCommand) Run(env *environment) error {
 			return err
 		}
 	}
-	var targets []report.Tried
-	var errs []error // of providers, beside what the others give
 	configured, err := source.Servers(cfg, now)
 	if err != nil {
 		return err
 	}
-	for _, s := range configured {
-		servers, err := source.ProbeServers(s, now)
-		errs = append(errs, err)
-		for _, server := range servers {
-			targets = append(targets, report.Tried{Where: s.Key, Result: probe.Result{Server: server}})
-		}
-	}
+	targets, providerErr := probeTargets(configured, now)
 	results := report.TryAll(env.stderr, targets, options)
 	if c.JSON {
 		err = report.ProbedJSON(env.stdout, results)
 	} else {
 		err = report.Probed(env.stdout, results, now)
 	}
-	return errors.Join(err, errors.Join(errs...), report.ProbeFailure(results))
+	return errors.Join(err, providerErr, report.ProbeFailure(results))
 }

@@ -278,7 +278,7 @@ func (r *setupRun) tryQuery(ctx context.Context, plan *setup.Plan) error {
 				return r.showAnswers(plan.Domain, answers, push)
 			}
 			client.Close()
-		} else if strings.HasPrefix(err.Error(), "cannot log in anonymously") {
+		} else if errors.Is(err, query.ErrNotAnonymous) {
 			fmt.Fprintf(r.out, "%s does not let anybody in without an account. See what one gets: extdisco query %s --jid USER@%[1]s --password-file FILE\n\n", plan.Domain, plan.Domain)
 			return nil
 		}
@@ -333,22 +333,13 @@ func (r *setupRun) tryServers(plan *setup.Plan) error {
 	if err != nil {
 		return err
 	}
-	var targets []report.Tried
-	var errs []error
 	configured, err := source.Servers(cfg, now)
 	if err != nil {
 		return err
 	}
-	for _, s := range configured {
-		servers, err := source.ProbeServers(s, now)
-		errs = append(errs, err)
-		for _, server := range servers {
-			targets = append(targets, report.Tried{Where: s.Key, Result: probe.Result{Server: server}})
-		}
-	}
+	targets, providerErr := probeTargets(configured, now)
 	results := report.TryAll(r.env.stderr, targets, probe.Options{Depth: probe.Echo, Timeout: 5 * time.Second, RootCAs: cfg.Probe.RootCAs})
-	errs = append(errs, report.Probed(r.out, results, now), report.ProbeFailure(results))
-	return errors.Join(errs...)
+	return errors.Join(providerErr, report.Probed(r.out, results, now), report.ProbeFailure(results))
 }
 
 // offerUndo asks whether to undo after a failure.
@@ -391,9 +382,19 @@ func (r *setupRun) undo() error {
 }
 
 func (r *setupRun) undoAll() error {
+	files, err := setup.Journaled(r.Root)
+	if err != nil {
+		return err
+	}
 	if err := setup.Undo(r.Root); err != nil {
 		return err
 	}
-	fmt.Fprintln(r.out, "\nEverything is as it was before setup. Restart Prosody, and stop extdisco:\n  systemctl restart prosody\n  systemctl disable --now extdisco")
+	fmt.Fprintln(r.out, "\nEverything is as it was before setup.")
+	if r.isThisMachine() {
+		fmt.Fprintln(r.out, "Now run:")
+		for _, line := range setup.AfterUndo(files) {
+			fmt.Fprintln(r.out, "  "+line)
+		}
+	}
 	return nil
 }

@@ -33,6 +33,9 @@ func (l *Login) explainLogin(ctx context.Context, err error) error {
 	return fmt.Errorf("cannot log in at %s: %w; check --address and --tls", l.Account.Domain(), err)
 }
 
+// ErrNotAnonymous is that a domain lets nobody in without an account.
+var ErrNotAnonymous = errors.New("cannot log in anonymously")
+
 // explainMechanisms explains that none of the ways to log in can be used.
 func (l *Login) explainMechanisms(e mechanismError) error {
 	domain := l.Account.Domain()
@@ -42,7 +45,7 @@ func (l *Login) explainMechanisms(e mechanismError) error {
 	case len(e.offered) == 0:
 		return fmt.Errorf("%s offers no way to log in; check its configuration of authentication", domain)
 	case l.anonymous():
-		return fmt.Errorf("cannot log in anonymously at %s: %w; log in with an account (--jid and --password-file), or name a domain for guests", domain, e)
+		return fmt.Errorf("%w at %s: %w; log in with an account (--jid and --password-file), or name a domain for guests", ErrNotAnonymous, domain, e)
 	case slices.Contains(e.offered, "PLAIN"):
 		return fmt.Errorf("cannot log in at %s: %w, which would send the password in the clear; use --tls starttls or --tls direct", domain, e)
 	case slices.Contains(e.offered, "ANONYMOUS"):

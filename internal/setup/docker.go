@@ -3,7 +3,6 @@ package setup
 import (
 	"fmt"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,13 +14,13 @@ import (
 // jitsiUser owns the files of docker-jitsi-meet: its Prosody runs without root.
 var jitsiUser = owner{1000, 1000}
 
+// overlay is the name of our file for docker compose, beside .env.
+const overlay = "extdisco.yml"
+
 // planDocker plans for docker-jitsi-meet: the module, the file for conf.d, our
 // configuration, the overlay for docker compose, and the variables of .env.
 func (s *setup) planDocker(p *Plan) error {
-	folder, err := filepath.Abs(s.options.Docker)
-	if err != nil {
-		return err
-	}
+	folder := s.options.Docker
 	p.Docker = folder
 	content, err := s.tree.read(path.Join(folder, ".env"))
 	if err != nil {
@@ -46,7 +45,7 @@ func (s *setup) planDocker(p *Plan) error {
 	if err := s.newFile(p, path.Join(conf, confFile), []byte(confText(c.Component, true, "*")), 0o640, jitsiUser); err != nil {
 		return err
 	}
-	if err := s.newFile(p, path.Join(folder, "extdisco.yml"), jitsi.Overlay, 0o644, owner{}); err != nil {
+	if err := s.newFile(p, path.Join(folder, overlay), jitsi.Overlay, 0o644, owner{}); err != nil {
 		return err
 	}
 	return s.editFile(p, path.Join(folder, ".env"), withoutOldEnv(d.text, env, "# ", removedSecret), withoutOldEnv(d.text, env, "", notShown))
@@ -91,13 +90,8 @@ func (s *setup) dockerConfig(p *Plan, d docker) (*config.Config, error) {
 	if s.options.Server != "" {
 		c.Component.Server = s.options.Server
 	}
-	c.Access.Allow = []string{domain}
 	hidden := envGet(d.env, "XMPP_HIDDEN_DOMAIN", envGet(d.env, "XMPP_RECORDER_DOMAIN", "hidden.meet.jitsi"))
-	for _, host := range append([]string{envGet(d.env, "XMPP_GUEST_DOMAIN", "guest.meet.jitsi"), hidden}, s.options.Allow...) {
-		if !slices.Contains(c.Access.Allow, host) {
-			c.Access.Allow = append(c.Access.Allow, host)
-		}
-	}
+	c.Access.Allow = addMissing([]string{domain, envGet(d.env, "XMPP_GUEST_DOMAIN", "guest.meet.jitsi"), hidden}, s.options.Allow)
 	c.HTTP.Listen = "127.0.0.1:9215" // for the health check of the overlay
 	p.Found = append(p.Found, Line{"Jitsi Meet", strings.Join(c.Access.Allow, ", ")})
 	f, err := s.dockerServers(d)

@@ -102,12 +102,17 @@ func (s *setup) served(p *prosodyServer, domains []string) []string {
 			allow = append(allow, host.name)
 		}
 	}
-	for _, a := range s.options.Allow {
-		if !slices.Contains(allow, a) {
-			allow = append(allow, a)
+	return addMissing(allow, s.options.Allow)
+}
+
+// addMissing adds what is not in a list yet.
+func addMissing(list, more []string) []string {
+	for _, m := range more {
+		if m = strings.ToLower(m); !slices.Contains(list, m) {
+			list = append(list, m)
 		}
 	}
-	return allow
+	return list
 }
 
 // componentAddress returns our address.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -42,14 +43,14 @@ func (s *setup) planEjabberd(p *Plan) error {
 }
 
 func (s *setup) ejabberdConfig(p *Plan, file, content string) (*config.Config, error) {
-	domains := s.options.Domains
+	domains := addMissing(nil, s.options.Domains)
 	if len(domains) == 0 {
 		domains = ejabberdHosts(content)
 		if len(domains) != 1 {
 			return nil, fmt.Errorf("%s has %d hosts besides localhost; name the domain of your users with --domain DOMAIN", file, len(domains))
 		}
 	}
-	c := &config.Config{Access: config.Access{Allow: append(append([]string{}, domains...), s.options.Allow...)}}
+	c := &config.Config{Access: config.Access{Allow: addMissing(slices.Clone(domains), s.options.Allow)}}
 	p.Found = append(p.Found, Line{"Domain", strings.Join(c.Access.Allow, ", ")})
 	c.Component.Hosts = domains
 	if c.Component.JID = s.options.Component; c.Component.JID == "" {

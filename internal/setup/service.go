@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
+	"slices"
 	"strings"
 )
 
@@ -35,13 +37,29 @@ func HasSystemd() bool {
 // StartCommands are what makes what was written count.
 func (p *Plan) StartCommands() [][]string {
 	if p.Docker != "" {
-		return [][]string{{"docker", "compose", "-f", "docker-compose.yml", "-f", "extdisco.yml", "up", "-d"}}
+		return [][]string{{"docker", "compose", "-f", "docker-compose.yml", "-f", overlay, "up", "-d"}}
 	}
 	commands := [][]string{{"systemctl", "enable", "extdisco"}, {"systemctl", "restart", "extdisco"}}
 	if p.Prosody != "" {
 		commands = append([][]string{{"systemctl", "restart", "prosody"}}, commands...)
 	}
 	return commands
+}
+
+// AfterUndo returns the commands that make an undo count, where setup had written these
+// files.
+func AfterUndo(files []string) []string {
+	named := func(name string) func(string) bool {
+		return func(file string) bool { return path.Base(file) == name }
+	}
+	const stop = "systemctl disable --now extdisco"
+	if i := slices.IndexFunc(files, named(overlay)); i >= 0 {
+		return []string{"cd " + path.Dir(files[i]), "docker compose up -d --force-recreate --remove-orphans"}
+	}
+	if slices.ContainsFunc(files, named(confFile)) {
+		return []string{"systemctl restart prosody", stop}
+	}
+	return []string{stop + "   # and take out of ejabberd.yml what was added"}
 }
 
 // Run runs a command.

@@ -10,7 +10,9 @@ import (
 	"io/fs"
 	"net/netip"
 	"path"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -70,6 +72,15 @@ type Plan struct {
 func Find(options Options) (*Plan, error) {
 	if options.Root == "" {
 		options.Root = "/"
+	}
+	for _, name := range []*string{&options.ProsodyConfig, &options.ModuleDir, &options.Docker, &options.DockerConfig} {
+		if *name == "" || strings.HasPrefix(*name, "~/") {
+			continue
+		}
+		var err error
+		if *name, err = filepath.Abs(*name); err != nil {
+			return nil, err
+		}
 	}
 	s := &setup{options: options, tree: tree{options.Root}}
 	plan := &Plan{store: store{tree: s.tree}}

@@ -508,6 +508,30 @@ func TestEjabberdBlock(t *testing.T) {
 	testkit.WantEqual(t, "the block", printed, block)
 }
 
+// TestNamesInWords: names of domains are lower case, and none stands twice.
+func TestNamesInWords(t *testing.T) {
+	o := options(newTree(t, "etc/ejabberd/ejabberd.yml", "hosts:\n  - example.org\n", "etc/turnserver.conf", coturnConfig))
+	o.Domains, o.Allow = []string{"Example.org"}, []string{"example.net", "example.ORG", "example.net"}
+	if text := shown(t, mustFind(t, o)); !strings.Contains(text, `allow = ["example.org", "example.net"]`) || !strings.Contains(text, `jid         = "turn.example.org"`) {
+		t.Error(text)
+	}
+}
+
+// TestRelativeNames takes names in flags from the folder where setup is called.
+func TestRelativeNames(t *testing.T) {
+	o := options(newTree(t, "srv/.env", "CONFIG=/cfg\nTURN_HOST=turn.example.org\nTURN_CREDENTIALS="+testkit.SharedSecret+"\n"))
+	t.Chdir("/srv")
+	o.Docker = "."
+	if plan := mustFind(t, o); plan.Docker != "/srv" {
+		t.Error(plan.Docker)
+	}
+	o = options(newTree(t, "srv/p.lua", mainConfig+"VirtualHost \"example.org\"\n", "etc/turnserver.conf", coturnConfig))
+	o.ProsodyConfig, o.ModuleDir = "p.lua", "modules"
+	if text := shown(t, mustFind(t, o)); !strings.Contains(text, "+++ /srv/modules/mod_extdisco_bridge/") {
+		t.Error(text)
+	}
+}
+
 // TestHints names what stands in the way of the bridge.
 func TestHints(t *testing.T) {
 	o := options(prosodyTree(t, `VirtualHost "example.org"
@@ -580,6 +604,18 @@ func TestLinksStayInside(t *testing.T) {
 			t.Errorf("%s: %q", name, content)
 		}
 	}
+}
+
+// TestAfterUndo names what has to be started anew, for each kind of machine.
+func TestAfterUndo(t *testing.T) {
+	for last, want := range map[string]string{
+		"/etc/prosody/conf.d/" + confFile: "systemctl restart prosody; systemctl disable --now extdisco",
+		configFile:                        "systemctl disable --now extdisco   # and take out of ejabberd.yml what was added",
+	} {
+		testkit.WantEqual(t, last, strings.Join(AfterUndo([]string{"/etc/extdisco/secrets/turn.secret", last}), "; "), want)
+	}
+	containers := []string{"/cfg/prosody/config/conf.d/" + confFile, "/srv/jitsi/" + overlay, "/srv/jitsi/.env"}
+	testkit.WantEqual(t, "containers", strings.Join(AfterUndo(containers), "; "), "cd /srv/jitsi; docker compose up -d --force-recreate --remove-orphans")
 }
 
 func TestQuoteLua(t *testing.T) {
