@@ -119,25 +119,20 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 			f.Hidden = f.Hidden || !takes(selected.Name, f.Name)
 		}
 	}
-	if selected := ctx.Selected(); selected != nil && selected.Name == "import" { // it writes no log
-		for _, f := range ctx.Model.Flags {
-			f.Hidden = f.Hidden || strings.HasPrefix(f.Name, "log-")
-		}
-	}
 	return kong.DefaultHelpPrinter(options, ctx)
 }
 
 // configless are the commands that read no configuration.
 var configless = []string{"setup", "version", "health", "completion", "man"}
 
-// takes reports whether a flag of all commands means something to one of them: only serve
-// writes a log.
+// takes reports whether a flag of all commands means something to one of them: only what
+// runs on writes a log.
 func takes(command, flag string) bool {
 	switch flag {
 	case "config":
 		return !slices.Contains(configless, command)
 	case "log-level", "log-format":
-		return command == "serve"
+		return command == "serve" || command == "relay"
 	}
 	return true
 }

@@ -109,8 +109,14 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// Commands that read no configuration do not show its flags.
+// Commands that read no configuration do not show its flags, and only what runs on writes a
+// log.
 func TestHelpLeavesOutWhatMeansNothing(t *testing.T) {
+	for command, logs := range map[string]bool{"serve": true, "relay": true, "import": false, "check": false} {
+		if r := runCommand(t, "", command, "--help"); strings.Contains(r.stdout, "--log-level") != logs {
+			t.Errorf("%s:\n%s", command, r.stdout)
+		}
+	}
 	for _, command := range configless {
 		if r := runCommand(t, "", command, "--help"); r.status != statusOK || strings.Contains(r.stdout, "--config") || strings.Contains(r.stdout, "--log-level") {
 			t.Errorf("%s: %d\n%s", command, r.status, r.stdout)

@@ -301,6 +301,9 @@ func (e *environment) configFor(address string) (*config.Config, error) {
 		}
 		return nil, err
 	}
+	if !cfg.Component.IsSet() && e.configFile != "" {
+		return nil, fmt.Errorf("%s has no [component], so it is for no domain; name another file with --config", cfg.File)
+	}
 	if address != cfg.Component.JID && !slices.Contains(cfg.Component.Hosts, address) {
 		if e.configFile == "" {
 			return nil, nil
