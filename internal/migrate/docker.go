@@ -22,35 +22,38 @@ var (
 	envReference = regexp.MustCompile(`\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?[-?+]([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))`)
 )
 
-// envValue is the value of a variable.
-type envValue struct {
-	text     string
-	line     int
-	computed bool // it names a variable that is set elsewhere
+// Variable is a line of an .env file that sets a variable.
+type Variable struct {
+	Name     string
+	Value    string
+	Line     int  // from 1
+	Computed bool // it names a variable that is set elsewhere
 }
 
-// readEnv returns the variables of an .env file.
-func readEnv(text string) map[string]envValue {
-	values := map[string]envValue{}
+// ReadEnv returns the variables of an .env file, in order. One may be set again.
+func ReadEnv(text string) []Variable {
+	var variables []Variable
+	known := map[string]Variable{}
 	number := 0
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
 		number++
 		found := envLine.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
 		if found == nil {
 			continue
 		}
-		v := readEnvValue(found[4], found[1], values)
-		v.line = number
-		values[found[2]] = v
+		v := readEnvValue(found[4], found[1], known)
+		v.Name, v.Line = found[2], number
+		known[v.Name] = v
+		variables = append(variables, v)
 	}
-	return values
+	return variables
 }
 
 // maxReferred bounds what a reference stands for, so that values do not grow without end.
 const maxReferred = 1024
 
 // readEnvValue reads what stands behind the equals sign. The quote is that before the name.
-func readEnvValue(text, quote string, known map[string]envValue) envValue {
+func readEnvValue(text, quote string, known map[string]Variable) Variable {
 	text = strings.TrimSpace(text)
 	if quote != "" { // - "NAME=VALUE"
 		text, _, _ = strings.Cut(text, quote)
@@ -62,24 +65,24 @@ func readEnvValue(text, quote string, known map[string]envValue) envValue {
 	} else {
 		text = strings.TrimSpace(commentBehind.ReplaceAllString(text, ""))
 	}
-	v := envValue{text: text}
+	v := Variable{Value: text}
 	if quote == "'" {
 		return v
 	}
-	v.text = envReference.ReplaceAllStringFunc(text, func(reference string) string {
-		if v.computed {
+	v.Value = envReference.ReplaceAllStringFunc(text, func(reference string) string {
+		if v.Computed {
 			return reference
 		}
 		found := envReference.FindStringSubmatch(reference)
 		referred := known[found[1]+found[3]]
 		switch {
-		case referred.text != "" && len(referred.text) <= maxReferred:
-			v.computed = referred.computed
-			return referred.text
+		case referred.Value != "" && len(referred.Value) <= maxReferred:
+			v.Computed = referred.Computed
+			return referred.Value
 		case found[2] != "" && strings.Contains(reference, "-"):
 			return found[2]
 		}
-		v.computed = true
+		v.Computed = true
 		return reference
 	})
 	return v
@@ -90,12 +93,15 @@ var commentBehind = regexp.MustCompile(`(?:^|[ \t])#.*$`)
 // dockerReader reads the variables of docker-jitsi-meet.
 type dockerReader struct {
 	list   *List
-	values map[string]envValue
+	values map[string]Variable
 }
 
 // readDocker adds the servers that docker-jitsi-meet hands to Prosody for these variables.
 func readDocker(text string, list *List) {
-	d := &dockerReader{list: list, values: readEnv(text)}
+	d := &dockerReader{list: list, values: map[string]Variable{}}
+	for _, v := range ReadEnv(text) {
+		d.values[v.Name] = v
+	}
 	c := d.credential()
 	for _, host := range d.each("STUN_HOST") {
 		d.add("STUN_HOST", xep0215.TypeSTUN, host, d.port("STUN_PORT"), "", c)
@@ -105,7 +111,7 @@ func readDocker(text string, list *List) {
 		transports = []string{xep0215.TransportTCP} // the default of the image
 	}
 	if len(transports) > maxTransports {
-		d.list.note(d.values["TURN_TRANSPORT"].line, "TURN_TRANSPORT has more than %d transports; only the first are used", maxTransports)
+		d.list.note(d.values["TURN_TRANSPORT"].Line, "TURN_TRANSPORT has more than %d transports; only the first are used", maxTransports)
 		transports = transports[:maxTransports]
 	}
 	for _, host := range d.each("TURN_HOST") {
@@ -119,18 +125,18 @@ func readDocker(text string, list *List) {
 }
 
 func (d *dockerReader) add(name, serviceType, host, port, transport string, c Credential) {
-	d.list.add(d.values[name].line, name, serviceURI(serviceType, host, port, transport), c)
+	d.list.add(d.values[name].Line, name, serviceURI(serviceType, host, port, transport), c)
 }
 
 // each returns the parts of a list with commas.
 func (d *dockerReader) each(name string) []string {
 	v := d.values[name]
-	if v.computed {
-		d.list.note(v.line, "%s names a variable that is not set in this file, and is ignored", name)
+	if v.Computed {
+		d.list.note(v.Line, "%s names a variable that is not set in this file, and is ignored", name)
 		return nil
 	}
 	var parts []string
-	for _, part := range strings.FieldsFunc(v.text, func(r rune) bool { return r == ',' || r == ' ' }) {
+	for _, part := range strings.FieldsFunc(v.Value, func(r rune) bool { return r == ',' || r == ' ' }) {
 		if !slices.Contains(parts, part) && len(parts) < maxParts {
 			parts = append(parts, part)
 		}
@@ -146,8 +152,8 @@ const maxParts = 1000
 
 // port returns a port as it stands, or the default of the image.
 func (d *dockerReader) port(name string) string {
-	if v := d.values[name]; v.text != "" && !v.computed {
-		return v.text
+	if v := d.values[name]; v.Value != "" && !v.Computed {
+		return v.Value
 	}
 	return "443"
 }
@@ -155,39 +161,39 @@ func (d *dockerReader) port(name string) string {
 func (d *dockerReader) credential() Credential {
 	shared, username, password := d.values["TURN_CREDENTIALS"], d.values["TURN_USERNAME"], d.values["TURN_PASSWORD"]
 	switch {
-	case shared.text != "":
-		c := sharedSecret(shared.text, shared.line, d.ttl())
-		if shared.computed {
-			c = c.computed(shared.text, shared.line)
+	case shared.Value != "":
+		c := sharedSecret(shared.Value, shared.Line, d.ttl())
+		if shared.Computed {
+			c = c.computed(shared.Value, shared.Line)
 		}
-		if username.text != "" {
-			d.list.note(username.line, "TURN_USERNAME is ignored beside TURN_CREDENTIALS: extdisco uses a pseudonym of the user")
+		if username.Value != "" {
+			d.list.note(username.Line, "TURN_USERNAME is ignored beside TURN_CREDENTIALS: extdisco uses a pseudonym of the user")
 		}
 		return c
-	case username.text == "" && password.text == "":
+	case username.Value == "" && password.Value == "":
 		return Credential{missing: "neither TURN_CREDENTIALS nor TURN_USERNAME and TURN_PASSWORD are set"}
 	}
-	return entryCredential(username.line, map[string]raw{"username": username.raw(), "password": password.raw()})
+	return entryCredential(username.Line, map[string]raw{"username": username.raw(), "password": password.raw()})
 }
 
-func (v envValue) raw() raw {
+func (v Variable) raw() raw {
 	switch {
-	case v.computed:
-		return raw{kind: rawCode, text: v.text, line: v.line}
-	case v.text == "":
+	case v.Computed:
+		return raw{kind: rawCode, text: v.Value, line: v.Line}
+	case v.Value == "":
 		return raw{}
 	}
-	return raw{kind: rawText, text: v.text, line: v.line}
+	return raw{kind: rawText, text: v.Value, line: v.Line}
 }
 
 func (d *dockerReader) ttl() time.Duration {
 	v := d.values["TURN_TTL"]
-	if v.text == "" {
+	if v.Value == "" {
 		return config.DefaultTTL
 	}
-	seconds, err := strconv.ParseUint(v.text, 10, 32)
+	seconds, err := strconv.ParseUint(v.Value, 10, 32)
 	if err != nil || seconds == 0 || seconds > math.MaxInt32 {
-		d.list.note(v.line, "TURN_TTL is not a number of seconds; %s is used instead", config.FormatDuration(config.DefaultTTL))
+		d.list.note(v.Line, "TURN_TTL is not a number of seconds; %s is used instead", config.FormatDuration(config.DefaultTTL))
 		return config.DefaultTTL
 	}
 	return time.Duration(seconds) * time.Second

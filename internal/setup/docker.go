@@ -26,7 +26,7 @@ func (s *setup) planDocker(p *Plan) error {
 	if err != nil {
 		return fmt.Errorf("--docker-jitsi-meet: %w; give the folder that has docker-compose.yml and .env", err)
 	}
-	env := readEnv(string(content))
+	env := migrate.ReadEnv(string(content))
 	base, err := s.configFolder(env)
 	if err != nil {
 		return err
@@ -55,11 +55,11 @@ type docker struct {
 	folder string // of .env
 	base   string // of the configuration, ${CONFIG}
 	text   string // of .env
-	env    []envLine
+	env    []migrate.Variable
 }
 
 // configFolder returns ${CONFIG}.
-func (s *setup) configFolder(env []envLine) (string, error) {
+func (s *setup) configFolder(env []migrate.Variable) (string, error) {
 	folder := envGet(env, "CONFIG", "")
 	if s.options.DockerConfig != "" {
 		folder = s.options.DockerConfig
@@ -126,16 +126,17 @@ func (s *setup) dockerServers(d docker) (*found, error) {
 
 // withoutOldEnv puts a prefix before the variables of the old list, and another value in
 // place of secrets.
-func withoutOldEnv(text string, env []envLine, prefix, secret string) string {
+func withoutOldEnv(text string, env []migrate.Variable, prefix, secret string) string {
 	lines := strings.Split(text, "\n")
-	for _, e := range env {
-		if !slices.Contains(oldEnv, e.name) {
+	for _, v := range env {
+		if !slices.Contains(oldEnv, v.Name) {
 			continue
 		}
-		if e.name == "TURN_CREDENTIALS" || e.name == "TURN_PASSWORD" {
-			lines[e.line] = e.name + "=" + secret
+		line := &lines[v.Line-1]
+		if v.Name == "TURN_CREDENTIALS" || v.Name == "TURN_PASSWORD" {
+			*line = v.Name + "=" + secret
 		}
-		lines[e.line] = prefix + lines[e.line]
+		*line = prefix + *line
 	}
 	return strings.Join(lines, "\n")
 }

@@ -132,18 +132,6 @@ func TestDiffLines(t *testing.T) {
 	}
 }
 
-func TestReadEnv(t *testing.T) {
-	text := "# A=0\nA=1\n B = two words # not this\nexport C='x # y'\nD=\"q\" # r\nE=\nF\nA=3\nG=a#b\n"
-	var got []string
-	for _, e := range readEnv(text) {
-		got = append(got, fmt.Sprintf("%d %s=%s", e.line, e.name, e.value))
-	}
-	testkit.WantEqual(t, "variables", strings.Join(got, "\n"), "1 A=1\n2 B=two words\n3 C=x # y\n4 D=q\n5 E=\n7 A=3\n8 G=a#b")
-	if a := envGet(readEnv(text), "A", ""); a != "3" {
-		t.Errorf("A=%s", a)
-	}
-}
-
 // FuzzProsodyStatements reads anything, and comments out what it takes for plain options:
 // these are not there afterwards, and nothing else changes.
 func FuzzProsodyStatements(f *testing.F) {

@@ -517,6 +517,15 @@ func TestNamesInWords(t *testing.T) {
 	}
 }
 
+// TestEnvIsReadAsComposeDoes: the last value of a variable counts, and values refer to others.
+func TestEnvIsReadAsComposeDoes(t *testing.T) {
+	o := options(newTree(t, "srv/.env", "BASE=/data\nCONFIG=/old\nCONFIG=${BASE}/jitsi\nTURN_HOST=turn.example.org\nTURN_CREDENTIALS="+testkit.SharedSecret+"\n"))
+	o.Docker = "/srv"
+	if plan := mustFind(t, o); plan.Config != filepath.Join(o.Root, "data/jitsi/extdisco/config.toml") {
+		t.Error(plan.Config)
+	}
+}
+
 // TestRelativeNames takes names in flags from the folder where setup is called.
 func TestRelativeNames(t *testing.T) {
 	o := options(newTree(t, "srv/.env", "CONFIG=/cfg\nTURN_HOST=turn.example.org\nTURN_CREDENTIALS="+testkit.SharedSecret+"\n"))
