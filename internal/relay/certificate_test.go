@@ -1,0 +1,77 @@
+package relay
+
+import (
+	"crypto/tls"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/stun/v4"
+
+	"extdisco/integration/lab"
+)
+
+func TestReadsTheCertificateAgain(t *testing.T) {
+	cfg := loopback(t)
+	r := startRelay(t, cfg)
+	running := r.raw(TLS, "alice")
+	if code := running.allocate(); code != 0 {
+		t.Fatalf("allocate: %d", code)
+	}
+	serial := func() string {
+		conn := r.connect(TLS).(*tls.Conn)
+		defer conn.Close()
+		return conn.ConnectionState().PeerCertificates[0].SerialNumber.String()
+	}
+	old := serial()
+	if s := r.Snapshot(); s.CertificateError != nil || time.Until(s.CertificateExpires) < time.Hour {
+		t.Errorf("%v, %v", s.CertificateExpires, s.CertificateError)
+	}
+
+	// A key that does not fit, as between the two steps of a renewal.
+	dir := t.TempDir()
+	ca, err := lab.NewCA(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, err := ca.Issue(dir, "relay.example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	move(t, key, cfg.KeyFile)
+	if err := r.Reload(cfg.Limits, nil); err == nil || !strings.Contains(err.Error(), cfg.KeyFile) {
+		t.Errorf("Reload() = %v", err)
+	}
+	if r.Snapshot().CertificateError == nil || serial() != old {
+		t.Error("the old certificate is not in use any more")
+	}
+
+	move(t, cert, cfg.CertFile)
+	if !r.cert.hasChanged() {
+		t.Error("the change is not seen")
+	}
+	if err := r.Reload(cfg.Limits, nil); err != nil {
+		t.Fatal(err)
+	}
+	if r.Snapshot().CertificateError != nil || serial() == old || r.cert.hasChanged() {
+		t.Error("the new certificate is not in use")
+	}
+	if code := running.request(stun.MethodRefresh); code != 0 {
+		t.Errorf("refresh over the old connection: %d", code)
+	}
+}
+
+func move(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to+".new", text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(to+".new", to); err != nil {
+		t.Fatal(err)
+	}
+}
