@@ -24,7 +24,7 @@ type acceptor struct {
 	ready   chan *stream
 	ctx     context.Context
 	stop    context.CancelFunc
-	working sync.WaitGroup // the accept loop, handshakes and writers
+	working sync.WaitGroup // handshakes and writers
 }
 
 func listenStream(l *listener) (*acceptor, error) {
@@ -39,13 +39,10 @@ func listenStream(l *listener) (*acceptor, error) {
 	l.addr = addrPort(inner.Addr())
 	acc := &acceptor{Listener: inner, l: l, ready: make(chan *stream)}
 	acc.ctx, acc.stop = context.WithCancel(context.Background())
-	acc.working.Add(1)
-	l.reading.Add(1)
-	go func() {
-		defer l.reading.Done()
+	l.reading.Go(func() {
 		acc.run()
 		acc.working.Wait()
-	}()
+	})
 	return acc, nil
 }
 
@@ -68,7 +65,6 @@ func (acc *acceptor) Close() error {
 // run accepts until the listener is closed. Whatever else goes wrong, such as too
 // many open files, goes by.
 func (acc *acceptor) run() {
-	defer acc.working.Done()
 	wait := time.Duration(0)
 	for {
 		conn, err := acc.Listener.Accept()
@@ -115,12 +111,10 @@ func (acc *acceptor) take(conn net.Conn) {
 		abort(conn)
 		return
 	}
-	acc.working.Add(1)
-	go func() {
-		defer acc.working.Done()
+	acc.working.Go(func() {
 		defer func() { <-r.handshakes }()
 		acc.greet(conn, client)
-	}()
+	})
 }
 
 // greet shakes hands, and closes the connection if that fails.
@@ -145,11 +139,11 @@ func (acc *acceptor) start(conn net.Conn, client netip.AddrPort) {
 	l.streams[client] = s
 	l.reading.Add(1)
 	l.mu.Unlock()
-	acc.working.Add(1)
-	go func() {
-		defer acc.working.Done()
-		s.send()
-	}()
+	acc.working.Go(s.send)
+	if acc.ctx.Err() != nil { // whoever ended the streams that there were has not seen it
+		_ = s.Close()
+		return
+	}
 	select {
 	case acc.ready <- s:
 	case <-acc.ctx.Done():

@@ -140,19 +140,18 @@ func TestAnAllocationEndsWithItsLifetime(t *testing.T) {
 }
 
 func TestDrains(t *testing.T) {
-	cfg := loopback(t)
-	log := &logBuffer{}
-	cfg.Log = newTestLog(log)
-	relay, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
+	for transport := range transports {
+		t.Run(transport.String(), func(t *testing.T) { testDrains(t, transport) })
 	}
-	r := begin(t, relay, log)
-	running, late := r.raw(UDP, "alice"), r.raw(UDP, "bob")
+}
+
+func testDrains(t *testing.T, transport Transport) {
+	r := startRelay(t, loopback(t))
+	running, late := r.raw(transport, "alice"), r.raw(transport, "bob")
 	if code := running.allocate(); code != 0 {
 		t.Fatalf("allocate: %d", code)
 	}
-	closed := make(chan error)
+	closed := make(chan error, 1)
 	go func() { closed <- r.Close(time.Minute) }()
 	waitFor(t, "the drain", func() bool { return r.Snapshot().Draining })
 	if code := late.allocate(); code != stun.CodeAllocQuotaReached {

@@ -1,9 +1,12 @@
 package relay
 
 import (
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/pion/turn/v5"
 )
@@ -93,19 +96,32 @@ func (l *listener) closeSocket() {
 	}
 }
 
+// stopReading lets pion read no more: it answers what it has read, and lets go.
+func (l *listener) stopReading() {
+	if l.conn != nil {
+		_ = l.conn.SetReadDeadline(time.Now())
+	}
+	if l.accept != nil {
+		_ = l.accept.Close()
+	}
+	for _, s := range l.allStreams() {
+		_ = s.SetReadDeadline(time.Now())
+	}
+}
+
 // close ends the listener with everything behind it and waits for pion to let go.
 func (l *listener) close() {
 	l.closeSocket()
-	l.mu.RLock()
-	streams := make([]*stream, 0, len(l.streams))
-	for _, s := range l.streams {
-		streams = append(streams, s)
-	}
-	l.mu.RUnlock()
-	for _, s := range streams {
+	for _, s := range l.allStreams() {
 		s.shut()
 	}
 	l.reading.Wait()
+}
+
+func (l *listener) allStreams() []*stream {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return slices.Collect(maps.Values(l.streams))
 }
 
 // placeFor returns where an allocation of the family lives: the address the client

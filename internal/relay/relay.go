@@ -86,7 +86,7 @@ type Relay struct {
 	past        [transports]past
 	reports     []Ended
 	reported    chan struct{}
-	empty       chan struct{} // closed once a draining relay has no allocation
+	empty       chan struct{} // closed once a draining relay has no allocation and makes none
 }
 
 // timing is how long strangers may take.
@@ -216,10 +216,6 @@ func (r *Relay) Run(ctx context.Context, drain time.Duration) error {
 	return r.Close(drain)
 }
 
-// lastAnswer is the time for the answer to the request that ended the last allocation,
-// which pion sends after the allocation is gone.
-const lastAnswer = 100 * time.Millisecond
-
 // Close ends the relay: no allocation is made any more, those that there are may go
 // on for drain, and then everything ends. It may be called again to cut the drain
 // short.
@@ -227,18 +223,22 @@ func (r *Relay) Close(drain time.Duration) error {
 	r.mu.Lock()
 	if !r.draining {
 		r.draining = true
-		if len(r.byAddress) == 0 {
+		if r.total == 0 {
 			close(r.empty)
 		}
 	}
 	r.mu.Unlock()
+	var drained sync.WaitGroup
 	if drain > 0 {
-		timer := time.NewTimer(drain)
-		defer timer.Stop()
+		finished := make(chan struct{})
+		drained.Go(func() {
+			defer close(finished)
+			<-r.empty
+			r.finish()
+		})
 		select {
-		case <-r.empty:
-			time.Sleep(lastAnswer)
-		case <-timer.C:
+		case <-finished:
+		case <-time.After(drain):
 		}
 	}
 	everybody := func(string) bool { return true }
@@ -247,12 +247,24 @@ func (r *Relay) Close(drain time.Duration) error {
 		l.close()
 	}
 	r.endAll("shutdown", everybody) // those that were being made
+	drained.Wait()
 	r.running.Wait()
 	if r.stopWork != nil {
 		r.stopWork()
 	}
 	r.work.Wait()
 	return nil
+}
+
+// finish stops reading and waits until what was read is answered: pion ends an
+// allocation before it says so to the client.
+func (r *Relay) finish() {
+	for _, l := range r.listeners {
+		l.stopReading()
+	}
+	for _, l := range r.listeners {
+		l.reading.Wait()
+	}
 }
 
 // Reload takes over new limits and denied users, and reads the certificate again.
@@ -356,7 +368,9 @@ func (r *Relay) leave(user string) {
 }
 
 func (r *Relay) discount(user string) {
-	r.total--
+	if r.total--; r.total == 0 && r.draining { // and none is made any more
+		close(r.empty)
+	}
 	if r.perUser[user]--; r.perUser[user] == 0 {
 		delete(r.perUser, user)
 	}
@@ -388,13 +402,6 @@ func (r *Relay) ended(a *allocation) {
 	r.discount(a.user)
 	p := &r.past[a.transport]
 	p.up, p.down = p.up.plus(a.upCount.traffic()), p.down.plus(a.downCount.traffic())
-	if r.draining && len(r.byAddress) == 0 {
-		select {
-		case <-r.empty:
-		default:
-			close(r.empty)
-		}
-	}
 	if r.cfg.Ended == nil {
 		return
 	}

@@ -35,7 +35,9 @@ type stream struct {
 	login  login // of the frame that pion got last
 
 	shutOnce, closeOnce sync.Once
-	gone                chan struct{}
+	gone                chan struct{} // closed once the connection is closed
+	left                chan struct{} // closed once pion has let go
+	sent                chan struct{} // closed once nothing is written any more
 
 	mu      sync.Mutex
 	wake    chan struct{}
@@ -47,7 +49,7 @@ type stream struct {
 
 func newStream(l *listener, conn net.Conn, client netip.AddrPort) *stream {
 	return &stream{Conn: conn, l: l, client: client, source: sourceOf(client.Addr()),
-		r: bufio.NewReaderSize(conn, maxFrame), gone: make(chan struct{}), wake: make(chan struct{}, 1)}
+		r: bufio.NewReaderSize(conn, maxFrame), gone: make(chan struct{}), left: make(chan struct{}), sent: make(chan struct{}), wake: make(chan struct{}, 1)}
 }
 
 // Read relays data until a whole request has come, and returns that.
@@ -188,12 +190,15 @@ func (s *stream) signal() {
 	}
 }
 
-// send writes what is queued until the connection is gone.
+// send writes what is queued until the connection is gone, or pion has let go of it.
 func (s *stream) send() {
-	for {
+	defer close(s.sent)
+	for last := false; !last; {
 		select {
 		case <-s.gone:
 			return
+		case <-s.left:
+			last = true
 		case <-s.wake:
 		}
 		for {
@@ -255,10 +260,16 @@ func (s *stream) shut() {
 	})
 }
 
-// Close is called by pion, once it no longer reads.
+// Close is called by pion, once it no longer reads. The answers that it has written are
+// sent before; data is not.
 func (s *stream) Close() error {
-	s.shut()
 	s.closeOnce.Do(func() {
+		s.mu.Lock()
+		s.data, s.start = nil, 0
+		s.mu.Unlock()
+		close(s.left)
+		<-s.sent
+		s.shut()
 		s.l.accept.left(s)
 		s.l.reading.Done()
 	})
