@@ -337,6 +337,12 @@ func (a *allocation) Close() error {
 	return nil
 }
 
+// setRate bounds the bytes per second in each direction.
+func (a *allocation) setRate(rate int64) {
+	a.up.setRate(rate)
+	a.down.setRate(rate)
+}
+
 // end closes the allocation for a reason of ours.
 func (a *allocation) end(reason string) {
 	a.reason.CompareAndSwap(nil, reason)

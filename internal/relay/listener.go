@@ -30,7 +30,6 @@ type listener struct {
 	relay     *Relay
 	addr      netip.AddrPort
 	transport Transport
-	server    *turn.Server
 	conn      *packetConn // over UDP
 	accept    *acceptor   // over TCP and TLS
 	reading   sync.WaitGroup
@@ -80,8 +79,11 @@ func (l *listener) open() error {
 		}
 		c.ListenerConfigs = []turn.ListenerConfig{{Listener: l.accept, RelayAddressGenerator: generator{l}, PermissionHandler: l.mayReach}}
 	}
-	if l.server, err = turn.NewServer(c); err != nil {
+	if _, err = turn.NewServer(c); err != nil {
 		l.closeSocket()
+		if l.conn != nil {
+			l.reading.Done() // which pion would have done
+		}
 		return err
 	}
 	return nil
@@ -181,16 +183,21 @@ func (l *listener) created(src, _ net.Addr, _, _, _ string, relayed net.Addr, _ 
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		a.client = client
-		if l.transport == UDP {
+		s := l.streams[client]
+		switch {
+		case l.transport == UDP:
 			a.out = l.conn
-		} else if s := l.streams[client]; s != nil {
+		case s != nil:
 			a.out = s
-			s.keep()
-		} else {
+		default:
 			a.out = nobody{} // the connection is gone, and pion will see it
 		}
-		if !a.closed {
-			l.clients[client] = a
+		if a.closed { // meanwhile
+			return
+		}
+		l.clients[client] = a
+		if s != nil {
+			s.keep()
 		}
 	})
 }

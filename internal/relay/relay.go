@@ -268,11 +268,16 @@ func (r *Relay) finish() {
 }
 
 // Reload takes over new limits and denied users, and reads the certificate again.
-// The allocations of users who are denied now end at once; nobody else notices. A
-// certificate that cannot be read is an error, and the old one stays.
+// The allocations of users who are denied now end at once; nobody else notices. After
+// an error, such as a certificate that cannot be read, everything is as before.
 func (r *Relay) Reload(limits Limits, isDenied func(user string) bool) error {
 	if err := limits.check(); err != nil {
 		return err
+	}
+	if r.cert != nil {
+		if err := r.cert.reload(); err != nil {
+			return err
+		}
 	}
 	if isDenied == nil {
 		isDenied = func(string) bool { return false }
@@ -280,9 +285,6 @@ func (r *Relay) Reload(limits Limits, isDenied func(user string) bool) error {
 	r.setLimits(limits)
 	r.deny.Store(&isDenied)
 	r.endAll("denied", isDenied)
-	if r.cert != nil {
-		return r.cert.reload()
-	}
 	return nil
 }
 
@@ -291,8 +293,7 @@ func (r *Relay) setLimits(l Limits) {
 	r.totalUp.setRate(l.TotalBandwidth)
 	r.totalDown.setRate(l.TotalBandwidth)
 	for _, a := range r.allocations() {
-		a.up.setRate(l.Bandwidth)
-		a.down.setRate(l.Bandwidth)
+		a.setRate(l.Bandwidth)
 	}
 }
 
@@ -376,15 +377,17 @@ func (r *Relay) discount(user string) {
 	}
 }
 
-// register makes an admitted allocation known.
+// register makes an admitted allocation known. What a reload says meanwhile holds for it:
+// either the reload finds it, or it finds what was reloaded.
 func (r *Relay) register(a *allocation) {
-	l := r.limits()
-	a.up.setRate(l.Bandwidth)
-	a.down.setRate(l.Bandwidth)
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.byAddress[a.address()] = a
 	r.past[a.transport].made++
+	r.mu.Unlock()
+	a.setRate(r.limits().Bandwidth)
+	if r.isDenied(a.user) {
+		a.end("denied")
+	}
 }
 
 // ended takes an allocation out, and its port back.
