@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // PublicIP is an address that peers and clients know this machine by.
@@ -22,7 +23,7 @@ type PublicIP struct {
 // second to the first.
 func ParsePublicIP(s string) (PublicIP, error) {
 	fail := fmt.Errorf(`%q is no IP address; write for example "203.0.113.5", or behind NAT "203.0.113.5/10.0.0.5" with this machine's own address behind the slash`, s)
-	public, local, mapped := cut(s)
+	public, local, mapped := strings.Cut(s, "/")
 	p := PublicIP{}
 	var err error
 	if p.Public, err = netip.ParseAddr(public); err != nil || p.Public.Zone() != "" || isNowhere(p.Public.Unmap()) {
@@ -40,15 +41,6 @@ func ParsePublicIP(s string) (PublicIP, error) {
 		return PublicIP{}, fmt.Errorf("%q maps an IPv4 address to an IPv6 address; both must be of one family", s)
 	}
 	return p, nil
-}
-
-func cut(s string) (before, after string, found bool) {
-	for i := range len(s) {
-		if s[i] == '/' {
-			return s[:i], s[i+1:], true
-		}
-	}
-	return s, "", false
 }
 
 // InterfaceAddrs returns the addresses of this machine with their networks.

@@ -75,8 +75,6 @@ const (
 	maxChannel    = 0x4FFF
 	familyIPv4    = 1
 	familyIPv6    = 2
-	attrXORPeer   = 0x0012
-	attrData      = 0x0013
 )
 
 // isChannelData reports whether a frame begins as ChannelData does: with 0x4000 to
@@ -138,20 +136,20 @@ func parseSend(frame []byte) (peer netip.AddrPort, data []byte, ok bool) {
 	}
 	hasData := false
 	for rest := frame[stunHeader : stunHeader+size]; len(rest) >= attrHeader; {
-		kind, n := binary.BigEndian.Uint16(rest), int(binary.BigEndian.Uint16(rest[2:]))
+		kind, n := stun.AttrType(binary.BigEndian.Uint16(rest)), int(binary.BigEndian.Uint16(rest[2:]))
 		padded := (n + 3) &^ 3
 		if padded > len(rest)-attrHeader {
 			return netip.AddrPort{}, nil, false
 		}
 		value := rest[attrHeader : attrHeader+n]
 		switch {
-		case kind == attrXORPeer && !peer.IsValid():
+		case kind == stun.AttrXORPeerAddress && !peer.IsValid():
 			peer = xorAddress(value, frame)
-		case kind == attrData && !hasData:
+		case kind == stun.AttrData && !hasData:
 			data, hasData = value, true
-		case kind == attrIntegrity || kind == attrIntegritySHA256: // nothing counts behind it
+		case kind == stun.AttrMessageIntegrity, kind == stun.AttrMessageIntegritySHA256: // nothing counts behind it
 			return peer, data, hasData && peer.IsValid()
-		case kind < 0x8000 && !isTolerated(kind):
+		case kind.Required() && !isTolerated(kind):
 			return netip.AddrPort{}, nil, false
 		}
 		rest = rest[attrHeader+padded:]
@@ -161,8 +159,8 @@ func parseSend(frame []byte) (peer netip.AddrPort, data []byte, ok bool) {
 
 // isTolerated reports whether an attribute that must be understood means nothing in
 // an indication, where some clients put it all the same.
-func isTolerated(kind uint16) bool {
-	switch stun.AttrType(kind) {
+func isTolerated(kind stun.AttrType) bool {
+	switch kind {
 	case stun.AttrXORPeerAddress, stun.AttrData, stun.AttrUsername, stun.AttrRealm, stun.AttrNonce:
 		return true
 	}
@@ -301,7 +299,7 @@ func dataIndication(p []byte, n int, peer netip.AddrPort) []byte {
 	id := stun.NewTransactionID()
 	copy(frame[8:stunHeader], id[:])
 	attr := frame[stunHeader:]
-	binary.BigEndian.PutUint16(attr, attrXORPeer)
+	binary.BigEndian.PutUint16(attr, uint16(stun.AttrXORPeerAddress))
 	binary.BigEndian.PutUint16(attr[2:], uint16(size-stunHeader-2*attrHeader))
 	binary.BigEndian.PutUint16(attr[6:], peer.Port()^magicCookie>>16)
 	if peer.Addr().Is4() {
@@ -316,7 +314,7 @@ func dataIndication(p []byte, n int, peer netip.AddrPort) []byte {
 		}
 	}
 	data := frame[size-attrHeader:]
-	binary.BigEndian.PutUint16(data, attrData)
+	binary.BigEndian.PutUint16(data, uint16(stun.AttrData))
 	binary.BigEndian.PutUint16(data[2:], uint16(n))
 	return frame
 }

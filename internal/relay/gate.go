@@ -17,14 +17,7 @@ const (
 	channelRequest    = 0x0009
 )
 
-const (
-	attrIntegrity          = 0x0008
-	attrIntegritySHA256    = 0x001C
-	attrChannelNumber      = 0x000C
-	attrRequestedFamily    = 0x0017
-	attrRequestedTransport = 0x0019
-	transportUDP           = 17
-)
+const transportUDP = 17 // of REQUESTED-TRANSPORT
 
 // answer is what becomes of a frame that is no data.
 type answer struct {
@@ -87,10 +80,10 @@ func (l *listener) look(frame []byte, client netip.AddrPort, a *allocation) answ
 func (l *listener) objection(m *stun.Message, kind uint16, who login, a *allocation) (stun.ErrorCode, Reason) {
 	r := l.relay
 	if kind == allocateRequest {
-		if transport, err := m.Get(attrRequestedTransport); err == nil && len(transport) == 4 && transport[0] != transportUDP {
+		if transport, err := m.Get(stun.AttrRequestedTransport); err == nil && len(transport) == 4 && transport[0] != transportUDP {
 			return stun.CodeUnsupportedTransProto, notSupported
 		}
-		if family, err := m.Get(attrRequestedFamily); err == nil && len(family) == 4 &&
+		if family, err := m.Get(stun.AttrRequestedAddressFamily); err == nil && len(family) == 4 &&
 			(family[0] == familyIPv4 && l.placeFor(false) == nil || family[0] == familyIPv6 && l.placeFor(true) == nil) {
 			return stun.CodeAddrFamilyNotSupported, notSupported
 		}
@@ -112,7 +105,7 @@ func (l *listener) objection(m *stun.Message, kind uint16, who login, a *allocat
 		}
 	}
 	var channel uint16
-	if number, err := m.Get(attrChannelNumber); err == nil && len(number) == 4 && kind == channelRequest {
+	if number, err := m.Get(stun.AttrChannelNumber); err == nil && len(number) == 4 && kind == channelRequest {
 		channel = binary.BigEndian.Uint16(number)
 	}
 	if limit := r.limits().Permissions; !a.hasRoom(peers, channel, limit) {
@@ -126,7 +119,7 @@ func (l *listener) objection(m *stun.Message, kind uint16, who login, a *allocat
 func peersOf(m *stun.Message) []netip.AddrPort {
 	var peers []netip.AddrPort
 	for _, attr := range m.Attributes {
-		if attr.Type == attrXORPeer {
+		if attr.Type == stun.AttrXORPeerAddress {
 			if peer := xorAddress(attr.Value, m.Raw); peer.IsValid() {
 				peers = append(peers, peer)
 			}

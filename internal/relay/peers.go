@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -157,12 +158,7 @@ func isReserved(addr netip.Addr) bool {
 type prefixes []netip.Prefix
 
 func (list prefixes) contains(addr netip.Addr) bool {
-	for _, prefix := range list {
-		if prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 func parsePrefixes(text string) prefixes {
