@@ -71,7 +71,8 @@ func startRelay(t *testing.T, change func(*relay.Config)) *relayScene {
 			t.Error(err)
 		}
 	})
-	return &relayScene{r, ca, turncred.NewSharedSecret(store.Current(), turncred.NewPseudonyms(store.PseudonymKey()), time.Hour)}
+	keys := store.Keys()
+	return &relayScene{r, ca, turncred.NewSharedSecret(keys.Secret, turncred.NewPseudonyms(keys.PseudonymKey), time.Hour)}
 }
 
 func (r *relayScene) port(t *testing.T, transport relay.Transport) int {

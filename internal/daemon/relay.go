@@ -17,13 +17,8 @@ import (
 	"extdisco/internal/web"
 )
 
-const (
-	// renewInterval is how often it is checked whether the relay's secret is due for
-	// renewal, or was renewed by another process.
-	renewInterval = time.Minute
-	// leastRenewal is how long a secret of the relay is in use at least.
-	leastRenewal = 7 * 24 * time.Hour
-)
+// leastRenewal is how long a secret of the relay is in use at least.
+const leastRenewal = 7 * 24 * time.Hour
 
 // relayServer owns the relay of [relay], and the secrets that credentials for it are
 // made with. Without [relay] it owns nothing. Its methods belong to one goroutine, but
@@ -144,7 +139,7 @@ func (r *relayServer) ended(e relay.Ended) {
 // renew renews the relay's secret where that is due, and reports whether credentials
 // are made with another one now.
 func (r *relayServer) renew(now time.Time) bool {
-	if r.store == nil || now.Sub(r.looked) < renewInterval {
+	if r.store == nil || now.Sub(r.looked) < relay.StoreInterval {
 		return false
 	}
 	r.looked = now

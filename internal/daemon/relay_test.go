@@ -11,6 +11,7 @@ import (
 
 	"extdisco/internal/config"
 	"extdisco/internal/probe"
+	"extdisco/internal/relay"
 	"extdisco/internal/source"
 	"extdisco/internal/testkit"
 	"extdisco/xep0215"
@@ -156,7 +157,7 @@ func TestRelaySecretIsRenewed(t *testing.T) {
 	d, _ := startTestDaemon(t, relayComponent+relayTable(t, ""), Options{})
 	now := time.Now()
 	markBefore := d.offers.now().mark([]byte("example.org"), now)
-	if d.relay.renew(now.Add(2 * renewInterval)) {
+	if d.relay.renew(now.Add(2 * relay.StoreInterval)) {
 		t.Error("the secret is renewed at once")
 	}
 	state := filepath.Join(filepath.Dir(d.cfg.File), "relay-secrets.json")
@@ -164,7 +165,7 @@ func TestRelaySecretIsRenewed(t *testing.T) {
 	for _, file := range []string{state, state + ".copy"} {
 		testkit.WriteFile(t, file, old)
 	}
-	if d.relay.renew(now.Add(4 * renewInterval)) {
+	if d.relay.renew(now.Add(4 * relay.StoreInterval)) {
 		t.Error("the new secret makes credentials before others can know it")
 	}
 	if len(d.relay.store.Valid()) != 2 {

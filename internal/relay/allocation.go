@@ -71,8 +71,6 @@ const (
 	magicCookie   = 0x2112A442
 	typeSend      = 0x0016 // Send indication
 	typeData      = 0x0017 // Data indication
-	minChannel    = 0x4000
-	maxChannel    = 0x4FFF
 	familyIPv4    = 1
 	familyIPv6    = 2
 )

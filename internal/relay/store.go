@@ -2,7 +2,6 @@ package relay
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -22,11 +21,12 @@ const (
 	storeName   = "relay-secrets.json"
 	copySuffix  = ".copy"
 	secretSize  = 32
-	storeEvery  = time.Minute // how often it is asked whether a renewal is due
 	generations = 2
+	// StoreInterval is how often [Store.RenewIfDue] should be called.
+	StoreInterval = time.Minute
 	// settles is how long a new secret is only accepted: until another process that
 	// shares the folder has looked.
-	settles = 2 * storeEvery
+	settles = 2 * StoreInterval
 )
 
 // Store keeps the relay's shared secrets in a folder, in a file of mode 600 and a
@@ -83,8 +83,8 @@ func (s *Store) lock() (io.Closer, error) {
 }
 
 // load reads the file, or the copy. What holds no state is an empty state; only
-// what the system refuses is an error.
-func (s *Store) load() (storeState, error) {
+// what the system refuses is an error. damaged reports whether there was a file.
+func (s *Store) load() (kept storeState, damaged bool, err error) {
 	missing := 0
 	for _, file := range []string{s.file, s.file + copySuffix} {
 		state, err := readState(file)
@@ -92,21 +92,18 @@ func (s *Store) load() (storeState, error) {
 		case err == nil:
 			if file != s.file {
 				s.log.Warn("relay: took the secrets from the copy", "file", s.file)
-				return state, s.write(state)
+				return state, true, s.write(state)
 			}
-			return state, nil
+			return state, false, nil
 		case errors.Is(err, fs.ErrNotExist):
 			missing++
 		case errors.Is(err, errBadState):
 			s.log.Warn("relay: this file with secrets is damaged", "file", file)
 		default:
-			return storeState{}, fmt.Errorf("relay secrets: %w", err)
+			return storeState{}, false, fmt.Errorf("relay secrets: %w", err)
 		}
 	}
-	if missing < 2 {
-		s.log.Error("relay: the secrets are lost, and new ones are made: credentials that clients have are void", "file", s.file)
-	}
-	return storeState{}, nil
+	return storeState{}, missing < 2, nil
 }
 
 // errBadState says nothing of what the file holds.
@@ -138,7 +135,7 @@ func ReadKeys(dir string, now time.Time) (Keys, error) {
 	for _, name := range []string{storeName, storeName + copySuffix} {
 		state, err := readState(filepath.Join(dir, name))
 		if err == nil {
-			return Keys{state.current(now), state.PseudonymKey}, nil
+			return state.keys(now), nil
 		}
 		failed = cmp.Or(failed, err)
 	}
@@ -150,7 +147,7 @@ func ReadKeys(dir string, now time.Time) (Keys, error) {
 
 // RenewIfDue reads what another process may have written, and makes a new secret if
 // the newest is older than it should get. A clock that was ahead when a secret was made
-// does not keep it for ever.
+// does not keep it for ever. Files that got lost meanwhile are written again.
 func (s *Store) RenewIfDue() error {
 	lock, err := s.lock()
 	if err != nil {
@@ -158,14 +155,22 @@ func (s *Store) RenewIfDue() error {
 	}
 	defer lock.Close()
 	now := s.now()
-	kept, err := s.load()
+	kept, damaged, err := s.load()
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(kept.Secrets) > 0 {
+	switch {
+	case len(kept.Secrets) > 0:
 		s.state = kept
+	case len(s.state.Secrets) > 0:
+		s.log.Warn("relay: the files with secrets were gone, and are written again", "file", s.file)
+		if err := s.write(s.state); err != nil {
+			return err
+		}
+	case damaged:
+		s.log.Error("relay: the secrets are lost, and new ones are made: credentials that clients have are void", "file", s.file)
 	}
 	state := storeState{PseudonymKey: s.state.PseudonymKey, Secrets: slices.Clone(s.state.Secrets)}
 	if len(state.Secrets) > 0 {
@@ -235,26 +240,6 @@ func syncFolder(dir string) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-// Run renews secrets when that is due, until ctx is done. What it cannot write is
-// logged and tried again; the secrets that there are stay good.
-func (s *Store) Run(ctx context.Context) {
-	ticker := time.NewTicker(storeEvery)
-	defer ticker.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		err := s.RenewIfDue()
-		if err != nil && !failing {
-			s.log.Error("relay: cannot renew the secret", "err", err)
-		}
-		failing = err != nil
-	}
-}
-
 // Valid returns the secrets that credentials may be made with, the newest first.
 // Nobody may change them.
 func (s *Store) Valid() [][]byte {
@@ -267,31 +252,21 @@ func (s *Store) Valid() [][]byte {
 	return list
 }
 
-// Current returns the secret to make credentials with. A new one waits until every
+// Keys returns what credentials are made with at present. A new secret waits until every
 // process that shares the folder knows it.
-func (s *Store) Current() []byte {
+func (s *Store) Keys() Keys {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.state.current(s.now())
+	return s.state.keys(s.now())
 }
 
-// current returns the newest secret that is settled, or the only one.
-func (s *storeState) current(now time.Time) []byte {
+// keys returns the newest secret that is settled, or the only one.
+func (s *storeState) keys(now time.Time) Keys {
 	newest := s.Secrets[0]
 	if age := now.Sub(newest.Made); len(s.Secrets) > 1 && age >= 0 && age < settles {
-		return s.Secrets[1].Secret
+		newest = s.Secrets[1]
 	}
-	return newest.Secret
-}
-
-// Keys returns what credentials are made with at present.
-func (s *Store) Keys() Keys { return Keys{s.Current(), s.PseudonymKey()} }
-
-// PseudonymKey returns the key for pseudonyms, which stays when secrets are renewed.
-func (s *Store) PseudonymKey() []byte {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.state.PseudonymKey
+	return Keys{newest.Secret, s.PseudonymKey}
 }
 
 // Fixed returns secrets that do not change, for [Config].Secrets.

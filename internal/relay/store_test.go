@@ -26,7 +26,7 @@ func TestStore(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "state")
 		first, _ := open(t, dir)
 		again, log := open(t, dir)
-		if string(first.Current()) != string(again.Current()) || string(first.PseudonymKey()) != string(again.PseudonymKey()) || len(first.Current()) != secretSize {
+		if string(first.Keys().Secret) != string(again.Keys().Secret) || string(first.Keys().PseudonymKey) != string(again.Keys().PseudonymKey) || len(first.Keys().Secret) != secretSize {
 			t.Error("the secret is another one")
 		}
 		if log.String() != "" {
@@ -55,7 +55,7 @@ func TestStore(t *testing.T) {
 		}
 		now = now.Add(settles)
 		keys, err := ReadKeys(dir, now)
-		if err != nil || string(one.Current()) != string(two.Current()) || string(keys.Secret) != string(one.Current()) || string(keys.PseudonymKey) != string(two.PseudonymKey()) {
+		if err != nil || string(one.Keys().Secret) != string(two.Keys().Secret) || string(keys.Secret) != string(one.Keys().Secret) || string(keys.PseudonymKey) != string(two.Keys().PseudonymKey) {
 			t.Errorf("the secrets differ, %v", err)
 		}
 	})
@@ -69,14 +69,14 @@ func TestStore(t *testing.T) {
 	t.Run("renews, and the one before stays good", func(t *testing.T) {
 		dir := t.TempDir()
 		s, _ := open(t, dir)
-		first, key := s.Current(), s.PseudonymKey()
+		first, key := s.Keys().Secret, s.Keys().PseudonymKey
 		for range 3 {
 			before := s.Valid()[0]
 			now = now.Add(7 * 24 * time.Hour)
 			if err := s.RenewIfDue(); err != nil {
 				t.Fatal(err)
 			}
-			if string(s.Current()) != string(before) {
+			if string(s.Keys().Secret) != string(before) {
 				t.Error("the new secret makes credentials before another process can know it")
 			}
 			valid := s.Valid()
@@ -88,10 +88,10 @@ func TestStore(t *testing.T) {
 			}
 		}
 		now = now.Add(settles)
-		if string(s.Current()) != string(s.Valid()[0]) {
+		if string(s.Keys().Secret) != string(s.Valid()[0]) {
 			t.Error("the new secret makes no credentials")
 		}
-		if string(s.Current()) == string(first) || string(s.PseudonymKey()) != string(key) {
+		if string(s.Keys().Secret) == string(first) || string(s.Keys().PseudonymKey) != string(key) {
 			t.Error("the pseudonym key changed, or the secret did not")
 		}
 	})
@@ -105,13 +105,13 @@ func TestStore(t *testing.T) {
 				t.Fatal(err)
 			}
 			again, log := open(t, dir)
-			if string(first.Current()) != string(again.Current()) {
+			if string(first.Keys().Secret) != string(again.Keys().Secret) {
 				t.Error("the secret is lost although there is a copy")
 			}
 			if !strings.Contains(log.String(), "damaged") || !strings.Contains(log.String(), "copy") {
 				t.Errorf("logged %s", log)
 			}
-			if third, log := open(t, dir); string(third.Current()) != string(first.Current()) || log.String() != "" {
+			if third, log := open(t, dir); string(third.Keys().Secret) != string(first.Keys().Secret) || log.String() != "" {
 				t.Errorf("the file is not mended; logged %s", log)
 			}
 			for _, suffix := range []string{"", copySuffix} {
@@ -120,11 +120,32 @@ func TestStore(t *testing.T) {
 				}
 			}
 			fresh, log := open(t, dir)
-			if len(fresh.Current()) != secretSize || !strings.Contains(log.String(), "void") {
+			if len(fresh.Keys().Secret) != secretSize || !strings.Contains(log.String(), "void") {
 				t.Errorf("logged %s", log)
 			}
 		})
 	}
+
+	t.Run("files that are lost while it runs", func(t *testing.T) {
+		dir := t.TempDir()
+		s, log := open(t, dir)
+		want := s.Keys()
+		for _, name := range []string{storeName, storeName + copySuffix} {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.RenewIfDue(); err != nil {
+			t.Fatal(err)
+		}
+		again, _ := open(t, dir)
+		if string(again.Keys().Secret) != string(want.Secret) || string(again.Keys().PseudonymKey) != string(want.PseudonymKey) {
+			t.Error("the secret is another one after a restart")
+		}
+		if !strings.Contains(log.String(), "written again") || strings.Contains(log.String(), "void") {
+			t.Errorf("logged %s", log)
+		}
+	})
 
 	t.Run("says what it cannot do", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "file")
