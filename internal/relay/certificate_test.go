@@ -40,8 +40,12 @@ func TestReadsTheCertificateAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	move(t, key, cfg.KeyFile)
-	if err := r.Reload(cfg.Limits, nil); err == nil || !strings.Contains(err.Error(), cfg.KeyFile) {
+	everybody := func(string) bool { return true }
+	if err := r.Reload(cfg.Limits, everybody); err == nil || !strings.Contains(err.Error(), cfg.KeyFile) {
 		t.Errorf("Reload() = %v", err)
+	}
+	if code := running.request(stun.MethodRefresh); code != 0 {
+		t.Errorf("refresh after a reload that failed: %d", code)
 	}
 	if r.Snapshot().CertificateError == nil || serial() != old {
 		t.Error("the old certificate is not in use any more")

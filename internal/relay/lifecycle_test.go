@@ -4,6 +4,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,6 +68,19 @@ func TestReloadEndsAllocationsOfDeniedUsersAtOnce(t *testing.T) {
 	}
 	if code := mallory.allocate(); code != 0 {
 		t.Errorf("allocate of a user who is served again: %d", code)
+	}
+}
+
+// The user is denied between the check of the request and the allocation.
+func TestEndsTheAllocationOfAUserWhoIsDeniedMeanwhile(t *testing.T) {
+	var asked atomic.Int32
+	cfg := loopback(t)
+	cfg.Denied = func(string) bool { return asked.Add(1) > 1 }
+	r := startRelay(t, cfg)
+	r.raw(UDP, "mallory").allocate()
+	s := r.Snapshot()
+	if s.ByTransport[UDP].Made != 1 || s.PortsInUse != 0 {
+		t.Errorf("%d allocations were made, %d ports are in use", s.ByTransport[UDP].Made, s.PortsInUse)
 	}
 }
 
