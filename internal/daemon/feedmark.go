@@ -17,8 +17,8 @@ var markTime = time.Unix(1, 0)
 // mark stands for everything that the offer to a host is made of: servers, secrets,
 // lifetimes, who is served, and which servers are hidden or missing at present. It is
 // the same after a restart with the same configuration. Credentials that a provider
-// renews do not change it, nor does a renewed secret of the relay. It is keyed by the secrets that go into it, so that it tells
-// nothing about them that a credential does not.
+// renews do not change it, nor does a renewed secret of the relay. It is keyed by the
+// secrets that go into it, so that it tells nothing about them that a credential does not.
 func (o *offer) mark(host []byte, now time.Time) string {
 	h := hmac.New(sha256.New, []byte(nsFeed))
 	fmt.Fprintf(h, "%q %q\n", o.cfg.Access.Allow, o.cfg.Access.Deny)

@@ -29,6 +29,7 @@ type relayServer struct {
 	cfg       config.Relay
 	store     *relay.Store // nil where the configuration has the secret
 	keys      relay.Keys
+	deny      []string // access.deny
 	looked    time.Time
 	running   atomic.Pointer[relay.Relay]
 	valid     atomic.Pointer[func() [][]byte]
@@ -46,19 +47,23 @@ func (r *relayServer) use(cfg *config.Config, now time.Time) error {
 			r.log.Info("the relay stops, since [relay] was removed")
 			_ = old.Close(0)
 		}
-		r.cfg, r.store, r.keys = config.Relay{}, nil, relay.Keys{}
+		r.cfg, r.store, r.keys, r.deny = config.Relay{}, nil, relay.Keys{}, nil
 		return nil
 	}
 	store, keys, valid, err := r.open(cfg.Relay)
 	if err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}
-	denied := source.Denied(source.RelayServer(cfg.Relay, keys), cfg.Access.Deny)
-	if err := r.run(cfg.Relay, valid, denied); err != nil {
+	if err := r.run(cfg.Relay, valid, deniedUsers(cfg.Relay, keys, cfg.Access.Deny)); err != nil {
 		return err
 	}
-	r.cfg, r.store, r.keys, r.looked = cfg.Relay, store, keys, now
+	r.cfg, r.store, r.keys, r.deny, r.looked = cfg.Relay, store, keys, cfg.Access.Deny, now
 	return nil
+}
+
+// deniedUsers returns a function that reports whether a user of the relay is not served.
+func deniedUsers(cfg config.Relay, keys relay.Keys, deny []string) func(user string) bool {
+	return source.Denied(source.RelayServer(cfg, keys), deny)
 }
 
 // open returns the secrets that a configuration names, or those that are kept for it.
@@ -81,8 +86,11 @@ func (r *relayServer) run(cfg config.Relay, valid func() [][]byte, denied func(s
 	case r.elsewhere:
 		return nil
 	case old != nil && cfg.SameSockets(r.cfg):
+		if err := old.Reload(cfg.Limits, denied); err != nil {
+			return fmt.Errorf("relay: %w", err)
+		}
 		r.valid.Store(&valid)
-		return old.Reload(cfg.Limits, denied)
+		return nil
 	}
 	next, err := r.make(cfg, denied)
 	if err != nil {
@@ -108,7 +116,7 @@ func (r *relayServer) run(cfg config.Relay, valid func() [][]byte, denied func(s
 
 // restore runs the relay as it was before.
 func (r *relayServer) restore() {
-	again, err := r.make(r.cfg, nil)
+	again, err := r.make(r.cfg, deniedUsers(r.cfg, r.keys, r.deny))
 	if err == nil {
 		err = again.Start()
 	}

@@ -1,10 +1,12 @@
 package daemon
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +114,7 @@ func TestRelayComesFirst(t *testing.T) {
 }
 
 func TestRelayReload(t *testing.T) {
+	const deny = "[access]\ndeny = [\"mallory@example.org\"]\n"
 	table := relayTable(t, "")
 	d, log := startTestDaemon(t, relayComponent+table, Options{})
 	before := d.relay.running.Load()
@@ -121,7 +124,7 @@ func TestRelayReload(t *testing.T) {
 		d.reload()
 	}
 
-	reload(relayComponent + table + "[relay.limits]\nper_user = 3\n[access]\ndeny = [\"mallory@example.org\"]\n")
+	reload(relayComponent + table + "[relay.limits]\nper_user = 3\n" + deny)
 	if d.relay.running.Load() != before {
 		t.Error("new limits start the relay anew")
 	}
@@ -130,7 +133,7 @@ func TestRelayReload(t *testing.T) {
 		t.Error("a denied user gets an allocation")
 	}
 
-	reload(relayComponent + relayTable(t, ""))
+	reload(relayComponent + relayTable(t, "") + deny)
 	if d.relay.running.Load() == before || !strings.Contains(log.String(), "the relay starts anew") {
 		t.Error("a new port does not start the relay anew")
 	}
@@ -146,6 +149,9 @@ func TestRelayReload(t *testing.T) {
 		t.Error("an address that is taken is no fault")
 	}
 	wantWorks(t, d, "alice@example.org") // as before
+	if f := tryRelay(t, d, "mallory@example.org"); f == nil {
+		t.Error("a denied user gets an allocation after a reload that failed")
+	}
 
 	reload(testkit.MinimalConfig)
 	if d.relay.running.Load() != nil || relayForMetrics(d.relay) != nil {
@@ -160,17 +166,29 @@ func TestRelaySecretIsRenewed(t *testing.T) {
 	if d.relay.renew(now.Add(2 * relay.StoreInterval)) {
 		t.Error("the secret is renewed at once")
 	}
+	first := d.relay.keys.Secret
 	state := filepath.Join(filepath.Dir(d.cfg.File), "relay-secrets.json")
-	old := strings.Replace(readFile(t, state), `"made":"20`, `"made":"19`, 1)
-	for _, file := range []string{state, state + ".copy"} {
-		testkit.WriteFile(t, file, old)
+	madeAt := func(at time.Time) { // the newest secret
+		text := readFile(t, state)
+		made := regexp.MustCompile(`"made":"[^"]*"`).FindString(text)
+		text = strings.Replace(text, made, fmt.Sprintf("%q:%q", "made", at.UTC().Format(time.RFC3339)), 1)
+		for _, file := range []string{state, state + ".copy"} {
+			testkit.WriteFile(t, file, text)
+		}
 	}
+	madeAt(now.Add(-2 * leastRenewal))
 	if d.relay.renew(now.Add(4 * relay.StoreInterval)) {
 		t.Error("the new secret makes credentials before others can know it")
 	}
 	if len(d.relay.store.Valid()) != 2 {
 		t.Fatal("the secret is not renewed")
 	}
+	wantWorks(t, d, "alice@example.org")
+	madeAt(now.Add(-time.Hour))
+	if !d.relay.renew(now.Add(6*relay.StoreInterval)) || bytes.Equal(d.relay.keys.Secret, first) {
+		t.Fatal("the new secret never makes credentials")
+	}
+	d.use(d.cfg, now)
 	wantWorks(t, d, "alice@example.org")
 	if got := d.offers.now().mark([]byte("example.org"), now); got != markBefore {
 		t.Error("a renewal changes the mark of the offer")
