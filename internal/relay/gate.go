@@ -19,11 +19,24 @@ const (
 
 const transportUDP = 17 // of REQUESTED-TRANSPORT
 
-// answer is what becomes of a frame that is no data.
+// answer is what becomes of a frame; nothing of one with data, which was relayed.
 type answer struct {
 	pass  bool   // pion gets it
 	reply []byte // the client gets this
 	login login  // of a frame that passes, if it has proved one
+}
+
+// handle deals with one frame of a client: it relays data, and judges the rest.
+func (l *listener) handle(frame []byte, client netip.AddrPort) answer {
+	a := l.allocationOf(client)
+	switch {
+	case a != nil && a.fromClient(frame):
+		return answer{}
+	case a == nil && isChannelData(frame):
+		l.relay.refused.add(noAllocation)
+		return answer{}
+	}
+	return l.look(frame, client, a)
 }
 
 // look judges a frame that is no data, before pion sees it: who may have an

@@ -79,20 +79,13 @@ func (c *packetConn) ReadFrom(p []byte) (int, net.Addr, error) {
 
 // handle deals with one datagram and reports whether pion is to have it.
 func (c *packetConn) handle(frame []byte, client netip.AddrPort) bool {
-	a := c.l.allocationOf(client)
-	if a != nil {
-		if a.fromClient(frame) {
-			return false
-		}
-	} else if isChannelData(frame) {
-		c.l.relay.refused.add(noAllocation)
-		return false
-	}
-	got := c.l.look(frame, client, a)
+	got := c.l.handle(frame, client)
 	if got.reply != nil {
 		_, _ = c.WriteToUDPAddrPort(got.reply, client)
 	}
-	c.login = got.login
+	if got.pass {
+		c.login = got.login
+	}
 	return got.pass
 }
 

@@ -113,20 +113,13 @@ func padded(frame []byte) int { return (len(frame) + 3) &^ 3 }
 
 // handle deals with one frame and reports whether pion is to have it.
 func (s *stream) handle(frame []byte) bool {
-	a := s.l.allocationOf(s.client)
-	if a != nil {
-		if a.fromClient(frame) {
-			return false
-		}
-	} else if isChannelData(frame) {
-		s.l.relay.refused.add(noAllocation)
-		return false
-	}
-	got := s.l.look(frame, s.client, a)
+	got := s.l.handle(frame, s.client)
 	if got.reply != nil {
 		_, _ = s.Write(got.reply)
 	}
-	s.login = got.login
+	if got.pass {
+		s.login = got.login
+	}
 	return got.pass
 }
 
