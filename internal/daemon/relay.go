@@ -210,12 +210,23 @@ func allocations(s relay.Snapshot) int {
 	return n
 }
 
-// relayForMetrics returns the state of the relay as the metrics show it; nil without one.
-func relayForMetrics(r *relayServer) *metrics.Relay {
-	s, runs := r.snapshot()
-	if !runs {
-		return nil
+// forMetrics returns the state of the relay as the metrics show it; nil without one.
+func (r *relayServer) forMetrics() *metrics.Relay {
+	if s, runs := r.snapshot(); runs {
+		return relayForMetrics(s)
 	}
+	return nil
+}
+
+// forPage returns the state of the relay as the page shows it; nil without one.
+func (r *relayServer) forPage() *web.OwnRelay {
+	if s, runs := r.snapshot(); runs {
+		return relayForPage(s)
+	}
+	return nil
+}
+
+func relayForMetrics(s relay.Snapshot) *metrics.Relay {
 	out := &metrics.Relay{
 		Refused: map[string]uint64{}, Users: s.Users, Connections: s.Connections,
 		Ports: s.Ports, PortsInUse: s.PortsInUse, CertificateExpires: s.CertificateExpires,
@@ -232,12 +243,7 @@ func relayForMetrics(r *relayServer) *metrics.Relay {
 	return out
 }
 
-// relayForPage returns the state of the relay as the page shows it; nil without one.
-func relayForPage(r *relayServer) *web.OwnRelay {
-	s, runs := r.snapshot()
-	if !runs {
-		return nil
-	}
+func relayForPage(s relay.Snapshot) *web.OwnRelay {
 	out := &web.OwnRelay{Users: s.Users, Ports: s.Ports, PortsInUse: s.PortsInUse, Draining: s.Draining, CertificateExpires: s.CertificateExpires}
 	if s.CertificateError != nil {
 		out.CertificateError = s.CertificateError.Error()

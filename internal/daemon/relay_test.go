@@ -2,20 +2,25 @@ package daemon
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"extdisco/internal/config"
+	"extdisco/internal/metrics"
 	"extdisco/internal/probe"
 	"extdisco/internal/relay"
 	"extdisco/internal/source"
 	"extdisco/internal/testkit"
+	"extdisco/internal/web"
 	"extdisco/xep0215"
 )
 
@@ -92,11 +97,36 @@ func TestRelayAcceptsWhatIsGivenOut(t *testing.T) {
 	if text := log.String(); strings.Contains(text, string(d.relay.keys.Secret)) {
 		t.Error("the log holds the secret")
 	}
-	if m := relayForMetrics(d.relay); m == nil || m.Transports[0].Made != 1 || m.Transports[0].Name != "udp" {
+	if m := d.relay.forMetrics(); m == nil || m.Transports[0].Made != 1 || m.Transports[0].Name != "udp" {
 		t.Errorf("metrics %+v", m)
 	}
 	if p := d.state.Status(time.Now()).Relay; p == nil || p.Addresses[0] != "127.0.0.1" {
 		t.Errorf("page %+v", p)
+	}
+}
+
+func TestRelayIsShown(t *testing.T) {
+	expires := time.Unix(1_800_000_000, 0)
+	s := relay.Snapshot{
+		ByTransport: [3]relay.TransportSnapshot{
+			relay.UDP: {Allocations: 1, Made: 2, Up: relay.Traffic{Packets: 3, Bytes: 4}, Down: relay.Traffic{Packets: 5, Bytes: 6}}, relay.TLS: {Made: 7},
+		},
+		Refused: map[relay.Reason]uint64{0: 8}, Users: 9, Connections: 10, Ports: 11, PortsInUse: 12, Draining: true, ReceiveBuffer: 13, WantedBuffer: 14,
+		CertificateExpires: expires, CertificateError: errors.New("they do not match"), Relaying: []relay.PublicIP{{Public: netip.MustParseAddr("203.0.113.5")}},
+	}
+	metricsWant := &metrics.Relay{
+		Transports: []metrics.RelayTransport{{Name: "udp", Allocations: 1, Made: 2, PacketsIn: 3, PacketsOut: 5, BytesIn: 4, BytesOut: 6}, {Name: "tcp"}, {Name: "tls", Made: 7}},
+		Refused:    map[string]uint64{"malformed": 8}, Users: 9, Connections: 10, Ports: 11, PortsInUse: 12, CertificateExpires: expires,
+	}
+	if got := relayForMetrics(s); !reflect.DeepEqual(got, metricsWant) {
+		t.Errorf("metrics %+v, want %+v", got, metricsWant)
+	}
+	pageWant := &web.OwnRelay{
+		Addresses: []string{"203.0.113.5"}, Transports: []web.OwnRelayTransport{{Name: "udp", Allocations: 1, BytesIn: 4, BytesOut: 6}, {Name: "tcp"}, {Name: "tls"}},
+		Users: 9, Ports: 11, PortsInUse: 12, Draining: true, SmallBuffer: 13, CertificateExpires: expires, CertificateError: "they do not match",
+	}
+	if got := relayForPage(s); !reflect.DeepEqual(got, pageWant) {
+		t.Errorf("page %+v, want %+v", got, pageWant)
 	}
 }
 
@@ -154,7 +184,7 @@ func TestRelayReload(t *testing.T) {
 	}
 
 	reload(testkit.MinimalConfig)
-	if d.relay.running.Load() != nil || relayForMetrics(d.relay) != nil {
+	if d.relay.running.Load() != nil || d.relay.forMetrics() != nil {
 		t.Error("the relay runs without [relay]")
 	}
 }

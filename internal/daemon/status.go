@@ -76,7 +76,7 @@ func (s *state) Status(now time.Time) web.Status {
 		Version: s.version, Started: s.started, Now: now, Unready: s.Unready(now),
 		Link:     web.Link{Absent: !c.IsSet(), Up: l.up, Since: l.since, JID: c.JID, Server: c.Server, Problem: l.why.Problem, Cure: l.why.Cure},
 		Problems: s.problems.latest(), Checks: o.health != nil,
-		Hosts: webHosts(s.hostsNow(), l.since), LostTURN: s.lostTURN(), Refused: s.refusals.latest(), Relay: relayForPage(s.relay),
+		Hosts: webHosts(s.hostsNow(), l.since), LostTURN: s.lostTURN(), Refused: s.refusals.latest(), Relay: s.relay.forPage(),
 	}
 	if l.why.Err != nil {
 		out.Link.Error = l.why.Err.Error()
@@ -108,7 +108,7 @@ func (s *state) Status(now time.Time) web.Status {
 // forMetrics returns what the metrics show of the moment.
 func (s *state) forMetrics(now time.Time) metrics.State {
 	o, l := s.offers.now(), s.linkNow()
-	out := metrics.State{LinkUp: l.up, LinkSince: l.since, Ready: s.Unready(now) == "", LostTURN: !s.lostTURN().IsZero(), Relay: relayForMetrics(s.relay)}
+	out := metrics.State{LinkUp: l.up, LinkSince: l.since, Ready: s.Unready(now) == "", LostTURN: !s.lostTURN().IsZero(), Relay: s.relay.forMetrics()}
 	for _, h := range webHosts(s.hostsNow(), l.since) {
 		if !h.Since.IsZero() {
 			out.Hosts = append(out.Hosts, metrics.Host{Name: h.Name, Forwards: h.Forwards})

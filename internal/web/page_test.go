@@ -342,6 +342,14 @@ func TestRelaySection(t *testing.T) {
 			t.Errorf("no %q in %s", want, text)
 		}
 	}
+	const ends = "It is about to end"
+	if strings.Contains(text, ends) {
+		t.Error("a relay is said to end that does not")
+	}
+	s.Relay.Draining = true
+	if _, text := shown(t, s); !strings.Contains(text, ends) {
+		t.Errorf("no %q in %s", ends, text)
+	}
 	if _, text := shown(t, well()); strings.Contains(text, "Clients over") {
 		t.Error("a relay is shown that does not run")
 	}
