@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"extdisco/internal/limit"
 )
 
 const (
@@ -275,15 +277,5 @@ func (s *stream) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.client
 // LocalAddr returns the address that was listened at.
 func (s *stream) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(s.l.addr) }
 
-// sourceOf returns what stands for one customer of an Internet provider: an IPv4
-// address, or a /64.
-func sourceOf(addr netip.Addr) netip.Addr {
-	if addr.Is4() {
-		return addr
-	}
-	prefix, err := addr.Prefix(64)
-	if err != nil {
-		return addr
-	}
-	return prefix.Addr()
-}
+// sourceOf returns the first address of whom an address belongs to; see [limit.Network].
+func sourceOf(addr netip.Addr) netip.Addr { return limit.Network(addr).Addr() }

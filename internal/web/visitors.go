@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"extdisco/internal/limit"
 )
 
 const (
@@ -153,17 +155,8 @@ func visitorOf(ctx context.Context) *visitor {
 	return c
 }
 
-// networkOf returns whom an address HOST:PORT belongs to, as far as can be told: an
-// IPv4 address to itself, an IPv6 address to its /64, of which a host has all.
+// networkOf returns whom an address HOST:PORT belongs to; see [limit.Network].
 func networkOf(hostPort string) netip.Prefix {
-	a, err := netip.ParseAddrPort(hostPort)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	address, bits := a.Addr().Unmap().WithZone(""), 32
-	if address.Is6() {
-		bits = 64
-	}
-	p, _ := address.Prefix(bits) // fails for impossible lengths only
-	return p
+	a, _ := netip.ParseAddrPort(hostPort) // what is no address belongs to nobody
+	return limit.Network(a.Addr())
 }
