@@ -40,7 +40,11 @@ func (g *gate) Admit(r *component.Request) error {
 }
 
 func (g *gate) admit(o *offer, requester []byte, now time.Time) error {
-	if !o.access.Allows(requester) || o.denied.Allows(requester) {
+	if o.denied.Allows(requester) {
+		g.refusals.add(domainOf(requester), inDeny, now)
+		return errNotAllowed
+	}
+	if !o.access.Allows(requester) {
 		g.refused.add(requester, now)
 		g.refusals.add(domainOf(requester), notAllowed, now)
 		return errNotAllowed

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 
 // Whoever is denied is not served, whatever access.allow says, from the next reload on.
 func TestDeniedRequesters(t *testing.T) {
-	d, _ := newTestDaemon(t, accessConfig)
+	d, log := newTestDaemon(t, accessConfig)
 	if err := admit(d, []byte("mallory@example.org"), testkit.Time); err != nil {
 		t.Fatal(err)
 	}
@@ -22,6 +23,18 @@ func TestDeniedRequesters(t *testing.T) {
 		if err := admit(d, []byte(requester), testkit.Time); !sameError(err, want) {
 			t.Errorf("%s: %v, want %v", requester, err, want)
 		}
+	}
+	shown := d.state.refusals.latest()
+	if len(shown) != 2 {
+		t.Errorf("%d domains are shown", len(shown))
+	}
+	for _, refused := range shown {
+		if refused.Reason != "in access.deny" || refused.Cure != "" {
+			t.Errorf("shown as %+v", refused)
+		}
+	}
+	if strings.Contains(log.String(), "access.allow") {
+		t.Errorf("the log says to allow who is denied: %s", log)
 	}
 }
 

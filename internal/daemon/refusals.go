@@ -12,23 +12,34 @@ import (
 // maxRefusals is how many domains the status page shows.
 const maxRefusals = 20
 
-// refusalReason says why requesters were refused: a limit, or notAllowed.
+// refusalReason says why requesters were refused: a limit, notAllowed or inDeny.
 type refusalReason limit.Level
 
-// notAllowed stands for a requester that is not in access.allow. It is no limit.
-const notAllowed = refusalReason(limit.None)
+const (
+	// notAllowed stands for a requester that is not in access.allow, inDeny for one that
+	// is in access.deny. They are no limits.
+	notAllowed = refusalReason(limit.None)
+	inDeny     = refusalReason(limit.Total + 1)
+)
 
 // String returns the reason as the page shows it.
 func (r refusalReason) String() string {
-	if r == notAllowed {
+	switch r {
+	case notAllowed:
 		return "not in access.allow"
+	case inDeny:
+		return "in access.deny"
 	}
 	return "over limits." + limitNames[r]
 }
 
+// cure returns what to do if they should be served; nothing where that was decided.
 func (r refusalReason) cure() string {
-	if r == notAllowed {
+	switch r {
+	case notAllowed:
 		return "if they are your users, add the domain to access.allow"
+	case inDeny:
+		return ""
 	}
 	return "if the load is legitimate, raise limits." + limitNames[r]
 }
