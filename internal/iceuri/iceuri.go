@@ -73,7 +73,7 @@ func Parse(text string) (URI, error) {
 		u.Port, u.Transport = DefaultTLSPort, "tcp"
 	}
 	if strings.HasPrefix(rest, "//") {
-		return URI{}, &Fault{"has // after the scheme", "write " + u.Scheme + ":HOST, without slashes"}
+		return URI{}, &Fault{"has // after the scheme", fmt.Sprintf("write %s:HOST, without slashes", u.Scheme)}
 	}
 	address, query, hasQuery := strings.Cut(rest, "?")
 	if err := u.setAddress(address); err != nil {
@@ -167,7 +167,7 @@ func checkHost(host string) error {
 // setQuery reads transport=udp or transport=tcp.
 func (u *URI) setQuery(query string) error {
 	if !u.IsTURN() {
-		return &Fault{"has a query, which a " + u.Scheme + " URI cannot have", "leave out everything from the ?"}
+		return &Fault{fmt.Sprintf("has a query, which a %s URI cannot have", u.Scheme), "leave out everything from the ?"}
 	}
 	name, transport, _ := strings.Cut(strings.ToLower(query), "=")
 	switch {
