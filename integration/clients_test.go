@@ -38,6 +38,7 @@ var foreignClients = []struct {
 // TestIntegrationForeignClients has other people's clients ask, and uses what
 // they understood of the answer for an allocation.
 func TestIntegrationForeignClients(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, kind string) {
 		s := newScene(t, kind, sceneConfig{xmpp: func(cfg *lab.XMPPConfig) { cfg.HTTP = true }})
 		for _, c := range foreignClients {

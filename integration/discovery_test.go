@@ -18,6 +18,7 @@ var namespaces = []string{"urn:xmpp:extdisco:2", "urn:xmpp:extdisco:1"}
 // TestIntegrationRoutes asks on every route, as everybody who is served, and
 // uses every credential that is handed out on a real TURN server.
 func TestIntegrationRoutes(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, kind string) {
 		s := newScene(t, kind, sceneConfig{})
 		alice := []string{"--jid", "alice@" + corpHost, "--password-file", s.passwordFile(alicePassword)}
@@ -100,6 +101,7 @@ func checkCredential(t *testing.T, v service) {
 
 // TestIntegrationOutsiders are refused on every route, and told why.
 func TestIntegrationOutsiders(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, kind string) {
 		s := newScene(t, kind, sceneConfig{})
 		for _, to := range []string{meetHost, turnJID} {
@@ -166,6 +168,7 @@ func isUnauthorized(err error) bool {
 // TestIntegrationAddressees asks as clients do that do not name the server: with
 // no address at all, and at their own account. The server answers for both.
 func TestIntegrationAddressees(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, kind string) {
 		s := newScene(t, kind, sceneConfig{})
 		c := dialRaw(t, s.xmpp.C2SAddr, meetHost, "")

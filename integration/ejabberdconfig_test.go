@@ -58,6 +58,7 @@ func merge(base, more any) any {
 // TestIntegrationEjabberdConfig starts ejabberd with what ejabberd-config prints, and asks
 // for services on both hosts.
 func TestIntegrationEjabberdConfig(t *testing.T) {
+	t.Parallel()
 	port, err := lab.FreePort()
 	if err != nil {
 		t.Fatal(err)

@@ -144,6 +144,7 @@ func (c *rawClient) countAnswers(requests int) error {
 // TestIntegrationNetworkCut runs extdisco in a network of its own and cuts that:
 // for a moment, which costs nothing, and for so long that it must notice.
 func TestIntegrationNetworkCut(t *testing.T) {
+	t.Parallel()
 	for i, kind := range []string{"prosody", "ejabberd"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel() // it waits for time-outs
@@ -344,6 +345,7 @@ func TestIntegrationSlowReader(t *testing.T) {
 // TestIntegrationReaderThatStopped never reads again, and asks on, as fast as it can
 // or now and then: the link is given up soon, and another one is made.
 func TestIntegrationReaderThatStopped(t *testing.T) {
+	t.Parallel()
 	for name, pause := range map[string]time.Duration{"under load": 0, "now and then": 10 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // it waits for a time-out

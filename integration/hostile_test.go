@@ -14,6 +14,7 @@ const servicesPayload = "<services xmlns='urn:xmpp:extdisco:2'/>"
 // TestIntegrationForgedDelegation sends the component what only its server may
 // send. Nobody must get credentials in the name of somebody else by that.
 func TestIntegrationForgedDelegation(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, kind string) {
 		s := newScene(t, kind, sceneConfig{})
 		c := dialRaw(t, s.xmpp.C2SAddr, meetHost, "")
@@ -31,6 +32,7 @@ func TestIntegrationForgedDelegation(t *testing.T) {
 // components: afterwards the stream must be the one from the beginning, and
 // every request answered.
 func TestIntegrationOddStanzas(t *testing.T) {
+	t.Parallel()
 	for _, to := range []string{turnJID, meetHost} {
 		eachServer(t, func(t *testing.T, kind string) {
 			t.Run("to "+to, func(t *testing.T) {

@@ -22,6 +22,7 @@ const (
 // TestIntegrationSilentHosts configures servers as administrators do by mistake: the
 // component connects, and nothing else ever comes.
 func TestIntegrationSilentHosts(t *testing.T) {
+	t.Parallel()
 	undelegated := func(cfg *lab.XMPPConfig) {
 		cfg.Hosts = []lab.Host{{Name: meetHost, Anonymous: true}}
 		cfg.Components[0].Delegation = false
@@ -87,6 +88,7 @@ func TestIntegrationSilentHosts(t *testing.T) {
 
 // TestIntegrationHostsForward has some hosts forward, by each route, and one not.
 func TestIntegrationHostsForward(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, kind string) {
 		s := newScene(t, kind, sceneConfig{config: func(s *scene) string {
 			return strings.Replace(s.config("24h"), fmt.Sprintf("%q, %q]\n[access]", meetHost, corpHost), fmt.Sprintf("%q, %q, %q]\n[access]", meetHost, corpHost, guestHost), 1)
@@ -133,6 +135,7 @@ func lineWith(log, text string) string {
 
 // TestIntegrationIDN runs hosts outside ASCII, in either spelling on either side.
 func TestIntegrationIDN(t *testing.T) {
+	t.Parallel()
 	const u, a = "münchen.example", "xn--mnchen-3ya.example"
 	eachServer(t, func(t *testing.T, kind string) {
 		for _, spelling := range []struct{ name, served, given string }{

@@ -17,6 +17,7 @@ import (
 // TestIntegrationImport imports the configuration that a real TURN server runs with, and
 // tries that server with what was imported.
 func TestIntegrationImport(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name  string
 		start func(t *testing.T, dir string) (file string) // that is imported

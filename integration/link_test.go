@@ -171,6 +171,7 @@ func (s *scene) waitForAnswers(answered *atomic.Int64, more int64) {
 
 // TestIntegrationSecondInstance starts a second extdisco with the same address.
 func TestIntegrationSecondInstance(t *testing.T) {
+	t.Parallel()
 	second := func(t *testing.T, s *scene) *lab.Extdisco {
 		return startExtdisco(t, lab.ExtdiscoConfig{Config: s.config("24h"), Unconnected: true})
 	}
@@ -268,6 +269,7 @@ func TestIntegrationDelegationLost(t *testing.T) {
 // TestIntegrationRefusedLink has the server refuse the component. The log must
 // say once what to change, and after that change it must work by itself.
 func TestIntegrationRefusedLink(t *testing.T) {
+	t.Parallel()
 	tests := []struct{ name, kind, jid, secret, problem, cure string }{
 		{"wrong secret", "prosody", turnJID, "wrong", "refused the handshake secret of " + turnJID, "component_secret"},
 		{"wrong secret", "ejabberd", turnJID, "wrong", "refused the handshake secret of " + turnJID, "password below hosts"},

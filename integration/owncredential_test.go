@@ -101,7 +101,7 @@ func TestIntegrationOwnCredentials(t *testing.T) {
 		t.Logf("%d joins in %v", users, time.Since(start).Round(time.Millisecond))
 		for i := 0; i < users; i += users / 3 {
 			bare, _, _ := strings.Cut(clients[i].jid, "/")
-			out, err := exec.CommandContext(stepContext(t), binary, "whois", names[i], "--jid", bare, "--config", s.extdisco.ConfigFile).CombinedOutput()
+			out, err := exec.CommandContext(stepContext(t), binary, "whois", names[i], "--jid="+bare, "--config", s.extdisco.ConfigFile).CombinedOutput()
 			if err != nil || !strings.Contains(string(out), bare) {
 				t.Errorf("whois %s: %v %s", names[i], err, out)
 			}
@@ -189,6 +189,7 @@ func (s *scene) changeConfig(content string, restart bool) {
 // TestIntegrationChangeReachesEverybody changes the shared secret while users are in
 // rooms and breakout rooms: they are sent new credentials, and no list has an old one.
 func TestIntegrationChangeReachesEverybody(t *testing.T) {
+	t.Parallel()
 	eachProsody(t, func(t *testing.T, program string) {
 		s := newMetadataScene(t, bridgeScene{program: program})
 		anybody := dialRaw(t, s.xmpp.C2SAddr, meetHost, "")
@@ -264,6 +265,7 @@ func TestIntegrationRenewedInOpenRooms(t *testing.T) {
 // TestIntegrationPushToClients: a client that has asked is told what has changed, until
 // it answers with an error.
 func TestIntegrationPushToClients(t *testing.T) {
+	t.Parallel()
 	eachProsody(t, func(t *testing.T, program string) {
 		s := newBridgeScene(t, bridgeScene{program: program})
 		c := dialRaw(t, s.xmpp.C2SAddr, meetHost, "")

@@ -85,6 +85,7 @@ func runProbe(t *testing.T, table string, args ...string) (servers []probedServe
 
 // TestIntegrationProbe tries a real coturn in every state that it can be in.
 func TestIntegrationProbe(t *testing.T) {
+	t.Parallel()
 	ca, err := lab.NewCA(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

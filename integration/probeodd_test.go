@@ -70,6 +70,7 @@ func TestIntegrationProbeOddServers(t *testing.T) {
 // TestIntegrationProbeEjabberd tries ejabberd's own TURN server, which takes usernames
 // of a form of its own.
 func TestIntegrationProbeEjabberd(t *testing.T) {
+	t.Parallel()
 	port, err := lab.FreePort()
 	if err != nil {
 		t.Fatal(err)
@@ -112,6 +113,7 @@ func ejabberdWithTURN(t *testing.T, port int) string {
 // TestIntegrationProbePeer tries whether a relay reaches a peer, such as the video
 // bridge.
 func TestIntegrationProbePeer(t *testing.T) {
+	t.Parallel()
 	start := func(extra string) *lab.Coturn {
 		server, err := lab.StartCoturn(t.Context(), lab.CoturnConfig{Dir: t.TempDir(), Secrets: []string{sharedSecret}, Extra: extra})
 		if err != nil {
@@ -159,6 +161,7 @@ func TestIntegrationProbePeer(t *testing.T) {
 // TestIntegrationProbeAgreesWithChromium: where probe fails for a missing realm Chromium
 // gets no relay, and where it succeeds Chromium gets one.
 func TestIntegrationProbeAgreesWithChromium(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	browser, err := lab.StartChromium(t.Context(), dir)
 	if err != nil {

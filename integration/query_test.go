@@ -16,6 +16,7 @@ import (
 // TestIntegrationQueryLogins logs in over TLS in both ways and with every
 // mechanism, and refuses what must be refused.
 func TestIntegrationQueryLogins(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, kind string) {
 		var ca *lab.CA
 		s := newScene(t, kind, sceneConfig{xmpp: func(cfg *lab.XMPPConfig) {

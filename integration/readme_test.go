@@ -44,6 +44,7 @@ const secretInReadme = "the content of component.secret"
 // TestIntegrationReadme installs extdisco as README.md says: its blocks are
 // taken from the page and completed only by what an administrator has already.
 func TestIntegrationReadme(t *testing.T) {
+	t.Parallel()
 	const prosody = `run_as_root = true
 data_path = {{quote .Dir}} .. "/data"
 pidfile = {{quote .Dir}} .. "/prosody.pid"

@@ -94,6 +94,7 @@ func (r *relayScene) credential(requester string) (username, password string) {
 
 // TestRelayServesCoturnsClient relays with turnutils_uclient in its modes.
 func TestRelayServesCoturnsClient(t *testing.T) {
+	t.Parallel()
 	peer := startCoturnPeer(t)
 	for name, c := range map[string]struct {
 		transport relay.Transport
@@ -264,6 +265,7 @@ type relayCall struct {
 // TestRelayCarriesChromiumsCalls lets two connections of one browser call each other
 // over relays only, each with a credential of its own.
 func TestRelayCarriesChromiumsCalls(t *testing.T) {
+	t.Parallel()
 	r := startRelay(t, nil)
 	browser, err := lab.StartChromium(t.Context(), t.TempDir(), "--ignore-certificate-errors-spki-list="+r.keyHash(t))
 	if err != nil {
@@ -313,6 +315,7 @@ func TestRelayCarriesChromiumsCalls(t *testing.T) {
 // TestRelayBehindNAT runs relaynat.sh: users of a relay behind a 1:1 NAT reach each
 // other and a peer outside.
 func TestRelayBehindNAT(t *testing.T) {
+	t.Parallel()
 	server := filepath.Join(t.TempDir(), "relayserver")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", server, "extdisco/integration/bench/relayserver").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	startTimeout = 30 * time.Second      // until a server must answer
+	startTimeout = time.Minute           // until a server must answer
 	stopTimeout  = 15 * time.Second      // between SIGTERM and SIGKILL
 	pollInterval = 20 * time.Millisecond // between two questions whether it answers yet
 	tailLines    = 40                    // of the log, in the error of a failed start
