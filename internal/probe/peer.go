@@ -61,6 +61,7 @@ func (s *session) askPeer(ctx context.Context, peer netip.AddrPort) (bool, error
 		})
 		return err
 	})
+	err = because(ctx, err) // at the end of ctx, sending fails since the connection is closed
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return false, nil
 	}
