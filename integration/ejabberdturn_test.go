@@ -44,7 +44,7 @@ func TestIntegrationEjabberdTURN(t *testing.T) {
 	}
 	server, err := lab.StartEjabberd(t.Context(), lab.XMPPConfig{
 		Dir: t.TempDir(), Hosts: []lab.Host{{Name: "turn.example.org"}, {Name: "other.example.org"}},
-		Template: strings.ReplaceAll(ejabberdOfTwoHosts, "TURNPORT", fmt.Sprint(port)),
+		Template: strings.ReplaceAll(ejabberdOfTwoHosts, "TURNPORT", fmt.Sprint(port)), STUNPort: port,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -21,8 +21,8 @@ const (
 	// mostResident is what the process may hold, whatever has happened.
 	mostResident = 64 << 20
 	// backWithin is how long it may take from when the server takes connections
-	// again until it has one.
-	backWithin = time.Second
+	// again until it has one, on a busy machine. docs/performance.md has what it takes.
+	backWithin = 4 * time.Second
 )
 
 // checkHealth is done after each fault: it answers, and has stayed small.

@@ -35,7 +35,7 @@ func TestIntegrationImport(t *testing.T) {
 				t.Fatal(err)
 			}
 			xmpp, err := lab.StartEjabberd(t.Context(), lab.XMPPConfig{
-				Dir: dir, Hosts: []lab.Host{{Name: meetHost, Anonymous: true}}, Template: ejabberdWithTURN(t, port),
+				Dir: dir, Hosts: []lab.Host{{Name: meetHost, Anonymous: true}}, Template: ejabberdWithTURN(t, port), STUNPort: port,
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -77,7 +77,7 @@ func TestIntegrationProbeEjabberd(t *testing.T) {
 	}
 	xmpp, err := lab.StartEjabberd(t.Context(), lab.XMPPConfig{
 		Dir: t.TempDir(), Hosts: []lab.Host{{Name: meetHost, Anonymous: true}},
-		Template: ejabberdWithTURN(t, port),
+		Template: ejabberdWithTURN(t, port), STUNPort: port,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -53,6 +53,9 @@ func StartEjabberd(ctx context.Context, cfg XMPPConfig) (*XMPPServer, error) {
 	server.logs = []string{in("ejabberd.out")} // ejabberd prints all that it logs
 	server.before = func() error { return os.RemoveAll(in("ready")) }
 	server.ready = append(server.ready, exists(in("ready")))
+	if cfg.STUNPort != 0 {
+		server.ready = append(server.ready, answersSTUN(loopback(cfg.STUNPort)))
+	}
 	if err := server.Start(ctx); err != nil {
 		return nil, err
 	}

@@ -61,6 +61,8 @@ type XMPPConfig struct {
 	// lab's own, in the form of package text/template and with the fields of
 	// xmppSettings.
 	Template string
+
+	STUNPort int // ejabberd: where Template has ejabberd_stun, which begins later than the rest
 }
 
 // XMPPServer is a running, or stopped, Prosody or ejabberd.
