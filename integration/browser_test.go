@@ -74,7 +74,9 @@ func (j *jitsi) login(t *testing.T, login jitsiLogin) *jitsiUser {
 	if login.ServiceURL == "" {
 		login.ServiceURL = j.webSocket()
 	}
-	login.MUC = mucHost
+	if login.MUC == "" {
+		login.MUC = mucHost
+	}
 	page, err := j.browser.Open(browserContext(t), j.web.URL+"/browser/"+login.page)
 	if err != nil {
 		t.Fatal(err)
@@ -224,11 +226,11 @@ func checkCall(t *testing.T, pages ...*jitsiUser) {
 
 // checkRelayed checks that the TURN server's log names these users, each with an
 // allocation.
-func (j *jitsi) checkRelayed(t *testing.T, usernames ...string) {
+func (s *scene) checkRelayed(t *testing.T, usernames ...string) {
 	t.Helper()
 	for _, name := range usernames {
 		allocated := regexp.MustCompile(`user <` + name + `>: incoming packet ALLOCATE processed, success`)
-		if !allocated.MatchString(j.turn.Log()) {
+		if !allocated.MatchString(s.turn.Log()) {
 			t.Errorf("the TURN server's log names no allocation of %s", name)
 		}
 	}

@@ -30,11 +30,11 @@ func roomScene(t *testing.T, rooms jitsiRooms) *scene {
 	return newMetadataScene(t, bridgeScene{sceneConfig: sceneConfig{xmpp: func(cfg *lab.XMPPConfig) {
 		cfg.HTTP = true
 		if rooms.announce {
-			cfg.Hosts[0].Modules = append(cfg.Hosts[0].Modules, "jitsi_identity")
+			cfg.Hosts[0].Modules = append(cfg.Hosts[0].Modules, "features_identity")
 		}
 		cfg.Extra = strings.Replace(cfg.Extra, "muc_room_locking = false\n", "muc_room_locking = false\n"+rooms.options, 1)
 		if rooms.focus {
-			cfg.Extra += fmt.Sprintf("Component %q \"focus_stub\"\n\tmuc_component = %q\n", "focus."+meetHost, mucHost)
+			cfg.Extra += fmt.Sprintf("Component %q \"client_proxy\"\n", "focus."+meetHost)
 		}
 	}}})
 }

@@ -262,6 +262,24 @@ type relayCall struct {
 	Message       string // what came over the data channel
 }
 
+// callOverRelays lets two connections of one browser call each other on relaycall.html, one
+// with each of the servers.
+func callOverRelays(t *testing.T, page *lab.Page, servers []map[string]string) relayCall {
+	t.Helper()
+	arg, err := json.Marshal(servers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var call relayCall
+	if err := page.Eval(browserContext(t), fmt.Sprintf("relayCall(%s)", arg), &call); err != nil {
+		t.Fatal(err)
+	}
+	if call.Local != "relay" || call.Remote != "relay" || call.Received == 0 || call.Message != "hello" {
+		t.Errorf("the call is %+v", call)
+	}
+	return call
+}
+
 // TestRelayCarriesChromiumsCalls lets two connections of one browser call each other
 // over relays only, each with a credential of its own.
 func TestRelayCarriesChromiumsCalls(t *testing.T) {
@@ -293,15 +311,8 @@ func TestRelayCarriesChromiumsCalls(t *testing.T) {
 				username, password := r.credential(requester)
 				servers = append(servers, map[string]string{"urls": c.url, "username": username, "credential": password})
 			}
-			arg, err := json.Marshal(servers)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var call relayCall
-			if err := page.Eval(browserContext(t), fmt.Sprintf("relayCall(%s)", arg), &call); err != nil {
-				t.Fatal(err)
-			}
-			if call.Local != "relay" || call.Remote != "relay" || call.Protocol != name || call.Received == 0 || call.Message != "hello" {
+			call := callOverRelays(t, page, servers)
+			if call.Protocol != name {
 				t.Errorf("the call is %+v", call)
 			}
 			after := r.Snapshot().ByTransport[c.transport]

@@ -26,7 +26,8 @@ type setupScene struct {
 	root string
 	ca   *lab.CA
 	turn *lab.Coturn
-	port int // where Prosody accepts components
+	port int  // where Prosody accepts components
+	web  bool // whether Prosody speaks WebSocket, as for Jitsi Meet
 }
 
 func newSetupScene(t *testing.T) *setupScene {
@@ -171,16 +172,19 @@ log = { { levels = { min = "debug" }, to = "file", filename = {{quote .Dir}} .. 
 interfaces = { "127.0.0.1" }
 c2s_ports = { {{.C2SPort}} }
 c2s_direct_tls_ports = { }
-http_ports = { }
+http_ports = { {{if .HTTP}}{{.HTTPPort}}{{end}} }
 https_ports = { }
+http_interfaces = { "127.0.0.1" }
+http_default_host = %q
+consider_websocket_secure = true
 s2s_ports = { }
 s2s_direct_tls_ports = { }
 modules_disabled = { "s2s", "admin_shell", "posix", "tls" }
 c2s_require_encryption = false
 authentication = "anonymous"
 plugin_paths = { %q, %q }
-`, file, filepath.Join(s.root, modules), plugins)
-	server, err := lab.StartProsody(s.t.Context(), lab.XMPPConfig{Dir: shortDir(s.t), Program: program, Template: config, Hosts: []lab.Host{{Name: domain, Anonymous: true}}})
+`, file, domain, filepath.Join(s.root, modules), plugins)
+	server, err := lab.StartProsody(s.t.Context(), lab.XMPPConfig{Dir: shortDir(s.t), Program: program, Template: config, HTTP: s.web, Hosts: []lab.Host{{Name: domain, Anonymous: true}}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -203,6 +207,7 @@ func (s *setupScene) startExtdisco() {
 // form of its Debian package.
 func (s *setupScene) jitsiTree() {
 	s.t.Helper()
+	s.web = true
 	s.debianProsody()
 	s.write("etc/prosody/conf.avail/"+meetHost+".cfg.lua", fmt.Sprintf(`plugin_paths = { "/usr/share/jitsi-meet/prosody-plugins/" }
 
@@ -218,8 +223,12 @@ external_services = {
 consider_bosh_secure = true;
 
 VirtualHost %[1]q
-    authentication = "anonymous" -- do not delete me
+    authentication = "jitsi-anonymous" -- do not delete me
     modules_enabled = {
+        "bosh";
+        "features_identity";
+        "websocket";
+        "smacks";
         "ping"; -- Enable mod_ping
         "external_services";
     }
@@ -228,12 +237,15 @@ VirtualHost %[1]q
 Component "conference.%[1]s" "muc"
     restrict_room_creation = true
     storage = "memory"
+    admins = { "focus@auth.%[1]s" }
+    muc_room_locking = false
+    muc_room_default_public_jids = true
 
 VirtualHost "auth.%[1]s"
     authentication = "internal_hashed"
 
 VirtualHost "guest.%[1]s"
-    authentication = "anonymous"
+    authentication = "jitsi-anonymous"
 
 Component "focus.%[1]s" "client_proxy"
     target_address = "focus@auth.%[1]s"
@@ -241,13 +253,15 @@ Component "focus.%[1]s" "client_proxy"
 Component "speakerstats.%[1]s" "speakerstats_component"
     muc_component = "conference.%[1]s"
 
-Component "metadata.%[1]s" "list_services"
+Component "metadata.%[1]s" "room_metadata_component"
+    muc_component = "conference.%[1]s"
+    breakout_rooms_component = "breakout.%[1]s"
 `, meetHost, sharedSecret, s.turn.Port, s.turn.TLSPort))
 	s.link(meetHost)
 }
 
-// TestIntegrationSetupJitsi sets Jitsi Meet's Debian configuration up, starts Debian's
-// Prosody on it, and uses what a client and the metadata host get on a real TURN server.
+// TestIntegrationSetupJitsi sets Jitsi Meet's Debian configuration up, starts Prosody on it,
+// and uses what a participant gets on a real TURN server.
 func TestIntegrationSetupJitsi(t *testing.T) { eachProsody(t, setupJitsi) }
 
 func setupJitsi(t *testing.T, program string) {
@@ -263,26 +277,12 @@ func setupJitsi(t *testing.T, program string) {
 	prosody := s.startProsody(program, "usr/share/jitsi-meet/prosody-plugins")
 	s.startExtdisco()
 
-	c := dialRaw(t, prosody.xmpp.C2SAddr, meetHost, "")
-	services := c.waitListed("metadata."+meetHost, 3)
-	relayUser(t, services)
-	out, err := prosody.query(meetHost)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := len(out.Answers[0].Services); n != 3 {
-		t.Errorf("%d services", n)
-	}
+	testPushed(t, prosody, meetHost, mucHost)
 	if _, err := prosody.query("guest."+meetHost, "--to", meetHost); err != nil {
 		t.Errorf("guests: %v", err)
 	}
-	for _, v := range append(services, out.Answers[0].Services...) {
-		if v.Type == "stun" {
-			continue
-		}
-		if err := prosody.allocate(v); err != nil {
-			t.Errorf("%s over %s: %v", v.Type, v.Transport, err)
-		}
+	if program == prosodies["0.12"] { // what Debian's packages of Jitsi Meet run on
+		testSetupCall(t, prosody, meetHost, mucHost)
 	}
 	if strings.Contains(prosody.xmpp.Log(), "list of TURN servers of its own") {
 		t.Error("Prosody still has its old list")
@@ -298,7 +298,7 @@ func setupJitsi(t *testing.T, program string) {
 }
 
 // TestIntegrationSetupProsody sets a Prosody without Jitsi Meet up, whose TURN server is
-// coturn on the same machine.
+// coturn on the same machine, and lets other people's clients and a browser use it.
 func TestIntegrationSetupProsody(t *testing.T) {
 	s := newSetupScene(t)
 	s.debianProsody()
@@ -310,22 +310,14 @@ func TestIntegrationSetupProsody(t *testing.T) {
 	s.mustRun("--yes", "--turn-host", "127.0.0.1")
 	prosody := s.startProsody("", "usr/local/lib/prosody/modules")
 	s.startExtdisco()
-	var out queryAnswer
 	err := lab.Poll(stepContext(t), func(context.Context) error {
-		var err error
-		out, err = prosody.query(meetHost)
+		_, err := prosody.query(meetHost)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range out.Answers[0].Services {
-		if v.Type != "stun" {
-			if err := prosody.allocate(v); err != nil {
-				t.Errorf("%s over %s: %v", v.Type, v.Transport, err)
-			}
-		}
-	}
+	testForeignCall(t, prosody)
 	s.mustRun("--undo", "--yes")
 	sameFiles(t, "after --undo", s.files(), before)
 }

@@ -65,10 +65,7 @@ func (s *setupScene) renderDocker(env map[string]string) string {
 		if err := page.Execute(&out, struct{ Env map[string]string }{env}); err != nil {
 			s.t.Fatal(err)
 		}
-		// The modules of Jitsi Meet are not here; these ones a client cannot do without.
-		content := strings.ReplaceAll(out.String(), `"jitsi-anonymous"`, `"anonymous"`)
-		content = strings.ReplaceAll(content, `"room_metadata_component"`, `"list_services"`)
-		write(s.t, filepath.Join(run, folder, name), content)
+		write(s.t, filepath.Join(run, folder, name), out.String())
 	}
 	// In a container of its own this is all interfaces, and always the same port.
 	file := filepath.Join(run, "conf.d/extdisco.cfg.lua")
@@ -97,7 +94,7 @@ func (s *setupScene) readEnv(name string) map[string]string {
 }
 
 // TestIntegrationSetupDocker sets docker-jitsi-meet up, renders the templates of its image
-// and starts Prosody on that, and uses what is handed out on a real TURN server.
+// and starts Prosody on that, and uses what a participant gets on a real TURN server.
 func TestIntegrationSetupDocker(t *testing.T) {
 	for _, domain := range []string{"meet.jitsi", "video.example.org"} {
 		t.Run(domain, func(t *testing.T) {
@@ -107,7 +104,9 @@ func TestIntegrationSetupDocker(t *testing.T) {
 }
 
 func setupDocker(t *testing.T, program, domain string) {
+	const muc = "muc.meet.jitsi" // XMPP_MUC_DOMAIN
 	s := newSetupScene(t)
+	s.web = true
 	env := fmt.Sprintf("# Basic\nCONFIG=/cfg\nXMPP_DOMAIN=%s\nJICOFO_AUTH_PASSWORD=another\nPROSODY_C2S_REQUIRE_ENCRYPTION=0\n\nTURN_HOST=127.0.0.1\nTURN_PORT=%d\nTURN_TRANSPORT=udp,tcp\nTURNS_HOST=\"127.0.0.1\"\nTURNS_PORT=%d\nTURN_CREDENTIALS='%s'\nTZ=UTC\n",
 		domain, s.turn.Port, s.turn.TLSPort, sharedSecret)
 	s.write("jitsi/.env", env)
@@ -131,13 +130,9 @@ func setupDocker(t *testing.T, program, domain string) {
 	text = replace(t, text, "[http]\nlisten = \"127.0.0.1:9215\"\n", "")
 	startExtdisco(t, lab.ExtdiscoConfig{Config: text})
 
-	c := dialRaw(t, prosody.xmpp.C2SAddr, domain, "")
-	services := c.waitListed("metadata."+domain, 3)
-	relayUser(t, services)
-	for _, v := range services {
-		if err := prosody.allocate(v); err != nil {
-			t.Errorf("%s over %s: %v", v.Type, v.Transport, err)
-		}
+	testPushed(t, prosody, domain, muc)
+	if program != prosodies["0.12"] { // the image has 13
+		testSetupCall(t, prosody, domain, muc)
 	}
 	if out := s.mustRun("--docker-jitsi-meet", "/jitsi", "--yes"); !strings.Contains(out, "nothing to do") {
 		t.Errorf("the second run: %s", out)
