@@ -59,6 +59,7 @@ func TestImportDirections(t *testing.T) {
 		"extdisco/internal/web":     {component, xep0215, turncred, config, integration, xmpp, toml, kong, prometheus},
 		"extdisco/internal/metrics": {component, xep0215, turncred, config, integration, xmpp, toml, kong},
 		"extdisco/internal/limit":   {everything},
+		"extdisco/internal/lua":     {everything},
 		"extdisco/internal/secret":  {everything},
 		"extdisco/internal/xmltext": {everything},
 		"extdisco":                  {integration},

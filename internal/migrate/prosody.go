@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"extdisco/internal/config"
+	"extdisco/internal/lua"
 	"extdisco/xep0215"
 )
 
@@ -21,27 +22,27 @@ var prosodyOption = regexp.MustCompile(`\b(external_services|external_service_[a
 var luaServer = regexp.MustCompile(`\b(?:ur[li]s?)["'\]]*\s*=\s*(?:["'{]|\[\[)`)
 
 // prosodyKinds are the kinds of the options that are read.
-var prosodyKinds = map[string]luaKind{
+var prosodyKinds = map[string]lua.Kind{
 	"external_services":       luaTable,
-	"external_service_host":   luaText,
-	"external_service_port":   luaNumber,
-	"external_service_secret": luaText,
-	"external_service_ttl":    luaNumber,
-	"turn_external_host":      luaText,
-	"turn_external_port":      luaNumber,
-	"turn_external_secret":    luaText,
-	"turn_external_ttl":       luaNumber,
+	"external_service_host":   lua.String,
+	"external_service_port":   lua.Number,
+	"external_service_secret": lua.String,
+	"external_service_ttl":    lua.Number,
+	"turn_external_host":      lua.String,
+	"turn_external_port":      lua.Number,
+	"turn_external_secret":    lua.String,
+	"turn_external_ttl":       lua.Number,
 	"turn_external_tcp":       luaBool,
-	"turn_external_tls_port":  luaNumber,
-	"turn_external_user":      luaText,
+	"turn_external_tls_port":  lua.Number,
+	"turn_external_user":      lua.String,
 	"turncredentials":         luaTable,
-	"turncredentials_host":    luaText,
-	"turncredentials_port":    luaNumber,
-	"turncredentials_secret":  luaText,
-	"turncredentials_ttl":     luaNumber,
+	"turncredentials_host":    lua.String,
+	"turncredentials_port":    lua.Number,
+	"turncredentials_secret":  lua.String,
+	"turncredentials_ttl":     lua.Number,
 }
 
-var kindWords = map[luaKind]string{luaText: "a string", luaNumber: "a whole number", luaBool: "true or false", luaTable: "a table", luaNil: "nil", luaComputed: "computed"}
+var kindWords = map[lua.Kind]string{lua.String: "a string", lua.Number: "a whole number", luaBool: "true or false", luaTable: "a table", luaNil: "nil", luaComputed: "computed"}
 
 // prosodyReader is the part of a Prosody configuration, or of another text in Lua, that is
 // about services.
@@ -71,9 +72,9 @@ func (p *prosodyReader) read(text string) error {
 	if err != nil {
 		return err
 	}
-	for r.token.kind != luaEnd {
+	for r.token.Kind != lua.End {
 		name := r.token
-		if name.is("{") {
+		if name.Is("{") {
 			v, err := r.table(0)
 			if err != nil {
 				return err
@@ -86,7 +87,7 @@ func (p *prosodyReader) read(text string) error {
 		if err := r.next(); err != nil {
 			return err
 		}
-		if _, isOption := prosodyKinds[name.text]; name.kind != luaName || !isOption || !r.token.is("=") {
+		if _, isOption := prosodyKinds[name.Text]; name.Kind != lua.Name || !isOption || !r.token.Is("=") {
 			continue
 		}
 		if err := r.next(); err != nil {
@@ -96,7 +97,7 @@ func (p *prosodyReader) read(text string) error {
 		if err != nil {
 			return err
 		}
-		if err := p.option(name.text, v); err != nil {
+		if err := p.option(name.Text, v); err != nil {
 			return err
 		}
 	}
@@ -135,7 +136,7 @@ func (p *prosodyReader) walk(v luaValue) error {
 func (v luaValue) raw(depth int) raw {
 	r := raw{kind: rawOther, text: v.text, line: v.line}
 	switch v.kind {
-	case luaText:
+	case lua.String:
 		r.kind = rawText
 	case luaComputed:
 		r.kind = rawCode
@@ -166,7 +167,7 @@ func (p *prosodyReader) option(name string, v luaValue) error {
 	case twice && v.kind == luaTable:
 		v.fields = append(first.fields, v.fields...)
 	case twice && (first.text != v.text || first.yes != v.yes):
-		return luaError(v.line, "%s is already set in line %d, to another value; import the part of each host on its own", name, first.line)
+		return lua.Errorf(v.line, "%s is already set in line %d, to another value; import the part of each host on its own", name, first.line)
 	}
 	p.options[name] = v
 	return nil
@@ -174,12 +175,12 @@ func (p *prosodyReader) option(name string, v luaValue) error {
 
 // expect checks the kind of a value. What is computed passes where that is a secret. A port or
 // TTL in quotes is a number to this reader.
-func (p *prosodyReader) expect(name string, v luaValue, kind luaKind) (luaValue, bool) {
+func (p *prosodyReader) expect(name string, v luaValue, kind lua.Kind) (luaValue, bool) {
 	isSecret := strings.HasSuffix(name, "secret") || name == "password" || name == "username"
 	switch {
 	case v.kind == luaNil:
 		return v, false
-	case v.kind == luaText && !utf8.ValidString(v.text):
+	case v.kind == lua.String && !utf8.ValidString(v.text):
 		p.list.note(v.line, "%s contains bytes that are not text, and is ignored", name)
 		return v, false
 	case v.kind == luaComputed && isSecret:
@@ -187,9 +188,9 @@ func (p *prosodyReader) expect(name string, v luaValue, kind luaKind) (luaValue,
 	case v.kind == luaComputed && kind != luaNil:
 		p.list.note(v.line, "%s is computed, and ignored; write the value out", name)
 		return v, false
-	case v.kind == luaText && kind == luaNumber:
+	case v.kind == lua.String && kind == lua.Number:
 		if n, err := strconv.ParseUint(strings.TrimSpace(v.text), 10, 31); err == nil {
-			v.kind, v.number, v.text = luaNumber, int64(n), strconv.FormatUint(n, 10)
+			v.kind, v.number, v.text = lua.Number, int64(n), strconv.FormatUint(n, 10)
 			return v, true
 		}
 	}
@@ -202,9 +203,9 @@ func (p *prosodyReader) expect(name string, v luaValue, kind luaKind) (luaValue,
 
 // itemKinds are the keys of an entry of external_services. Those with luaNil may be of any
 // kind.
-var itemKinds = map[string]luaKind{
-	"type": luaText, "host": luaText, "port": luaNumber, "transport": luaText, "username": luaText, "password": luaText,
-	"ttl": luaNumber, "algorithm": luaText, "secret": luaNil, "restricted": luaNil, "expires": luaNil, "name": luaNil,
+var itemKinds = map[string]lua.Kind{
+	"type": lua.String, "host": lua.String, "port": lua.Number, "transport": lua.String, "username": lua.String, "password": lua.String,
+	"ttl": lua.Number, "algorithm": lua.String, "secret": luaNil, "restricted": luaNil, "expires": luaNil, "name": luaNil,
 }
 
 // services adds the entries of external_services or turncredentials. The prefix is that of
@@ -229,7 +230,7 @@ func (p *prosodyReader) service(name, prefix string, item luaField) {
 	}
 	values := p.values(name, item.value.fields)
 	if host, hasHost := values["host"]; item.name != "" && (!hasHost || host.text == "") { // mod_extdisco names entries by host
-		values["host"] = luaValue{kind: luaText, text: item.name, line: line}
+		values["host"] = luaValue{kind: lua.String, text: item.name, line: line}
 	}
 	serviceType := strings.ToLower(values["type"].text)
 	if serviceType == "" {
@@ -265,7 +266,7 @@ func (p *prosodyReader) values(name string, fields []luaField) map[string]luaVal
 		case !known:
 			p.list.note(f.value.line, "%.40q in an entry of %s is not known, and is ignored", f.name, name)
 		default:
-			if f.name == "port" && f.value.kind == luaText && name == "external_services" {
+			if f.name == "port" && f.value.kind == lua.String && name == "external_services" {
 				p.list.note(f.value.line, "the port is in quotes, which Prosody ignores; it is used here")
 			}
 			if v, ok := p.expect(f.name, f.value, kind); ok {
@@ -310,11 +311,11 @@ func (p *prosodyReader) credential(prefix string, values map[string]luaValue, li
 	switch {
 	case shared.kind == luaBool && shared.yes && common.text == "":
 		return Credential{missing: "it has secret = true, and " + prefix + "secret is not set"}
-	case shared.kind == luaBool && shared.yes, shared.kind == luaEnd && prefix == "turncredentials_":
+	case shared.kind == luaBool && shared.yes, shared.kind == lua.End && prefix == "turncredentials_":
 		shared = common
 	case shared.kind == luaBool:
 		shared = luaValue{}
-	case shared.kind != luaText && shared.kind != luaComputed && shared.kind != luaEnd:
+	case shared.kind != lua.String && shared.kind != luaComputed && shared.kind != lua.End:
 		p.list.note(shared.line, "secret is %s instead of a string or true, and is ignored", kindWords[shared.kind])
 		shared = luaValue{}
 	}
@@ -347,7 +348,7 @@ func accountInLua(username, password luaValue, line int) Credential {
 }
 
 func (v luaValue) account() raw {
-	if v.kind == luaEnd {
+	if v.kind == lua.End {
 		return raw{}
 	}
 	return v.raw(0)
@@ -404,7 +405,7 @@ func (p *prosodyReader) turnCredentials() {
 func (p *prosodyReader) oneServer(module string) (host luaValue, c Credential, ok bool) {
 	shared, host := p.options[module+"_secret"], p.options[module+"_host"]
 	if host.text == "" && p.list.host != "" && shared.text != "" {
-		host = luaValue{kind: luaText, text: p.list.host, line: shared.line}
+		host = luaValue{kind: lua.String, text: p.list.host, line: shared.line}
 	}
 	switch {
 	case shared.text == "" && host.text == "":

@@ -3,6 +3,7 @@ package setup
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -25,6 +26,9 @@ func (s *setup) planDocker(p *Plan) error {
 	content, err := s.tree.read(path.Join(folder, ".env"))
 	if err != nil {
 		return fmt.Errorf("--docker-jitsi-meet: %w; give the folder that has docker-compose.yml and .env", err)
+	}
+	if line := goesOn(string(content)); line > 0 {
+		return fmt.Errorf("%s, line %d: a value goes on in the next line, and setup would tear it apart; write it on one line", path.Join(folder, ".env"), line)
 	}
 	env := migrate.ReadEnv(string(content))
 	base, err := s.configFolder(env)
@@ -124,6 +128,21 @@ func (s *setup) dockerServers(d docker) (*found, error) {
 	return f, f.complete(named)
 }
 
+// openQuote finds a value that begins with a quote, and no such quote behind it.
+var openQuote = regexp.MustCompile(`^[ \t]*[A-Za-z_][A-Za-z0-9_ \t]*=[ \t]*(?:"(?:[^"\\]|\\.)*|'[^']*)$`)
+
+// goesOn returns the first line of .env whose value does not end in it; 0 for none.
+func goesOn(text string) int {
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		if openQuote.MatchString(strings.TrimRight(line, "\r\n")) {
+			return number
+		}
+	}
+	return 0
+}
+
 // withoutOldEnv puts a prefix before the variables of the old list, and another value in
 // place of secrets.
 func withoutOldEnv(text string, env []migrate.Variable, prefix, secret string) string {
@@ -134,7 +153,8 @@ func withoutOldEnv(text string, env []migrate.Variable, prefix, secret string) s
 		}
 		line := &lines[v.Line-1]
 		if v.Name == "TURN_CREDENTIALS" || v.Name == "TURN_PASSWORD" {
-			*line = v.Name + "=" + secret
+			end := (*line)[len(strings.TrimRight(*line, "\r")):]
+			*line = v.Name + "=" + secret + end
 		}
 		*line = prefix + *line
 	}

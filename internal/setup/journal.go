@@ -56,7 +56,7 @@ type entry struct {
 // store is the journal of a tree, and its backups.
 type store struct {
 	tree    tree
-	written func(file string) // called after each file, for tests
+	written func(file string) // called after each file that is written or put back, for tests
 }
 
 func (s store) path(name string) string { return filepath.Join(s.tree.root, backupFolder, name) }
@@ -236,6 +236,9 @@ func (s store) takeBackLast(j *journal) error {
 	for _, e := range slices.Backward(last.Entries) {
 		if err := s.putBack(e); err != nil {
 			return fmt.Errorf("cannot put back %w", shortError(e.File, err))
+		}
+		if s.written != nil {
+			s.written(e.File)
 		}
 	}
 	j.Runs = j.Runs[:len(j.Runs)-1]

@@ -225,6 +225,9 @@ func (s *setup) planOldList(p *Plan, old oldList) error {
 	if s.options.RemoveOld && len(old.plain)+len(old.computed) > 0 {
 		return s.removeOld(p, old)
 	}
+	for _, st := range old.unknown {
+		p.Remarks = append(p.Remarks, fmt.Sprintf("%s, line %d: the options of %s are computed and were not read. If they hold external_services or turn_external_*, delete these there.", st.file, st.line, st.host))
+	}
 	var places []string
 	for _, st := range append(slices.Clone(old.plain), old.computed...) {
 		places = append(places, fmt.Sprintf("%s (%s, line %d)", st.name, st.file, st.line))

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"extdisco/internal/lua"
 )
 
 // oldOption are the options of the lists that Prosody's own modules make.
@@ -15,18 +17,18 @@ var oldOption = regexp.MustCompile(`^(external_services|external_service_[a-z_]+
 type oldList struct {
 	plain    []statement
 	computed []statement // these cannot be read, nor taken out
+	unknown  []statement // options of hosts that may hold such a list
 }
 
 // oldList returns the list of the given hosts, and of the global section.
 func (p *prosodyServer) oldList(domains []string) oldList {
 	var list oldList
 	for _, st := range p.statements {
-		if st.kind != isOption || !oldOption.MatchString(st.name) {
-			continue
-		}
 		concerns := st.host == "" || slices.ContainsFunc(domains, func(d string) bool { return st.host == d || strings.HasSuffix(st.host, "."+d) })
 		switch {
-		case !concerns || st.isPlain && isEmptyValue(st.value):
+		case concerns && st.kind == isComputedOptions:
+			list.unknown = append(list.unknown, st)
+		case !concerns || st.kind != isOption || !oldOption.MatchString(st.name) || isEmptyValue(st.value):
 		case st.isPlain:
 			list.plain = append(list.plain, st)
 		default:
@@ -36,8 +38,8 @@ func (p *prosodyServer) oldList(domains []string) oldList {
 	return list
 }
 
-func isEmptyValue(value []luaToken) bool {
-	return len(value) == 2 || len(value) == 1 && (value[0].text == "" || !value[0].isString && (value[0].text == "nil" || value[0].text == "false"))
+func isEmptyValue(value []lua.Token) bool {
+	return len(value) == 2 || len(value) == 1 && (value[0].Text == "" || value[0].Is("nil") || value[0].Is("false"))
 }
 
 // where says where the list stands.
@@ -139,16 +141,16 @@ func withoutSecrets(text string, st statement, replacement string) string {
 	for i, t := range st.value {
 		key := st.name
 		switch {
-		case i >= 4 && st.value[i-1].text == "=" && st.value[i-2].text == "]":
-			key = st.value[i-3].text
-		case i >= 2 && st.value[i-1].text == "=":
-			key = st.value[i-2].text
+		case i >= 4 && st.value[i-1].Is("=") && st.value[i-2].Is("]"):
+			key = st.value[i-3].Text
+		case i >= 2 && st.value[i-1].Is("="):
+			key = st.value[i-2].Text
 		case i > 0:
 			key = ""
 		}
-		if t.isString && (strings.HasSuffix(key, "secret") || strings.HasSuffix(key, "password")) {
-			out.WriteString(text[pos:t.start] + replacement)
-			pos = t.end
+		if t.Kind == lua.String && (strings.HasSuffix(key, "secret") || strings.HasSuffix(key, "password")) {
+			out.WriteString(text[pos:t.Start] + replacement)
+			pos = t.End
 		}
 	}
 	out.WriteString(text[pos:st.end])

@@ -61,8 +61,8 @@ func (s *setup) readProsodyFile(p *prosodyServer, file string, seen map[string]b
 		if st.kind != isInclude {
 			continue
 		}
-		pattern := p.inConfigFolder(st.name)
-		matches, err := s.tree.glob(pattern)
+		pattern := st.included()
+		matches, err := s.tree.included(pattern)
 		if err != nil {
 			return fmt.Errorf("%s, line %d: Include %q: %w", file, st.line, st.name, err)
 		}
@@ -78,12 +78,13 @@ func (s *setup) readProsodyFile(p *prosodyServer, file string, seen map[string]b
 	return nil
 }
 
-// inConfigFolder returns a name that Prosody takes from the folder of its configuration.
-func (p *prosodyServer) inConfigFolder(name string) string {
-	if path.IsAbs(name) {
-		return path.Clean(name)
+// included returns what an Include names. Prosody takes it from the folder of the file that
+// the Include stands in.
+func (st statement) included() string {
+	if path.IsAbs(st.name) {
+		return path.Clean(st.name)
 	}
-	return path.Join(path.Dir(p.config), name)
+	return path.Join(path.Dir(st.file), st.name)
 }
 
 func extdiscoConfOf(pattern string) string { return path.Join(path.Dir(pattern), confFile) }
@@ -97,11 +98,7 @@ func (p *prosodyServer) confFolder() (string, error) {
 		if st.kind != isInclude || !st.isPlain || st.file != p.config {
 			continue
 		}
-		pattern := p.inConfigFolder(st.name)
-		if strings.ContainsAny(path.Dir(pattern), "*?[") {
-			continue
-		}
-		if matched, _ := path.Match(path.Base(pattern), confFile); matched {
+		if pattern := st.included(); isIncluded(pattern, confFile) {
 			return path.Dir(pattern), nil
 		}
 	}

@@ -2,6 +2,8 @@ package setup
 
 import (
 	"strings"
+
+	"extdisco/internal/lua"
 )
 
 // statement is a statement of a Prosody configuration that setup looks at.
@@ -13,9 +15,9 @@ type statement struct {
 	host  string // the section: a host, or "" for the global one
 	extra string // the module of a component
 
-	// Of an option: its value, and the bytes of the whole statement. isPlain is whether it
-	// is data that stands by itself, and not computed, conditional or part of something.
-	value      []luaToken
+	// Of an option: its value if that is data, and the bytes of the whole statement. isPlain
+	// is whether it also stands by itself, and is not conditional or part of something.
+	value      []lua.Token
 	start, end int
 	isPlain    bool
 }
@@ -27,7 +29,8 @@ const (
 	isVirtualHost
 	isComponent
 	isInclude
-	isComputedHost // a VirtualHost or Component whose name is computed
+	isComputedHost    // a VirtualHost or Component whose name is computed
+	isComputedOptions // of a VirtualHost or Component: a call in the place of its table
 )
 
 // prosodyStatements reads the statements of one file. Included files begin in the global
@@ -46,10 +49,11 @@ func prosodyStatements(file, text string) ([]statement, error) {
 
 type prosodyScanner struct {
 	file   string
-	tokens []luaToken
+	tokens []lua.Token
 	pos    int
 	host   string
-	depth  int // of brackets and blocks
+	inline bool // in the table or call that has the options of the host, and ends its section
+	depth  int  // of brackets and blocks
 	found  []statement
 }
 
@@ -61,28 +65,30 @@ var depthOf = map[string]int{
 // step looks at the token that is next and goes past what it begins.
 func (p *prosodyScanner) step() {
 	t := p.tokens[p.pos]
-	if t.isString {
+	switch {
+	case t.Kind == lua.String:
 		p.pos++
-		return
-	}
-	switch t.text {
-	case "VirtualHost", "Host", "Component":
+	case t.Is("VirtualHost"), t.Is("Host"), t.Is("Component"), (t.Is("host") || t.Is("component")) && p.isString(p.pos+1):
 		p.section(t)
-		return
-	case "Include", "include":
+	case t.Is("Include"), t.Is("include"):
 		p.include(t)
-		return
-	}
-	if p.pos+1 < len(p.tokens) && p.is(p.pos+1, "=") && isLuaWord(t.text[0]) && !p.is(p.pos-1, ".") {
+	case t.Kind == lua.Name && p.is(p.pos+1, "=") && !p.is(p.pos-1, "."):
 		p.option(t)
-		return
+	default:
+		p.depth = max(0, p.depth+depthOf[t.Text])
+		p.pos++
 	}
-	p.depth = max(0, p.depth+depthOf[t.text])
-	p.pos++
+	if p.inline && p.depth == 0 {
+		p.inline, p.host = false, ""
+	}
 }
 
 func (p *prosodyScanner) is(i int, text string) bool {
-	return i >= 0 && i < len(p.tokens) && !p.tokens[i].isString && p.tokens[i].text == text
+	return i >= 0 && i < len(p.tokens) && p.tokens[i].Is(text)
+}
+
+func (p *prosodyScanner) isString(i int) bool {
+	return i < len(p.tokens) && p.tokens[i].Kind == lua.String
 }
 
 // argument returns the string behind the token, in parentheses or not.
@@ -90,22 +96,22 @@ func (p *prosodyScanner) argument() (string, bool) {
 	i := p.pos + 1
 	if p.is(i, "(") {
 		i++
-		if i+1 < len(p.tokens) && p.tokens[i].isString && p.is(i+1, ")") {
+		if p.isString(i) && p.is(i+1, ")") {
 			p.pos = i + 2
-			return p.tokens[i].text, true
+			return p.tokens[i].Text, true
 		}
 		return "", false
 	}
-	if i < len(p.tokens) && p.tokens[i].isString {
+	if p.isString(i) {
 		p.pos = i + 1
-		return p.tokens[i].text, true
+		return p.tokens[i].Text, true
 	}
 	return "", false
 }
 
-func (p *prosodyScanner) section(t luaToken) {
-	s := statement{file: p.file, line: t.line, kind: isVirtualHost}
-	if t.text == "Component" {
+func (p *prosodyScanner) section(t lua.Token) {
+	s := statement{file: p.file, line: t.Line, kind: isVirtualHost}
+	if strings.EqualFold(t.Text, "component") {
 		s.kind = isComponent
 	}
 	name, ok := p.argument()
@@ -118,8 +124,8 @@ func (p *prosodyScanner) section(t luaToken) {
 		return
 	}
 	s.name = strings.ToLower(name)
-	if s.kind == isComponent && p.pos < len(p.tokens) && p.tokens[p.pos].isString {
-		s.extra = p.tokens[p.pos].text
+	if s.kind == isComponent && p.isString(p.pos) {
+		s.extra = p.tokens[p.pos].Text
 		p.pos++
 	}
 	p.host = s.name
@@ -127,33 +133,40 @@ func (p *prosodyScanner) section(t luaToken) {
 		p.host = ""
 	}
 	p.found = append(p.found, s)
+	if p.inline = p.is(p.pos, "{") || p.is(p.pos, "("); p.inline {
+		if p.is(p.pos, "(") {
+			p.found = append(p.found, statement{file: p.file, line: t.Line, kind: isComputedOptions, host: p.host})
+		}
+		p.depth++
+		p.pos++
+	}
 }
 
-func (p *prosodyScanner) include(t luaToken) {
+func (p *prosodyScanner) include(t lua.Token) {
 	pattern, ok := p.argument()
 	if !ok {
 		p.pos++
 		return
 	}
-	p.found = append(p.found, statement{file: p.file, line: t.line, kind: isInclude, name: pattern, isPlain: p.depth == 0})
+	p.found = append(p.found, statement{file: p.file, line: t.Line, kind: isInclude, name: pattern, isPlain: p.depth == 0})
 }
 
 // option reads NAME = VALUE.
-func (p *prosodyScanner) option(t luaToken) {
+func (p *prosodyScanner) option(t lua.Token) {
 	value := p.tokens[p.pos+2:]
-	s := statement{file: p.file, line: t.line, kind: isOption, name: t.text, host: p.host, start: t.start}
-	n := luaPlainValue(value)
-	if n > 0 && p.depth == 0 && !p.is(p.pos-1, "local") {
+	s := statement{file: p.file, line: t.Line, kind: isOption, name: t.Text, host: p.host, start: t.Start}
+	p.pos += 2
+	if n := luaPlainValue(value); n > 0 && p.depth == 0 && !p.is(p.pos-3, "local") {
 		s.isPlain = true
 		s.value = value[:n]
-		s.end = value[n-1].end
-		p.pos += 2 + n
+		s.end = value[n-1].End
+		p.pos += n
 		if p.is(p.pos, ";") {
-			s.end = p.tokens[p.pos].end
+			s.end = p.tokens[p.pos].End
 			p.pos++
 		}
-	} else {
-		p.pos += 2
+	} else if n := plainTerm(value); n > 0 && p.depth > 0 && (p.is(p.pos+n, ",") || p.is(p.pos+n, ";") || p.is(p.pos+n, "}")) {
+		s.value = value[:n]
 	}
 	p.found = append(p.found, s)
 }
@@ -162,8 +175,8 @@ func (p *prosodyScanner) option(t luaToken) {
 func (s statement) strings() []string {
 	var out []string
 	for i, t := range s.value {
-		if t.isString && !(i+1 < len(s.value) && s.value[i+1].text == "]") {
-			out = append(out, t.text)
+		if t.Kind == lua.String && !(i+1 < len(s.value) && s.value[i+1].Is("]")) {
+			out = append(out, t.Text)
 		}
 	}
 	return out
@@ -173,8 +186,8 @@ func (s statement) strings() []string {
 func (s statement) numbers() []string {
 	var out []string
 	for _, t := range s.value {
-		if !t.isString && '0' <= t.text[0] && t.text[0] <= '9' {
-			out = append(out, t.text)
+		if t.Kind == lua.Number {
+			out = append(out, t.Text)
 		}
 	}
 	return out
@@ -182,5 +195,5 @@ func (s statement) numbers() []string {
 
 // isFalse reports whether the value is false.
 func (s statement) isFalse() bool {
-	return len(s.value) == 1 && !s.value[0].isString && s.value[0].text == "false"
+	return len(s.value) == 1 && s.value[0].Is("false")
 }

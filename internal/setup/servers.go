@@ -23,6 +23,9 @@ type found struct {
 	remarks []string
 }
 
+// nameServers says how to name what cannot be found.
+const nameServers = "name the servers with --turn-server URI, once for each, and a file with their shared secret with --turn-secret-file FILE"
+
 // servers finds the TURN servers: those that are named, those of the list that Prosody
 // gives out today, or coturn on this machine.
 func (s *setup) servers(old oldList) (*found, error) {
@@ -39,7 +42,10 @@ func (s *setup) servers(old oldList) (*found, error) {
 		return s.namedServers(named, coturn)
 	case len(old.computed) > 0:
 		c := old.computed[0]
-		return nil, fmt.Errorf("%s, line %d: %s is computed or stands in something else, so that it cannot be read; name the servers with --turn-server URI, once for each, and a file with their shared secret with --turn-secret-file FILE", c.file, c.line, c.name)
+		return nil, fmt.Errorf("%s, line %d: %s is computed, or part of something else, and cannot be read; "+nameServers, c.file, c.line, c.name)
+	case len(old.unknown) > 0:
+		c := old.unknown[0]
+		return nil, fmt.Errorf("%s, line %d: the options of %s are computed and may hold a list of TURN servers; "+nameServers, c.file, c.line, c.host)
 	case len(old.plain) > 0:
 		text, err := old.text(s)
 		if err != nil {
@@ -55,6 +61,9 @@ func (s *setup) servers(old oldList) (*found, error) {
 			f.compareSecrets(coturn)
 			return f, f.complete(named)
 		}
+		if coturn == nil && len(list.Notes) > 0 {
+			return nil, unusable(old.where(), "the list of Prosody", list)
+		}
 	}
 	if coturn != nil && relays(coturn) {
 		f := &found{list: coturn, where: turnserverConf}
@@ -62,10 +71,15 @@ func (s *setup) servers(old oldList) (*found, error) {
 		return f, f.complete(named)
 	}
 	if coturn != nil {
-		return nil, fmt.Errorf("%s names no TURN server that can be used: %s", turnserverConf, strings.Join(append(notes(turnserverConf, coturn), "or name it with --turn-server URI and --turn-secret-file FILE"), "; "))
+		return nil, unusable(turnserverConf, turnserverConf, coturn)
 	}
 	return nil, errors.New("no TURN server was found, neither in " + turnserverConf + " nor in Prosody's configuration; " +
 		"set up the relay of extdisco with --relay, or name a TURN server with --turn-server, once for each URI such as turn:turn.example.org:3478?transport=udp, and a file with its shared secret with --turn-secret-file FILE")
+}
+
+// unusable is the error for a list that has no TURN server with a credential.
+func unusable(where, named string, list *migrate.List) error {
+	return fmt.Errorf("%s names no TURN server that can be used: %s", where, strings.Join(append(notes(named, list), "or name it with --turn-server URI and --turn-secret-file FILE"), "; "))
 }
 
 // coturn reads turnserver.conf; nil when there is none, or nothing is set in it.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Options are what the caller knows.
@@ -153,10 +154,19 @@ func Undo(root string) error {
 	return s.undo(j)
 }
 
+// resolve returns the name of a file that is to be changed, without symbolic links.
+func (s *setup) resolve(name string) (string, error) {
+	resolved, err := s.tree.resolve(name)
+	if err == nil && !utf8.ValidString(resolved) {
+		err = fmt.Errorf("%q: the name of this file is not UTF-8, and setup could not put the file back; rename it", resolved)
+	}
+	return resolved, err
+}
+
 // newFile plans a file of ours, and the folders that it needs. A file that holds the same
 // already is no change.
 func (s *setup) newFile(p *Plan, file string, content []byte, mode fs.FileMode, o owner) error {
-	resolved, err := s.tree.resolve(file)
+	resolved, err := s.resolve(file)
 	if err != nil {
 		return err
 	}
@@ -181,7 +191,7 @@ func (s *setup) editFile(p *Plan, file, content, shown string) error {
 // replace plans to replace a file. complete adds to the change who may read the file, and
 // may change what is shown of it.
 func (s *setup) replace(p *Plan, file string, content []byte, complete func(*change, fs.FileInfo)) error {
-	resolved, err := s.tree.resolve(file)
+	resolved, err := s.resolve(file)
 	if err != nil {
 		return err
 	}
@@ -207,7 +217,7 @@ func (s *setup) replace(p *Plan, file string, content []byte, complete func(*cha
 
 // newFolder plans a folder and those above it.
 func (s *setup) newFolder(p *Plan, folder string, mode fs.FileMode, o owner) error {
-	resolved, err := s.tree.resolve(folder)
+	resolved, err := s.resolve(folder)
 	if err != nil || s.tree.exists(resolved) {
 		return err
 	}

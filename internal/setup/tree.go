@@ -70,7 +70,7 @@ func (t tree) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(file)
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO makes nobody wait
 	if err != nil {
 		return nil, shortError(name, err)
 	}
@@ -93,17 +93,33 @@ func shortError(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// glob returns the files that a pattern matches, in the order of their names.
-func (t tree) glob(pattern string) ([]string, error) {
+// included returns the files that Prosody includes for a pattern, in the order of their
+// names: only * and ? in the last part stand for something, and hidden files are left out.
+func (t tree) included(pattern string) ([]string, error) {
+	if !strings.ContainsAny(pattern, "*?") {
+		return []string{pattern}, nil
+	}
 	folder, err := t.path(path.Dir(pattern))
 	if err != nil {
 		return nil, err
 	}
-	matches, err := filepath.Glob(filepath.Join(folder, path.Base(pattern)))
-	for i, m := range matches {
-		matches[i] = path.Join(path.Dir(pattern), filepath.Base(m))
+	entries, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, shortError(path.Dir(pattern), err)
 	}
-	return matches, err
+	var files []string
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && isIncluded(pattern, e.Name()) {
+			files = append(files, path.Join(path.Dir(pattern), e.Name()))
+		}
+	}
+	return files, nil
+}
+
+// isIncluded reports whether the last part of a pattern matches a name.
+func isIncluded(pattern, name string) bool {
+	matched, err := path.Match(strings.NewReplacer(`\`, `\\`, "[", `\[`).Replace(path.Base(pattern)), name)
+	return err == nil && matched
 }
 
 // owner is who a file belongs to.
