@@ -32,7 +32,7 @@ func TestIntegrationSetupMachine(t *testing.T) {
 		}
 	}
 	for _, want := range []struct{ step, text string }{
-		{"broken", "nothing was written: Prosody's configuration has to be mended first"},
+		{"broken", "nothing was written: fix Prosody's configuration first"},
 		{"broken", "unexpected symbol near '='"},
 		{"broken", "status 1"},
 		{"broken", "as it was before"},

@@ -66,7 +66,7 @@ type commandLine struct {
 
 const description = `Gives the users of an XMPP server STUN and TURN servers with credentials that expire (XEP-0215).
 
-To begin, write config.toml, then run "extdisco check", "extdisco serve" and, from another terminal, "extdisco query DOMAIN".`
+To begin, run "extdisco setup" as root on the machine of the XMPP server: it writes the configuration and tests it. To write config.toml yourself, see config.toml.example; then run "extdisco check" and "extdisco serve".`
 
 // environment is what a subcommand works with besides its own flags.
 type environment struct {

@@ -50,9 +50,9 @@ type setupCommand struct {
 
 // Help is printed below the flags.
 func (setupCommand) Help() string {
-	return `Finds Prosody, Jitsi Meet and the TURN server of this machine (with --relay it sets up its own), shows what it would write, asks, and writes it: config.toml with its secrets, the module for Prosody, and one file in Prosody's conf.d. Then it has Prosody check its configuration, restarts what has to be, and tries what a client gets. For ejabberd, it prints what to add to ejabberd.yml.
+	return `Finds Prosody, Jitsi Meet and the TURN server of this machine (or, with --relay, sets up its own), shows what it would write, asks, and writes it: config.toml with its secrets, the module for Prosody, and one file in Prosody's conf.d. Then it has Prosody check its configuration, restarts Prosody and extdisco, shows what a client gets and tests each server. For ejabberd, it prints what to add to ejabberd.yml.
 
-Nothing of what is there is changed, unless --remove-old asks for it; only the TURN and STUN lines in .env of docker-jitsi-meet always become comments. --undo takes everything back.
+Nothing that exists is changed unless you give --remove-old, except that the TURN and STUN lines in the .env of docker-jitsi-meet always become comments. --undo takes everything back.
 
 Examples:
   extdisco setup --dry-run
@@ -74,8 +74,8 @@ type setupRun struct {
 // Run sets up this machine, or takes that back.
 func (c setupCommand) Run(env *environment) error {
 	r := &setupRun{setupCommand: c, env: env, out: env.stdout, in: bufio.NewReader(env.stdin)}
-	if os.Geteuid() != 0 && c.isThisMachine() && !c.DryRun {
-		return errors.New("setup writes into folders of root: run it as root; --dry-run shows what it would write")
+	if os.Geteuid() != 0 && c.isThisMachine() {
+		return errors.New("setup must be run as root: sudo extdisco setup")
 	}
 	if err := c.checkFlags(); err != nil {
 		return err
@@ -111,17 +111,17 @@ func (c setupCommand) Run(env *environment) error {
 func (c setupCommand) checkFlags() error {
 	switch {
 	case len(c.PublicIP) > 0 && !c.Relay:
-		return usageError{"--public-ip is for the relay: give --relay as well"}
+		return usageError{"--public-ip is for the relay: add --relay"}
 	case c.Relay && len(c.TurnServer) > 0:
-		return usageError{"--relay takes the place of --turn-server: give one of them"}
+		return usageError{"--relay and --turn-server exclude each other"}
 	case c.Relay && c.TurnSecretFile != "":
 		return usageError{"--relay makes its own secret: leave out --turn-secret-file"}
 	case c.Relay && c.DockerJitsiMeet != "":
 		return usageError{"--relay cannot be used with --docker-jitsi-meet: the network of the containers has no public address"}
 	case c.DockerJitsiMeet != "" && (len(c.Domain) > 0 || c.TurnHost != "" || c.ProsodyConfig != "" || c.ModuleDir != ""):
-		return usageError{"--docker-jitsi-meet finds all that in .env: leave out --domain, --turn-host, --prosody-config and --module-dir"}
+		return usageError{"with --docker-jitsi-meet, leave out --domain, --turn-host, --prosody-config and --module-dir: .env says all that"}
 	case c.DockerConfig != "" && c.DockerJitsiMeet == "":
-		return usageError{"--docker-config is for docker-jitsi-meet: give --docker-jitsi-meet as well"}
+		return usageError{"--docker-config is for docker-jitsi-meet: add --docker-jitsi-meet DIR"}
 	}
 	return nil
 }
@@ -141,9 +141,9 @@ func (r *setupRun) find() (*setup.Plan, error) {
 		return plan, err
 	}
 	if r.DryRun {
-		return nil, fmt.Errorf("%w; run setup again, which takes its changes back first, or setup --undo", err)
+		return nil, fmt.Errorf("%w; run setup without --dry-run, which first takes back what that run changed, or setup --undo", err)
 	}
-	fmt.Fprintf(r.out, "%s; what it has changed is put back first.\n\n", capitalized(err.Error()))
+	fmt.Fprintf(r.out, "%s. Taking back what it changed.\n\n", capitalized(err.Error()))
 	if err := setup.TakeBack(r.Root); err != nil {
 		return nil, err
 	}
@@ -163,10 +163,14 @@ func homeFolder() string {
 	return home
 }
 
-// ask asks a question that yes or no answers. Whatever is not yes is no.
+// ask asks a question that yes or no answers. Whatever is not yes is no. Without anybody to
+// answer, it says what the flag for that is.
 func (r *setupRun) ask(question string) bool {
 	fmt.Fprintf(r.out, "\n%s [y/N] ", question)
-	answer, _ := r.in.ReadString('\n')
+	answer, err := r.in.ReadString('\n')
+	if answer == "" && err != nil {
+		fmt.Fprintln(r.out, "\nNo answer. Use --yes to go ahead without being asked.")
+	}
 	answer = strings.ToLower(strings.TrimSpace(answer))
 	return answer == "y" || answer == "yes"
 }
@@ -176,14 +180,14 @@ func (r *setupRun) write(plan *setup.Plan) error {
 	if !r.Yes {
 		plan.ShowDiffs(r.out)
 		if !r.ask("Write these files?") {
-			return errors.New("nothing was written; --yes writes without asking")
+			return errors.New("nothing was written")
 		}
 	}
 	checks := plan.Prosody != "" && r.isThisMachine()
 	ctx := context.Background()
 	if checks {
 		if err := setup.CheckProsody(ctx, plan.Prosody); err != nil {
-			return fmt.Errorf("nothing was written: Prosody's configuration has to be mended first: %w", err)
+			return fmt.Errorf("nothing was written: fix Prosody's configuration first: %w", err)
 		}
 	}
 	if err := plan.Apply(); err != nil {
@@ -191,11 +195,11 @@ func (r *setupRun) write(plan *setup.Plan) error {
 	}
 	cfg, err := config.Load(plan.Config, time.Now())
 	if err != nil {
-		return errors.Join(fmt.Errorf("what was found makes no configuration, so that everything was put back:\n%w", err), plan.TakeBack())
+		return errors.Join(fmt.Errorf("the configuration that setup wrote is not valid, and everything was put back:\n%w", err), plan.TakeBack())
 	}
 	if checks {
 		if err := setup.CheckProsody(ctx, plan.Prosody); err != nil {
-			return errors.Join(fmt.Errorf("with the new files %w\neverything was put back", err), plan.TakeBack())
+			return errors.Join(fmt.Errorf("with the new files, %w\neverything was put back", err), plan.TakeBack())
 		}
 	}
 	for _, warning := range cfg.Warnings {
@@ -205,7 +209,7 @@ func (r *setupRun) write(plan *setup.Plan) error {
 	r.showEjabberd(plan)
 	switch {
 	case !r.isThisMachine():
-		fmt.Fprintf(r.out, "\nNothing was started, since --root is %s.\n", r.Root)
+		fmt.Fprintf(r.out, "\nNothing was started, because of --root.")
 		return nil
 	case plan.Docker != "" || plan.Ejabberd != "" || !setup.HasSystemd():
 		r.showCommands(plan)
@@ -225,6 +229,9 @@ func (r *setupRun) showEjabberd(plan *setup.Plan) {
 
 // showCommands prints what to run where setup starts nothing itself.
 func (r *setupRun) showCommands(plan *setup.Plan) {
+	if plan.Docker != "" {
+		fmt.Fprintln(r.out, "\nIf you have no image of extdisco yet, build it in its source folder:\n  docker build -f contrib/container/Containerfile -t extdisco .")
+	}
 	fmt.Fprintln(r.out, "\nNow run:")
 	if plan.Docker != "" {
 		fmt.Fprintf(r.out, "  cd %s\n", plan.Docker)
@@ -235,8 +242,9 @@ func (r *setupRun) showCommands(plan *setup.Plan) {
 	for _, argv := range plan.StartCommands() {
 		fmt.Fprintln(r.out, "  "+strings.Join(argv, " "))
 	}
-	if plan.Docker == "" {
-		fmt.Fprintf(r.out, "  extdisco probe --config %s\n  extdisco query %s\n", plan.Config, plan.Domain)
+	fmt.Fprintln(r.out, "\nThen see what a client gets, and whether the servers work:")
+	for _, line := range plan.TryCommands() {
+		fmt.Fprintln(r.out, "  "+line)
 	}
 }
 
@@ -279,7 +287,7 @@ func (r *setupRun) tryQuery(ctx context.Context, plan *setup.Plan) error {
 			}
 			client.Close()
 		} else if errors.Is(err, query.ErrNotAnonymous) {
-			fmt.Fprintf(r.out, "%s does not let anybody in without an account. See what one gets: extdisco query %s --jid USER@%[1]s --password-file FILE\n\n", plan.Domain, plan.Domain)
+			fmt.Fprintf(r.out, "%s requires an account. To see what a user gets: extdisco query %s --jid USER@%[1]s --password-file FILE\n\n", plan.Domain, plan.Domain)
 			return nil
 		}
 		select {
@@ -345,11 +353,11 @@ func (r *setupRun) tryServers(plan *setup.Plan) error {
 // offerUndo asks whether to undo after a failure.
 func (r *setupRun) offerUndo(failure error) error {
 	if r.Yes {
-		return fmt.Errorf("%w\neverything stays as it is now; extdisco setup --undo puts it back", failure)
+		return fmt.Errorf("%w\nthe files are still as setup wrote them; extdisco setup --undo puts everything back", failure)
 	}
 	fmt.Fprintf(r.out, "\nThat did not work: %v\n", failure)
 	if !r.ask("Put everything back as it was?") {
-		return fmt.Errorf("%w\neverything stays as it is now; extdisco setup --undo puts it back", failure)
+		return fmt.Errorf("%w\nthe files are still as setup wrote them; extdisco setup --undo puts everything back", failure)
 	}
 	return errors.Join(failure, r.undoAll())
 }
@@ -367,7 +375,7 @@ func (r *setupRun) undo() error {
 		}
 		return setup.Undo(r.Root) // what an interrupted run has prepared goes too
 	}
-	fmt.Fprintln(r.out, "To be put back as they were before setup, or removed:")
+	fmt.Fprintln(r.out, "To be restored to what they were before setup, or removed if setup created them:")
 	for _, file := range files {
 		fmt.Fprintln(r.out, "  "+file)
 	}
@@ -375,7 +383,7 @@ func (r *setupRun) undo() error {
 		fmt.Fprintln(r.out, "\nNothing was changed.")
 		return nil
 	}
-	if !r.Yes && !r.ask("Undo?") {
+	if !r.Yes && !r.ask("Undo setup?") {
 		return errors.New("nothing was changed")
 	}
 	return r.undoAll()

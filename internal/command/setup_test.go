@@ -38,25 +38,25 @@ func TestSetupDialogue(t *testing.T) {
 	}{
 		{"dry run", "", "--dry-run --remove-old", statusOK, "+-- turn_external_host = \"turn.example.org\""},
 		{"nothing to undo", "", "--undo", statusOK, "There is nothing to undo."},
-		{"no", "n\n", "", statusFailed, "nothing was written; --yes writes without asking"},
-		{"no answer", "", "", statusFailed, "nothing was written"},
-		{"yes", "yes\n", "", statusOK, "Nothing was started, since --root is"},
+		{"no", "n\n", "", statusFailed, "nothing was written"},
+		{"no answer", "", "", statusFailed, "Use --yes to go ahead"},
+		{"yes", "yes\n", "", statusOK, "Nothing was started, because of --root."},
 		{"again", "", "", statusOK, "Everything is in place; there is nothing to do."},
 		{"the old list", "Y\n", "--remove-old", statusOK, "Written. extdisco setup --undo puts everything back."},
 		{"undo, as a dry run", "", "--undo --dry-run", statusOK, "Nothing was changed."},
 		{"undo, no", "n\n", "--undo", statusFailed, "nothing was changed"},
 		{"undo, yes", "y\n", "--undo", statusOK, "Everything is as it was before setup."},
-		{"wrong address", "", "--yes --component turn_a.example.org", statusFailed, "so that everything was put back"},
+		{"wrong address", "", "--yes --component turn_a.example.org", statusFailed, "and everything was put back"},
 		{"after that", "", "--undo", statusOK, "There is nothing to undo."},
 		{"wrong URI", "", "--yes --turn-server turn.example.org", statusFailed, "--turn-server: "},
-		{"relay and TURN server", "", "--relay --turn-server turn:turn.example.org", statusUsage, "--relay takes the place of --turn-server"},
+		{"relay and TURN server", "", "--relay --turn-server turn:turn.example.org", statusUsage, "--relay and --turn-server exclude each other"},
 		{"relay and secret", "", "--relay --turn-secret-file x", statusUsage, "--relay makes its own secret"},
 		{"relay and containers", "", "--relay --docker-jitsi-meet x", statusUsage, "--relay cannot be used with --docker-jitsi-meet"},
 		{"address without relay", "", "--public-ip 203.0.113.5", statusUsage, "--public-ip is for the relay"},
-		{"domain and containers", "", "--domain example.org --docker-jitsi-meet x", statusUsage, "--docker-jitsi-meet finds all that in .env"},
-		{"folder of containers alone", "", "--docker-config x", statusUsage, "give --docker-jitsi-meet as well"},
+		{"domain and containers", "", "--domain example.org --docker-jitsi-meet x", statusUsage, "with --docker-jitsi-meet, leave out --domain"},
+		{"folder of containers alone", "", "--docker-config x", statusUsage, "add --docker-jitsi-meet DIR"},
 		{"relay, as a dry run", "", "--dry-run --relay --public-ip 203.0.113.5/127.0.0.1", statusOK, "+public_ip = [\"203.0.113.5/127.0.0.1\"]"},
-		{"wrong host of the relay", "", "--yes --relay --turn-host turn.example.org:3478 --public-ip 203.0.113.5/127.0.0.1", statusFailed, "so that everything was put back"},
+		{"wrong host of the relay", "", "--yes --relay --turn-host turn.example.org:3478 --public-ip 203.0.113.5/127.0.0.1", statusFailed, "and everything was put back"},
 		{"relay", "", "--yes --relay --public-ip 203.0.113.5/127.0.0.1", statusOK, "Open these ports: 3478/udp and 3478/tcp for clients, 49152-65535/udp"},
 		{"undo the relay", "", "--yes --undo", statusOK, "Everything is as it was before setup."},
 	} {
@@ -89,7 +89,7 @@ func TestSetupAfterInterruption(t *testing.T) {
 	if r := runCommand(t, "", "setup", "--root", root, "--dry-run"); r.status != statusFailed || !strings.Contains(r.stderr, "an earlier run of setup was interrupted") {
 		t.Errorf("dry run: status %d, %s", r.status, r.stderr)
 	}
-	if r := runCommand(t, "", "setup", "--root", root, "--yes"); r.status != statusOK || !strings.Contains(r.stdout, "what it has changed is put back first") {
+	if r := runCommand(t, "", "setup", "--root", root, "--yes"); r.status != statusOK || !strings.Contains(r.stdout, "Taking back what it changed.") {
 		t.Errorf("status %d, %s%s", r.status, r.stdout, r.stderr)
 	}
 	testkit.WantEqual(t, "config.toml", readFile(t, filepath.Join(root, "etc/extdisco/config.toml")), config)

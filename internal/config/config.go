@@ -41,7 +41,7 @@ func Find(named string, candidates []string) (string, error) {
 			return "", fmt.Errorf("cannot look at the configuration: %w", explainOpen(file, true, err))
 		}
 	}
-	return "", fmt.Errorf("no configuration: there is neither %s; write one (config.toml.example has every key) or name it with --config FILE",
+	return "", fmt.Errorf("no configuration: there is neither %s; run extdisco setup, which writes one, or write it by hand (config.toml.example has every key), or name it with --config FILE",
 		strings.Join(candidates, " nor "))
 }
 

@@ -151,7 +151,7 @@ func TestFindConfig(t *testing.T) {
 			t.Errorf("Find(%q) = %q, %v; want %q, %q", named, got, err, want, wantErr)
 		}
 	}
-	find(t, "", "", "there is neither config.toml nor "+dir+"/etc.toml; write one (config.toml.example has every key) or name it with --config FILE")
+	find(t, "", "", "there is neither config.toml nor "+dir+"/etc.toml; run extdisco setup, which writes one, or write it by hand (config.toml.example has every key), or name it with --config FILE")
 	find(t, "other.toml", "other.toml", "")
 	testkit.WriteFile(t, "etc.toml", "")
 	find(t, "", dir+"/etc.toml", "")

@@ -225,10 +225,10 @@ func (c *Coturn) fill(list *List) {
 	host := list.host
 	if host == "" {
 		if host = c.host(); host == "" {
-			list.note(line, "turnserver.conf does not say by which name or address clients know the TURN server; give it with --host")
+			list.note(line, "the name or address that clients use for the TURN server is not in turnserver.conf; give it with --host")
 			return
 		}
-		list.note(line, "turnserver.conf does not say by which name clients know the TURN server; %s is assumed, give another with --host", host)
+		list.note(line, "the name that clients use for the TURN server is not in turnserver.conf; %s is assumed, give another with --host", host)
 	}
 	credential := c.Credential()
 	if credential.Kind == NoCredential {

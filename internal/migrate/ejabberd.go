@@ -216,10 +216,10 @@ func (e *ejabberdReader) own(host string, c Credential) {
 			e.list.note(l.line, "the listener with tls on port %.10q is left out, as ejabberd itself does not offer it; add it to urls if clients reach it", l.port)
 			continue
 		case len(addresses) == 0 && reach.Of(host) != reach.Public:
-			e.list.note(l.line, "a listener is left out: ejabberd.yml does not say at which address clients reach it; give it with --host")
+			e.list.note(l.line, "a listener is left out: the name that clients use for it is not in ejabberd.yml; give it with --host")
 			continue
 		case len(addresses) == 0:
-			e.list.note(l.line, "ejabberd.yml does not say at which address clients reach this listener; %s is assumed, give another with --host", host)
+			e.list.note(l.line, "the name that clients use for this listener is not in ejabberd.yml; %s is assumed, give another with --host", host)
 			addresses = []string{host}
 		}
 		if l.turn && l.anonymous {

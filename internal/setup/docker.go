@@ -42,6 +42,9 @@ func (s *setup) planDocker(p *Plan) error {
 		return err
 	}
 	p.Domain = c.Component.Hosts[0]
+	// The default is that of docker-compose.yml.
+	_, public, _ := strings.Cut(envGet(env, "PUBLIC_URL", "https://localhost:8443"), "://")
+	p.webSocket = "wss://" + strings.TrimRight(public, "/") + "/xmpp-websocket"
 	if err := s.planModule(p, path.Join(base, "prosody/prosody-plugins-custom"), jitsiUser); err != nil {
 		return err
 	}
@@ -72,7 +75,7 @@ func (s *setup) configFolder(env []migrate.Variable) (string, error) {
 		folder = path.Join(s.options.Home, rest)
 	}
 	if !path.IsAbs(folder) || strings.Contains(folder, "$") {
-		return "", fmt.Errorf("CONFIG in .env, %q, is not the path of a folder that setup can find; name it with --docker-config DIR", folder)
+		return "", fmt.Errorf("CONFIG in .env is %q, which names no folder that setup can find; name it with --docker-config DIR", folder)
 	}
 	return path.Clean(folder), nil
 }

@@ -36,7 +36,7 @@ func (s *setup) domains(p *prosodyServer) (domains []string, isJitsi bool, err e
 		for _, d := range s.options.Domains {
 			d = strings.ToLower(d)
 			if !p.hasHost(d) && p.computedHost() == nil {
-				return nil, false, fmt.Errorf("--domain %s is no VirtualHost in %s; there %s", d, p.config, p.hostNames())
+				return nil, false, fmt.Errorf("--domain %s: Prosody has no such VirtualHost; %s", d, p.hostNames())
 			}
 			domains = append(domains, d)
 		}
@@ -44,7 +44,7 @@ func (s *setup) domains(p *prosodyServer) (domains []string, isJitsi bool, err e
 	}
 	const flag = "; name the domain of your users with --domain DOMAIN"
 	if c := p.computedHost(); c != nil {
-		return nil, false, fmt.Errorf("%s, line %d: the name of a host is computed or depends on a condition, so that the hosts cannot be known%s", c.file, c.line, flag)
+		return nil, false, fmt.Errorf("%s, line %d: a host is computed or depends on a condition, so setup cannot tell which hosts there are%s", c.file, c.line, flag)
 	}
 	if len(jitsi) == 1 {
 		return jitsi, true, nil
@@ -55,12 +55,12 @@ func (s *setup) domains(p *prosodyServer) (domains []string, isJitsi bool, err e
 	}
 	switch len(candidates) {
 	case 0:
-		return nil, false, fmt.Errorf("%s has no VirtualHost besides localhost; add yours, or%s", p.config, strings.TrimPrefix(flag, ";"))
+		return nil, false, fmt.Errorf("there is no VirtualHost besides localhost in %s or what it includes; add one for your domain and run setup again", p.config)
 	case 1:
 		return candidates, false, nil
 	}
 	return nil, false, errors.New("there is more than one domain: " + strings.Join(candidates, ", ") +
-		"; name the one to serve with --domain DOMAIN, or several by giving it several times")
+		"; name the one to serve with --domain DOMAIN; repeat it for more than one")
 }
 
 // topHosts returns the virtual hosts that are not below another one, without localhost,
@@ -78,16 +78,13 @@ func (p *prosodyServer) topHosts() []string {
 
 func (p *prosodyServer) hostNames() string {
 	if len(p.hosts) == 0 {
-		return "is none"
+		return "it has none"
 	}
 	var names []string
 	for _, host := range p.hosts {
 		names = append(names, host.name)
 	}
-	if len(names) == 1 {
-		return "is " + names[0]
-	}
-	return "are " + strings.Join(names, ", ")
+	return "it has " + strings.Join(names, ", ")
 }
 
 // served returns whose users are served: the domains, and the hosts of guests and

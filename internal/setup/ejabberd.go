@@ -47,7 +47,7 @@ func (s *setup) ejabberdConfig(p *Plan, file, content string) (*config.Config, e
 	if len(domains) == 0 {
 		domains = ejabberdHosts(content)
 		if len(domains) != 1 {
-			return nil, fmt.Errorf("%s has %d hosts besides localhost; name the domain of your users with --domain DOMAIN", file, len(domains))
+			return nil, fmt.Errorf("%s lists %d hosts besides localhost; name the domain of your users with --domain DOMAIN", file, len(domains))
 		}
 	}
 	c := &config.Config{Access: config.Access{Allow: addMissing(slices.Clone(domains), s.options.Allow)}}
@@ -99,8 +99,8 @@ func ejabberdHosts(content string) []string {
 // ejabberdText says what to add to ejabberd.yml.
 func ejabberdText(file string, c config.Component) (string, error) {
 	block, err := EjabberdConfig(c, "the content of component.secret")
-	return fmt.Sprintf("setup does not write %s. Merge each part into the section of the same name that is there already,\n"+
-		"with the content of %s as the password:\n\n%s", file, path.Join(secretFolder, "component.secret"), block), err
+	return fmt.Sprintf("setup does not edit %s. Merge each of these parts into the section of that name that you have.\n"+
+		"The password is in %s; extdisco ejabberd-config prints all this with the password filled in.\n\n%s", file, path.Join(secretFolder, "component.secret"), block), err
 }
 
 // ejabberdParts is what the template sees.

@@ -69,17 +69,17 @@ func (s *setup) existingConfig(p *Plan, name string) (*config.Config, error) {
 	}
 	c, err := config.Load(file, s.options.Now)
 	if err != nil {
-		return nil, fmt.Errorf("%s is there already and has faults; correct it, or move it away to have a new one written:\n%w", name, err)
+		return nil, fmt.Errorf("%s exists and is not valid; fix it, or move it away and setup writes a new one:\n%w", name, err)
 	}
 	if !c.Component.IsSet() {
-		return nil, fmt.Errorf("%s is there already and has no [component], so that there is no XMPP server to set up; add one, or move the file away to have a new one written", name)
+		return nil, fmt.Errorf("%s exists and has no [component], so there is no XMPP server to set up; add one, or move the file away and setup writes a new one", name)
 	}
 	o := s.options
 	if len(o.Domains) > 0 || o.Component != "" || o.Server != "" || len(o.Allow) > 0 || len(o.TURNServers) > 0 || o.SecretFile != "" || o.TURNHost != "" || o.Relay {
-		return nil, fmt.Errorf("%s is there already, so flags that say what belongs in it have no use; change it by hand, or move it away to have a new one written", name)
+		return nil, fmt.Errorf("%s exists and is used as it is, so flags that say what to write into it have no effect; edit it, or move it away and setup writes a new one", name)
 	}
 	p.Config = file
-	p.Found = append(p.Found, Line{"Configuration", name + ", used as it stands"})
+	p.Found = append(p.Found, Line{"Configuration", name + ", used as it is"})
 	return c, nil
 }
 
@@ -233,7 +233,7 @@ func (s *setup) planOldList(p *Plan, old oldList) error {
 		places = append(places, fmt.Sprintf("%s (%s, line %d)", st.name, st.file, st.line))
 	}
 	if len(places) > 0 {
-		p.Remarks = append(p.Remarks, "Prosody's old list is given out as well, and its secret stays in Prosody: "+strings.Join(places, ", ")+". setup --remove-old comments it out.")
+		p.Remarks = append(p.Remarks, "Prosody still hands out its old list, and still has its secret: "+strings.Join(places, ", ")+". setup --remove-old comments it out.")
 	}
 	return nil
 }

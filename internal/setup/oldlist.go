@@ -93,7 +93,7 @@ func (l oldList) files() []string {
 func (s *setup) removeOld(p *Plan, l oldList) error {
 	if len(l.computed) > 0 {
 		c := l.computed[0]
-		return fmt.Errorf("%s, line %d: %s is computed or stands in something else, so that --remove-old cannot tell where it ends; delete it by hand", c.file, c.line, c.name)
+		return fmt.Errorf("%s, line %d: %s is computed, or part of something else, and --remove-old cannot tell where it ends; delete it by hand", c.file, c.line, c.name)
 	}
 	for _, file := range l.files() {
 		content, err := s.tree.read(file)

@@ -222,11 +222,11 @@ func (p *prosodyServer) hints(domains []string) []string {
 		where := fmt.Sprintf("%s, line %d", st.file, st.line)
 		switch values := st.strings(); {
 		case st.name == "modules_disabled" && slices.Contains(values, "external_services"):
-			hints = append(hints, where+": external_services is in modules_disabled, and the bridge needs it; take it out")
+			hints = append(hints, where+": external_services is in modules_disabled, but the bridge needs it; remove it there")
 		case st.name == "modules_enabled" && slices.Contains(values, "turn_external"):
-			hints = append(hints, where+": turn_external in modules_enabled makes a list of its own; take it out")
+			hints = append(hints, where+": turn_external in modules_enabled makes a list of its own; remove it there")
 		case st.name == "delegations":
-			hints = append(hints, where+": if these delegations have urn:xmpp:extdisco:1 or :2, take both out: they come before the bridge")
+			hints = append(hints, where+": if urn:xmpp:extdisco:1 or :2 is among these delegations, remove it: delegations come before the bridge")
 		}
 	}
 	return hints

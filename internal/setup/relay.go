@@ -38,7 +38,7 @@ func (s *setup) addRelay(p *Plan, c *config.Config) error {
 		return err
 	}
 	if coturn != nil {
-		return fmt.Errorf("%s sets up coturn, which takes the ports of the relay: leave out --relay to go on with coturn; or stop it (systemctl disable --now coturn), move that file away and run setup again", turnserverConf)
+		return fmt.Errorf("%s configures coturn, which uses the same ports as the relay: leave out --relay to keep coturn; or stop it (systemctl disable --now coturn), move that file away and run setup again", turnserverConf)
 	}
 	c.Relay = config.Relay{On: true, Host: c.Component.Hosts[0]}
 	if s.options.TURNHost != "" {
@@ -48,9 +48,9 @@ func (s *setup) addRelay(p *Plan, c *config.Config) error {
 		return err
 	}
 	p.Relay = true
-	p.Found = append(p.Found, Line{"Relay", "that of extdisco, at " + c.Relay.Host})
+	p.Found = append(p.Found, Line{"Relay", "extdisco's own, at " + c.Relay.Host})
 	if s.options.TURNHost == "" {
-		p.Remarks = append(p.Remarks, fmt.Sprintf("Clients look for the relay at %s, which must lead to this machine; --turn-host HOST names another host.", c.Relay.Host))
+		p.Remarks = append(p.Remarks, fmt.Sprintf("Clients look for the relay at %s, which must resolve to this machine; --turn-host HOST names another host.", c.Relay.Host))
 	}
 	p.Remarks = append(p.Remarks,
 		fmt.Sprintf("Open these ports: 3478/udp and 3478/tcp for clients, %d-%d/udp for relayed traffic.", relay.DefaultFirstPort, relay.DefaultLastPort),
@@ -116,7 +116,7 @@ func CheckRelayPort(address string) error {
 		}
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("another program listens at port %s, which the relay needs: stop it (coturn: systemctl disable --now coturn), or leave out --relay", strings.TrimPrefix(address, ":"))
+		return fmt.Errorf("another program listens on port %s, which the relay needs: stop it (coturn: systemctl disable --now coturn), or leave out --relay", strings.TrimPrefix(address, ":"))
 	}
 	return nil // anything else, serve reports
 }

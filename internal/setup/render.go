@@ -45,7 +45,7 @@ func quoteList(addresses []string) string {
 // the given interface.
 func confText(c config.Component, open bool, listenOn string) string {
 	var b strings.Builder
-	b.WriteString("-- Written by extdisco setup; extdisco setup --undo takes it away again.\n")
+	b.WriteString("-- Written by extdisco setup; extdisco setup --undo removes it.\n")
 	if open {
 		_, port, _ := net.SplitHostPort(c.Server)
 		fmt.Fprintf(&b, "component_ports = { %s }\n", port)

@@ -73,8 +73,8 @@ func (s *setup) servers(old oldList) (*found, error) {
 	if coturn != nil {
 		return nil, unusable(turnserverConf, turnserverConf, coturn)
 	}
-	return nil, errors.New("no TURN server was found, neither in " + turnserverConf + " nor in Prosody's configuration; " +
-		"set up the relay of extdisco with --relay, or name a TURN server with --turn-server, once for each URI such as turn:turn.example.org:3478?transport=udp, and a file with its shared secret with --turn-secret-file FILE")
+	return nil, errors.New("no TURN server was found, neither in " + turnserverConf + " nor in the XMPP server's configuration; " +
+		"set up extdisco's own relay with --relay, or name a TURN server with --turn-server, once for each URI such as turn:turn.example.org:3478?transport=udp, and a file with its shared secret with --turn-secret-file FILE")
 }
 
 // unusable is the error for a list that has no TURN server with a credential.
@@ -187,7 +187,7 @@ func (f *found) compareSecrets(coturn *migrate.List) {
 	for _, server := range f.list.Servers {
 		known := slices.ContainsFunc(coturn.Coturn.Secrets, func(s secret.Secret) bool { return s.Equal(server.Secret) })
 		if server.Kind == migrate.SharedSecret && !known {
-			f.remarks = append(f.remarks, fmt.Sprintf("The secret of %s is none of those in %s. If the coturn of this machine is meant, it refuses the credentials: name a file with its secret with --turn-secret-file FILE.", f.where, turnserverConf))
+			f.remarks = append(f.remarks, fmt.Sprintf("The secret of %s is not the one in %s. If this list means the coturn on this machine, coturn will refuse the credentials: give --turn-secret-file FILE, a file with coturn's secret.", f.where, turnserverConf))
 		}
 	}
 }

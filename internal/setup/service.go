@@ -21,9 +21,9 @@ func CheckProsody(ctx context.Context, config string) error {
 	var exit *exec.ExitError
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return errors.New("prosodyctl was not found, so that Prosody's configuration cannot be checked; it is part of Prosody's package")
+		return errors.New("prosodyctl was not found, so Prosody's configuration cannot be checked; it is part of Prosody's package")
 	case errors.As(err, &exit) && exit.ExitCode() == unreadable, err != nil && !errors.As(err, &exit):
-		return fmt.Errorf("prosodyctl check config refuses the configuration:\n%s", hideSecrets(string(bytes.TrimSpace(output))))
+		return fmt.Errorf("prosodyctl check config reports:\n%s", hideSecrets(string(bytes.TrimSpace(output))))
 	}
 	return nil
 }
@@ -46,6 +46,17 @@ func (p *Plan) StartCommands() [][]string {
 	return commands
 }
 
+// TryCommands show what a client gets, and try the servers.
+func (p *Plan) TryCommands() []string {
+	if p.Docker == "" {
+		return []string{"extdisco query " + p.Domain, "extdisco probe --config " + p.Config}
+	}
+	return []string{
+		"extdisco query " + p.Domain + " --room test --websocket " + p.webSocket,
+		"docker compose -f docker-compose.yml -f " + overlay + " exec extdisco /extdisco probe --config /etc/extdisco/config.toml",
+	}
+}
+
 // AfterUndo returns the commands that make an undo count, where setup had written these
 // files.
 func AfterUndo(files []string) []string {
@@ -59,7 +70,7 @@ func AfterUndo(files []string) []string {
 	if slices.ContainsFunc(files, named(confFile)) {
 		return []string{"systemctl restart prosody", stop}
 	}
-	return []string{stop + "   # and take out of ejabberd.yml what was added"}
+	return []string{stop + "   # and remove from ejabberd.yml what you added"}
 }
 
 // Run runs a command.

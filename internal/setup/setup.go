@@ -65,7 +65,8 @@ type Plan struct {
 	Relay    bool     // whether our own relay is set up
 	Changes  []change
 
-	store store
+	webSocket string // where browsers connect, with Docker
+	store     store
 }
 
 // Find looks at the tree and plans what to write. It changes nothing. The error says what

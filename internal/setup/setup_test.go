@@ -236,7 +236,7 @@ VirtualHost "other.example.net"
 			hints = append(hints, number+strings.Join(strings.Fields(text)[:3], " "))
 		}
 	}
-	testkit.WantEqual(t, "hints", strings.Join(hints, "; "), "line 2turn_external in modules_enabled; line 3external_services is in; line 4if these delegations")
+	testkit.WantEqual(t, "hints", strings.Join(hints, "; "), "line 2turn_external in modules_enabled; line 3external_services is in; line 4if urn:xmpp:extdisco:1 or")
 }
 
 // TestTemporaryFiles: what somebody else has put in place of a temporary file is not
@@ -293,11 +293,22 @@ func TestLinksStayInside(t *testing.T) {
 	}
 }
 
+// TestTryCommands shows how to see what a client gets, for each kind of machine.
+func TestTryCommands(t *testing.T) {
+	machine := mustFind(t, options(jitsiTree(t)))
+	testkit.WantEqual(t, "machine", strings.Join(machine.TryCommands(), "; "), "extdisco query meet.example.org; extdisco probe --config "+machine.Config)
+	for public, want := range map[string]string{"": "wss://localhost:8443/xmpp-websocket", "PUBLIC_URL=https://meet.example.org/\n": "wss://meet.example.org/xmpp-websocket"} {
+		o := options(newTree(t, "srv/jitsi/.env", dockerEnv+public))
+		o.Docker, o.Home = "/srv/jitsi", "/home/alice"
+		testkit.WantEqual(t, "containers", mustFind(t, o).TryCommands()[0], "extdisco query meet.example.org --room test --websocket "+want)
+	}
+}
+
 // TestAfterUndo names what has to be started anew, for each kind of machine.
 func TestAfterUndo(t *testing.T) {
 	for last, want := range map[string]string{
 		"/etc/prosody/conf.d/" + confFile: "systemctl restart prosody; systemctl disable --now extdisco",
-		configFile:                        "systemctl disable --now extdisco   # and take out of ejabberd.yml what was added",
+		configFile:                        "systemctl disable --now extdisco   # and remove from ejabberd.yml what you added",
 	} {
 		testkit.WantEqual(t, last, strings.Join(AfterUndo([]string{"/etc/extdisco/secrets/turn.secret", last}), "; "), want)
 	}

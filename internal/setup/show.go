@@ -66,12 +66,12 @@ func (p *Plan) ShowDiffs(w io.Writer) {
 		fmt.Fprintf(w, "\n--- %s\n+++ %s\n", from, name)
 		switch {
 		case name != c.file:
-			fmt.Fprintln(w, "(the module of this extdisco)")
+			fmt.Fprintln(w, "(the module that comes with this extdisco)")
 		case strings.HasSuffix(c.file, ".secret"), strings.HasSuffix(c.file, ".password"):
 			fmt.Fprintln(w, "(a secret, not shown)")
 		default:
 			if c.shown == "" && len(c.old) > 0 {
-				fmt.Fprintln(w, "(in place of the example)")
+				fmt.Fprintln(w, "(replaces the example)")
 			}
 			for _, line := range diffLines(splitLines(c.shown), splitLines(string(c.content))) {
 				fmt.Fprintln(w, hideSecrets(line))

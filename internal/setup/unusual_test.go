@@ -22,16 +22,16 @@ func TestUnusual(t *testing.T) {
 		{"no XMPP server", func(t *testing.T) string { return newTree(t) }, nil, "no XMPP server was found"},
 		{"two domains", func(t *testing.T) string { return prosodyTree(t, host+"VirtualHost \"example.net\"\n") }, nil,
 			"there is more than one domain: example.org, example.net; name the one to serve with --domain DOMAIN"},
-		{"only localhost", func(t *testing.T) string { return prosodyTree(t, "") }, nil, "has no VirtualHost besides localhost"},
-		{"a disabled host", func(t *testing.T) string { return prosodyTree(t, host+"\tenabled = false\n") }, nil, "has no VirtualHost besides localhost"},
+		{"only localhost", func(t *testing.T) string { return prosodyTree(t, "") }, nil, "there is no VirtualHost besides localhost"},
+		{"a disabled host", func(t *testing.T) string { return prosodyTree(t, host+"\tenabled = false\n") }, nil, "there is no VirtualHost besides localhost"},
 		{"hosts in a loop", func(t *testing.T) string {
 			return prosodyTree(t, "for _, d in ipairs { \"example.org\" } do\n  VirtualHost(d)\nend\n")
-		}, nil, "/etc/prosody/conf.d/hosts.cfg.lua, line 2: the name of a host is computed"},
+		}, nil, "/etc/prosody/conf.d/hosts.cfg.lua, line 2: a host is computed"},
 		{"a host on a condition", func(t *testing.T) string {
 			return prosodyTree(t, "if os.getenv \"X\" then\n  VirtualHost \"example.org\"\nend\n")
-		}, nil, "line 2: the name of a host is computed or depends on a condition"},
+		}, nil, "line 2: a host is computed or depends on a condition"},
 		{"a domain that is not there", func(t *testing.T) string { return prosodyTree(t, host) }, func(o *Options) { o.Domains = []string{"example.com"} },
-			"--domain example.com is no VirtualHost in /etc/prosody/prosody.cfg.lua; there are localhost, example.org"},
+			"--domain example.com: Prosody has no such VirtualHost; it has localhost, example.org"},
 		{"a computed list", func(t *testing.T) string {
 			return prosodyTree(t, host+"  external_services = make_services(\"turn.example.org\")\n")
 		}, nil, "/etc/prosody/conf.d/hosts.cfg.lua, line 2: external_services is computed"},
@@ -58,12 +58,12 @@ func TestUnusual(t *testing.T) {
 		}, func(o *Options) {
 			o.RemoveOld = true
 			o.TURNServers = []string{"stun:turn.example.org"}
-		}, "line 2: turn_external_secret is computed or stands in something else, so that --remove-old cannot tell where it ends"},
+		}, "line 2: turn_external_secret is computed, or part of something else, and --remove-old cannot tell where it ends"},
 		{"no TURN server", func(t *testing.T) string {
 			return newTree(t, "etc/prosody/prosody.cfg.lua", mainConfig, "etc/prosody/conf.d/hosts.cfg.lua", host)
-		}, nil, "no TURN server was found, neither in /etc/turnserver.conf nor in Prosody's configuration; set up the relay of extdisco with --relay, or name a TURN server with --turn-server"},
+		}, nil, "no TURN server was found, neither in /etc/turnserver.conf nor in the XMPP server's configuration; set up extdisco's own relay with --relay, or name a TURN server with --turn-server"},
 		{"relay beside coturn", func(t *testing.T) string { return prosodyTree(t, host) }, func(o *Options) { o.Relay = true },
-			"/etc/turnserver.conf sets up coturn, which takes the ports of the relay: leave out --relay to go on with coturn; or stop it"},
+			"/etc/turnserver.conf configures coturn, which uses the same ports as the relay: leave out --relay to keep coturn; or stop it"},
 		{"relay behind NAT", func(t *testing.T) string {
 			return newTree(t, "etc/prosody/prosody.cfg.lua", mainConfig+host)
 		}, func(o *Options) { o.Relay, o.Interfaces = true, addresses("127.0.0.1/8", "10.0.0.5/24") },
@@ -78,7 +78,7 @@ func TestUnusual(t *testing.T) {
 		}, "--public-ip: this machine has no address 10.0.0.7"},
 		{"a configuration and --relay", func(t *testing.T) string {
 			return prosodyTree(t, host, "etc/extdisco/config.toml", "[component]\njid = \"turn.example.org\"\nsecret = \""+handshake+"\"\n[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n")
-		}, func(o *Options) { o.Relay = true }, "flags that say what belongs in it have no use"},
+		}, func(o *Options) { o.Relay = true }, "flags that say what to write into it have no effect"},
 		{"coturn as it is installed", func(t *testing.T) string { return prosodyTree(t, host, "etc/turnserver.conf", "syslog\nno-rfc5780\n") }, nil,
 			"no TURN server was found"},
 		{"coturn without a name", func(t *testing.T) string {
@@ -105,16 +105,16 @@ func TestUnusual(t *testing.T) {
 		{"a configuration with faults", func(t *testing.T) string {
 			return prosodyTree(t, host, "etc/extdisco/config.toml", "[component]\njid = 3\n")
 		}, nil,
-			"/etc/extdisco/config.toml is there already and has faults"},
+			"/etc/extdisco/config.toml exists and is not valid"},
 		{"a configuration and flags", func(t *testing.T) string {
 			return prosodyTree(t, host, "etc/extdisco/config.toml", "[component]\njid = \"turn.example.org\"\nsecret = \""+handshake+"\"\n[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n")
-		}, func(o *Options) { o.Domains = []string{"example.org"} }, "flags that say what belongs in it have no use"},
+		}, func(o *Options) { o.Domains = []string{"example.org"} }, "flags that say what to write into it have no effect"},
 		{"a configuration of a relay alone", func(t *testing.T) string {
 			return prosodyTree(t, host, "etc/extdisco/config.toml", "[relay]\nhost = \"turn.example.org\"\npublic_ip = [\"203.0.113.5/127.0.0.1\"]\nsecret = \""+handshake+"\"\n")
-		}, nil, "/etc/extdisco/config.toml is there already and has no [component]"},
+		}, nil, "/etc/extdisco/config.toml exists and has no [component]"},
 		{"docker with a configuration and flags", func(t *testing.T) string {
 			return newTree(t, "srv/.env", "CONFIG=/cfg\n", "cfg/extdisco/config.toml", "[component]\njid = \"turn.example.org\"\nsecret = \""+handshake+"\"\n[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n")
-		}, func(o *Options) { o.Docker, o.Component = "/srv", "turn.example.net" }, "/cfg/extdisco/config.toml is there already, so flags that say what belongs in it have no use"},
+		}, func(o *Options) { o.Docker, o.Component = "/srv", "turn.example.net" }, "/cfg/extdisco/config.toml exists and is used as it is, so flags that say what to write into it have no effect"},
 		{"docker without .env", func(t *testing.T) string { return newTree(t) }, func(o *Options) { o.Docker = "/srv/jitsi" }, "give the folder that has docker-compose.yml and .env"},
 		{"docker without TURN", func(t *testing.T) string { return newTree(t, "srv/.env", "CONFIG=/cfg\n") }, func(o *Options) { o.Docker = "/srv" }, "names no TURN server"},
 		{"docker with a value of two lines", func(t *testing.T) string {
