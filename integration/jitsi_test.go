@@ -54,82 +54,50 @@ c2s_require_encryption = false
 `
 
 // jitsiComponents are the hosts beside the main one.
-func jitsiComponents(domain string) string {
-	return fmt.Sprintf("\nComponent %q \"muc\"\n\nComponent %q \"list_services\"\n", "conference."+domain, "metadata."+domain)
-}
+const jitsiComponents = "\nComponent \"" + mucHost + "\" \"muc\"\n\nComponent \"" + metadataHost + "\" \"list_services\"\n"
 
 // TestIntegrationJitsiPage does what docs/jitsi.md says, with the blocks of the
 // page, and asks as clients of both ways do.
 func TestIntegrationJitsiPage(t *testing.T) {
 	page := jitsiPage(t)
-	existing := func(domain string) string { // what is there before
-		host := func(name string) string {
-			return fmt.Sprintf("\nVirtualHost %q\n    authentication = \"anonymous\"\n", name)
-		}
-		return host(domain) + host("guest."+domain) + jitsiComponents(domain)
+	host := func(name string) string {
+		return fmt.Sprintf("\nVirtualHost %q\n    authentication = \"anonymous\"\n", name)
 	}
-	include := func(t *testing.T, block string) string { // a file of conf.d
+	existing := host(meetHost) + host(guestHost) + jitsiComponents // what is there before
+	include := func(t *testing.T, block string) string {           // a file of conf.d
 		file := filepath.Join(shortDir(t), "extdisco.cfg.lua")
 		write(t, file, block)
 		return fmt.Sprintf("\nInclude %q\n", file)
 	}
-	debian := blocks(page["Debian packages"], "toml")[0]
-	t.Run("debian", func(t *testing.T) {
-		runJitsi(t, jitsiScene{
-			domain: meetHost,
-			prosody: jitsiBase + pluginPaths(t) + "component_ports = { {{.ComponentPort}} }\n" + existing(meetHost) +
-				include(t, replace(t, blocks(page["Debian packages"], "lua")[0], secretInReadme, handshakeSecret)),
-			config: debian,
-		})
-	})
-	t.Run("docker", func(t *testing.T) {
-		const domain = "meet.jitsi"
-		program, err := filepath.Abs(prosodies["13"])
-		if err != nil {
-			t.Fatal(err)
-		}
-		// The port is known once the lab has chosen it, so that the file is not included.
-		block := replace(t, blocks(page["docker-jitsi-meet"], "lua")[0], secretInReadme, handshakeSecret)
-		block = replace(t, block, "5347", "{{.ComponentPort}}")
-		block = replace(t, block, `"*"`, `"127.0.0.1"`) // all of them, in a container of its own
-		ports, component, _ := strings.Cut(block, "\n\n")
-		runJitsi(t, jitsiScene{
-			domain: domain, program: program,
-			prosody: jitsiBase + pluginPaths(t) + "component_ports = { }\n" + ports + "\n" + existing(domain) + component,
-			config:  regexp.MustCompile(`(?m)^ *server .*\n`).ReplaceAllString(blocks(page["docker-jitsi-meet"], "toml")[0], ""),
-		})
+	byHand := page["By hand"]
+	config := blocks(byHand, "toml")[0]
+	base := jitsiBase + pluginPaths(t) + "component_ports = { {{.ComponentPort}} }\n" + existing
+	t.Run("the page", func(t *testing.T) {
+		runJitsi(t, base+include(t, replace(t, blocks(byHand, "lua")[0], secretInReadme, handshakeSecret)), config)
 	})
 	t.Run("prosody-config", func(t *testing.T) {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "component.secret"), handshakeSecret+"\n")
 		write(t, filepath.Join(dir, "turn.secret"), sharedSecret+"\n")
-		write(t, filepath.Join(dir, "config.toml"), debian)
+		write(t, filepath.Join(dir, "config.toml"), config)
 		printed, err := exec.CommandContext(stepContext(t), binary, "prosody-config", "--config", filepath.Join(dir, "config.toml")).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
-		runJitsi(t, jitsiScene{
-			domain:  meetHost,
-			prosody: jitsiBase + pluginPaths(t) + "component_ports = { {{.ComponentPort}} }\n" + existing(meetHost) + include(t, string(printed)),
-			config:  debian,
-		})
+		runJitsi(t, base+include(t, string(printed)), config)
 	})
 }
 
-type jitsiScene struct {
-	domain, program string
-	prosody, config string
-}
-
-func runJitsi(t *testing.T, j jitsiScene) {
+// runJitsi starts Prosody and extdisco with these configurations, and asks and lists on them.
+func runJitsi(t *testing.T, prosody, config string) {
 	t.Helper()
 	s := newBridgeScene(t, bridgeScene{sceneConfig: sceneConfig{noExtdisco: true, xmpp: func(cfg *lab.XMPPConfig) {
-		cfg.Template, cfg.Program = j.prosody, j.program
+		cfg.Template = prosody
 		cfg.Dir = shortDir(t)
-		cfg.Hosts = []lab.Host{{Name: j.domain, Anonymous: true}}
+		cfg.Hosts = []lab.Host{{Name: meetHost, Anonymous: true}}
 	}}})
 	secrets := t.TempDir()
-	config := replace(t, j.config, "[component]\n", fmt.Sprintf("[component]\nserver = %q\n", s.xmpp.ComponentAddr))
+	config = replace(t, config, "[component]\n", fmt.Sprintf("[component]\nserver = %q\n", s.xmpp.ComponentAddr))
 	for file, content := range map[string]string{"component.secret": handshakeSecret, "turn.secret": sharedSecret} {
 		write(t, filepath.Join(secrets, file), content+"\n")
 		config = replace(t, config, fmt.Sprintf("%q", file), fmt.Sprintf("%q", filepath.Join(secrets, file)))
@@ -138,10 +106,10 @@ func runJitsi(t *testing.T, j jitsiScene) {
 	config = strings.ReplaceAll(config, "turn.example.org:5349", fmt.Sprintf("127.0.0.1:%d", s.turn.TLSPort))
 	s.extdisco = startExtdisco(t, lab.ExtdiscoConfig{Config: config})
 
-	c := dialRaw(t, s.xmpp.C2SAddr, j.domain, "")
-	services := c.waitListed("metadata."+j.domain, 3)
+	c := dialRaw(t, s.xmpp.C2SAddr, meetHost, "")
+	services := c.waitListed(metadataHost, 3)
 	relayUser(t, services)
-	out, err := s.query(j.domain)
+	out, err := s.query(meetHost)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +125,7 @@ func runJitsi(t *testing.T, j jitsiScene) {
 		t.Errorf("%d services", n)
 	}
 	// What the page says that the log says.
-	for _, line := range []string{"extdisco is connected as turn." + j.domain + " and answers for " + j.domain, "metadata." + j.domain + " lists 3 services from extdisco"} {
+	for _, line := range []string{"extdisco is connected as " + turnJID + " and answers for " + meetHost, metadataHost + " lists 3 services from extdisco"} {
 		if !strings.Contains(s.xmpp.Log(), line) {
 			t.Errorf("Prosody's log does not say: %s", line)
 		}

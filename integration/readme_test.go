@@ -67,7 +67,7 @@ c2s_require_encryption = false
 			return prosody + replace(t, block, "-- what you have here stays;", `authentication = "anonymous" --`)
 		},
 		"ejabberd": func(t *testing.T) string {
-			block := replace(t, readmeBlock(t, "yaml"), secretInReadme, handshakeSecret)
+			block := replace(t, pageBlock(t, "docs/servers.md", "yaml"), secretInReadme, handshakeSecret)
 			block = replace(t, block, "port: 5347", "port: {{.ComponentPort}}")
 			block = replace(t, block, "listen:\n", "listen:\n  - { port: {{.C2SPort}}, ip: \"127.0.0.1\", module: ejabberd_c2s }\n")
 			return "hosts: [" + meetHost + "]\nauth_method: anonymous\nanonymous_protocol: sasl_anon\nmodules:\n  mod_disco: {}\n" + block

@@ -3,10 +3,12 @@
 package integration
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestIntegrationSetupMachine runs setup on the paths of a machine, with the restarts and
@@ -14,7 +16,9 @@ import (
 // server, and with one.
 func TestIntegrationSetupMachine(t *testing.T) {
 	t.Parallel()
-	cmd := exec.CommandContext(stepContext(t), "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
 		"testdata/setup-machine.sh", binary, t.TempDir())
 	cmd.Env = append(os.Environ(), "SHARED_SECRET="+sharedSecret)
 	output, err := cmd.CombinedOutput()

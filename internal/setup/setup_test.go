@@ -168,16 +168,16 @@ func TestTwoRuns(t *testing.T) {
 	wantSame(t, "after undo", snapshot(t, o.Root), before)
 }
 
-// TestEjabberdBlock prints what README shows, which is tried with ejabberd.
+// TestEjabberdBlock prints what docs/servers.md shows, which is tried with ejabberd.
 func TestEjabberdBlock(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	page, err := os.ReadFile("../../docs/servers.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, block, found := strings.Cut(string(readme), "```yaml\n")
+	_, block, found := strings.Cut(string(page), "```yaml\n")
 	block, _, ends := strings.Cut(block, "```")
 	if !found || !ends {
-		t.Fatal("README.md has no block of YAML")
+		t.Fatal("docs/servers.md has no block of YAML")
 	}
 	printed, err := EjabberdConfig(config.Component{JID: "turn.meet.example.org", Server: config.DefaultServer, Hosts: []string{"meet.example.org"}}, "the content of component.secret")
 	if err != nil {
