@@ -13,13 +13,13 @@ import (
 
 // TestIntegrationSetupMachine runs setup on the paths of a machine, with the restarts and
 // trials that follow: on a configuration that Prosody refuses, with a no, without a TURN
-// server, and with one.
+// server, with one, and for Jitsi Meet.
 func TestIntegrationSetupMachine(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
-		"testdata/setup-machine.sh", binary, t.TempDir())
+		"testdata/setup-machine.sh", binary, t.TempDir(), "plugins")
 	cmd.Env = append(os.Environ(), "SHARED_SECRET="+sharedSecret)
 	output, err := cmd.CombinedOutput()
 	out := string(output)
@@ -57,6 +57,9 @@ func TestIntegrationSetupMachine(t *testing.T) {
 		{"good", "there is nothing to do"},
 		{"good", "Everything is as it was before setup."},
 		{"good", "as it was before"},
+		{"jitsi", "Jitsi Meet      meet.example.org"},
+		{"jitsi", "metadata.meet.example.org pushed 3 services on joining extdisco-setup@conference.meet.example.org"},
+		{"jitsi", "status 0"},
 	} {
 		if !strings.Contains(steps[want.step], want.text) {
 			t.Errorf("%s does not say %q", want.step, want.text)

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Runs extdisco setup on this machine's own paths, in namespaces where nothing of the
-# machine can be changed: TestIntegrationSetupMachine. $1 is extdisco, $2 an empty folder.
+# machine can be changed: TestIntegrationSetupMachine. $1 is extdisco, $2 an empty folder, $3
+# the folder with modules for tests.
 #
 # Prosody, coturn and extdisco are real. systemd is not there: a script called systemctl
 # restarts the two services.
 set -eu
-extdisco=$1 work=$2
+extdisco=$1 work=$2 plugins=$3
 ip link set lo up
 
 cp -a /etc "$work/etc"
@@ -74,6 +75,25 @@ unchanged() {
 	diff -r "$work/before" /etc/prosody && [ -z "$(find /etc/extdisco /usr/local/lib -mindepth 1)" ] && echo "as it was before"
 }
 
+# jitsi adds the hosts of Jitsi Meet to the domain, with the modules of the tests in $1, where
+# the focus creates rooms from the third time on, as if it were back only then.
+jitsi() {
+	cp "$1"/mod_*.lua /usr/local/lib/prosody/modules/
+	sed -i '/create_room/s/^/if not prosody.asked or prosody.asked < 2 then prosody.asked = (prosody.asked or 0) + 1; return; end\n/' \
+		/usr/local/lib/prosody/modules/mod_client_proxy.lua
+	cat > /etc/prosody/conf.d/meet.cfg.lua <<-END
+		VirtualHost "meet.example.org"
+		    authentication = "jitsi-anonymous"
+		    modules_enabled = { "features_identity" }
+		Component "conference.meet.example.org" "muc"
+		    restrict_room_creation = true
+		    muc_room_locking = false
+		Component "focus.meet.example.org" "client_proxy"
+		Component "metadata.meet.example.org" "room_metadata_component"
+		    muc_component = "conference.meet.example.org"
+	END
+}
+
 echo "== broken =="
 echo 'x = = 1' > /etc/prosody/conf.d/broken.cfg.lua
 setup --yes
@@ -96,3 +116,8 @@ stat -c '%U:%G %a %n' /etc/prosody/conf.d/extdisco.cfg.lua /etc/extdisco/secrets
 "$extdisco" setup --yes
 "$extdisco" setup --undo --yes
 unchanged
+
+echo "== jitsi =="
+mkdir -p /usr/local/lib/prosody/modules
+jitsi "$plugins"
+setup --yes

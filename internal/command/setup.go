@@ -262,11 +262,13 @@ func (r *setupRun) start(ctx context.Context, plan *setup.Plan) error {
 }
 
 const (
-	tryFor   = 20 * time.Second // Prosody and extdisco start in the meantime
+	tryFor   = 20 * time.Second // Prosody, extdisco and the focus of Jitsi Meet start in the meantime
 	tryAgain = 500 * time.Millisecond
 )
 
-// tryQuery asks for the services as a client of this machine does.
+// tryQuery asks for the services as a client of this machine does, until there is an answer
+// and, where there are rooms of Jitsi Meet, a list that is pushed. An earlier Jitsi Meet
+// pushes none, so that this alone is no failure.
 func (r *setupRun) tryQuery(ctx context.Context, plan *setup.Plan) error {
 	ctx, cancel := context.WithTimeout(ctx, tryFor)
 	defer cancel()
@@ -274,28 +276,45 @@ func (r *setupRun) tryQuery(ctx context.Context, plan *setup.Plan) error {
 	if err != nil {
 		return err
 	}
-	// On this machine the certificate, often a self-signed one, protects nothing.
-	login := &query.Login{Account: domain, Address: "127.0.0.1:5222", TLS: "starttls", Insecure: true}
+	var answers []query.Answer // of the last time that there were any
+	var push *query.Push
 	for {
-		client, err := login.Connect(ctx)
-		if err == nil {
-			answers := []query.Answer{client.Ask(ctx, domain, xep0215.NS)}
-			if err = query.Failure(domain, answers); err == nil {
-				push := joinRoom(ctx, client, plan)
-				client.Close()
-				return r.showAnswers(plan.Domain, answers, push)
-			}
-			client.Close()
-		} else if errors.Is(err, query.ErrNotAnonymous) {
+		got, pushed, err := r.askOnce(ctx, domain, plan)
+		switch {
+		case errors.Is(err, query.ErrNotAnonymous):
 			fmt.Fprintf(r.out, "%s requires an account. To see what a user gets: extdisco query %s --jid USER@%[1]s --password-file FILE\n\n", plan.Domain, plan.Domain)
 			return nil
+		case err == nil:
+			answers, push = got, pushed
+			if push == nil || push.Err == nil {
+				return r.showAnswers(plan.Domain, answers, push)
+			}
 		}
 		select {
 		case <-ctx.Done():
+			if answers != nil {
+				return r.showAnswers(plan.Domain, answers, push)
+			}
 			return fmt.Errorf("a client at %s gets no servers: %w", plan.Domain, err)
 		case <-time.After(tryAgain):
 		}
 	}
+}
+
+// askOnce logs in, asks for the services and joins a room.
+func (r *setupRun) askOnce(ctx context.Context, domain jid.JID, plan *setup.Plan) ([]query.Answer, *query.Push, error) {
+	// On this machine the certificate, often a self-signed one, protects nothing.
+	login := &query.Login{Account: domain, Address: "127.0.0.1:5222", TLS: "starttls", Insecure: true}
+	client, err := login.Connect(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer client.Close()
+	answers := []query.Answer{client.Ask(ctx, domain, xep0215.NS)}
+	if err := query.Failure(domain, answers); err != nil {
+		return nil, nil, err
+	}
+	return answers, joinRoom(ctx, client, plan), nil
 }
 
 // joinRoom joins a room of Jitsi Meet for what is pushed to its participants; nil elsewhere.
