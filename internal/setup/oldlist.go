@@ -42,13 +42,24 @@ func isEmptyValue(value []lua.Token) bool {
 	return len(value) == 2 || len(value) == 1 && (value[0].Text == "" || value[0].Is("nil") || value[0].Is("false"))
 }
 
+// unreadable returns the statements that leave the list unknown. A secret that is computed
+// can be named instead.
+func (l oldList) unreadable() []statement {
+	return slices.DeleteFunc(slices.Clone(l.computed), isComputedSecret)
+}
+
+func isComputedSecret(st statement) bool {
+	return st.isAlone && !st.isPlain && strings.HasSuffix(st.name, "_secret")
+}
+
 // where says where the list stands.
 func (l oldList) where() string {
 	first := l.plain[0]
 	return fmt.Sprintf("%s, line %d", first.file, first.line)
 }
 
-// text returns the statements alone, on the lines where they stand in their file.
+// text returns the statements alone, on the lines where they stand in their file. A secret
+// that is computed has the value _.
 func (l oldList) text(s *setup) (string, error) {
 	var out strings.Builder
 	for _, file := range l.files() {
@@ -60,6 +71,11 @@ func (l oldList) text(s *setup) (string, error) {
 		for _, st := range l.plain {
 			if st.file == file {
 				copy(kept[st.start:st.end], content[st.start:st.end])
+			}
+		}
+		for _, st := range l.computed {
+			if st.file == file && isComputedSecret(st) {
+				copy(kept[st.start:], st.name+"=_")
 			}
 		}
 		out.Write(kept)
@@ -81,7 +97,7 @@ func blankBytes(content []byte) []byte {
 
 func (l oldList) files() []string {
 	var files []string
-	for _, st := range l.plain {
+	for _, st := range slices.Concat(l.plain, l.computed) {
 		if !slices.Contains(files, st.file) {
 			files = append(files, st.file)
 		}

@@ -15,11 +15,12 @@ type statement struct {
 	host  string // the section: a host, or "" for the global one
 	extra string // the module of a component
 
-	// Of an option: its value if that is data, and the bytes of the whole statement. isPlain
-	// is whether it also stands by itself, and is not conditional or part of something.
-	value      []lua.Token
-	start, end int
-	isPlain    bool
+	// Of an option: its value if that is data, and the bytes of the whole statement. isAlone
+	// is whether it stands by itself, and is not conditional or part of something; isPlain,
+	// whether its value is data besides.
+	value            []lua.Token
+	start, end       int
+	isAlone, isPlain bool
 }
 
 type statementKind int
@@ -155,8 +156,9 @@ func (p *prosodyScanner) include(t lua.Token) {
 func (p *prosodyScanner) option(t lua.Token) {
 	value := p.tokens[p.pos+2:]
 	s := statement{file: p.file, line: t.Line, kind: isOption, name: t.Text, host: p.host, start: t.Start}
+	s.isAlone = p.depth == 0 && !p.is(p.pos-1, "local")
 	p.pos += 2
-	if n := luaPlainValue(value); n > 0 && p.depth == 0 && !p.is(p.pos-3, "local") {
+	if n := luaPlainValue(value); n > 0 && s.isAlone {
 		s.isPlain = true
 		s.value = value[:n]
 		s.end = value[n-1].End

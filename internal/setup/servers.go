@@ -40,8 +40,8 @@ func (s *setup) servers(old oldList) (*found, error) {
 	switch {
 	case len(s.options.TURNServers) > 0:
 		return s.namedServers(named, coturn)
-	case len(old.computed) > 0:
-		c := old.computed[0]
+	case len(old.unreadable()) > 0:
+		c := old.unreadable()[0]
 		return nil, fmt.Errorf("%s, line %d: %s is computed, or part of something else, and cannot be read; "+nameServers, c.file, c.line, c.name)
 	case len(old.unknown) > 0:
 		c := old.unknown[0]
@@ -173,7 +173,7 @@ func (f *found) complete(named secret.Secret) error {
 			server.Secret, server.Computed, server.File = named, "", ""
 		}
 		if server.Computed != "" || server.File != "" || server.UsernameComputed {
-			return fmt.Errorf("%s does not show the secret of %s; name a file that holds it with --turn-secret-file FILE", f.where, server.URIs[0])
+			return fmt.Errorf("%s does not contain the secret of %s; name a file that holds it with --turn-secret-file FILE", f.where, server.URIs[0])
 		}
 	}
 	return nil

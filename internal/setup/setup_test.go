@@ -134,6 +134,22 @@ func TestSecretsOfOddForm(t *testing.T) {
 	})
 }
 
+// TestComputedSecret takes the servers of a list whose secret is computed, and the secret from
+// a file.
+func TestComputedSecret(t *testing.T) {
+	o := options(newTree(t, "etc/prosody/prosody.cfg.lua", mainConfig, "etc/prosody/conf.d/hosts.cfg.lua",
+		"external_service_secret = Credential(\"turn\")\nexternal_services = { { type = \"turn\", host = \"turn.example.org\", secret = true } }\nVirtualHost \"example.org\"\n"))
+	o.SecretFile = filepath.Join(t.TempDir(), "turn")
+	testkit.WriteFile(t, o.SecretFile, testkit.SharedSecret+"\n")
+	if err := mustFind(t, o).Apply(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.WantEqual(t, "secret", readBelow(t, o.Root, secretFolder+"/turn.secret"), testkit.SharedSecret+"\n")
+	if text := readBelow(t, o.Root, configFile); !strings.Contains(text, `urls = ["turn:turn.example.org:3478`) {
+		t.Error(text)
+	}
+}
+
 // TestTwoRuns sets up, and removes the old list later; one undo takes both back.
 func TestTwoRuns(t *testing.T) {
 	o := options(jitsiTree(t))

@@ -53,6 +53,9 @@ func TestUnusual(t *testing.T) {
 		{"a name that is not UTF-8", func(t *testing.T) string {
 			return prosodyTree(t, "turn_external_secret = \""+testkit.SharedSecret+"\"\nturn_external_host = \"turn.example.org\"\n"+host, "etc/prosody/conf.d/z\xfc.cfg.lua", "turn_external_ttl = 3600\n")
 		}, func(o *Options) { o.RemoveOld = true }, `"/etc/prosody/conf.d/z\xfc.cfg.lua": the name of this file is not UTF-8`},
+		{"a computed secret", func(t *testing.T) string {
+			return prosodyTree(t, host+"  turn_external_host = \"turn.example.org\"\n", "etc/prosody/conf.d/secret.cfg.lua", "turn_external_secret=Credential \"turn\"\n")
+		}, nil, "the list in /etc/prosody/conf.d/hosts.cfg.lua, line 2 does not contain the secret of turn:turn.example.org:3478?transport=udp; name a file that holds it with --turn-secret-file FILE"},
 		{"a computed secret, to be removed", func(t *testing.T) string {
 			return prosodyTree(t, host+"  turn_external_secret = FileLine(\"/etc/secret\")\n")
 		}, func(o *Options) {
