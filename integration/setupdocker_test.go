@@ -112,7 +112,9 @@ func setupDocker(t *testing.T, program, domain string) {
 	s.write("jitsi/.env", env)
 	s.write("jitsi/docker-compose.yml", "services: {}\n")
 	before := s.files()
-	s.mustRun("--docker-jitsi-meet", "/jitsi", "--yes")
+	if out := s.mustRun("--docker-jitsi-meet", "/jitsi", "--yes"); strings.Contains(out, "not encrypted") {
+		t.Errorf("warns of the network of the containers: %s", out)
+	}
 	changed := s.readEnv("jitsi/.env")
 	if changed["TURN_HOST"] != "" || changed["TURN_CREDENTIALS"] != "" || changed["JICOFO_AUTH_PASSWORD"] != "another" || changed["TZ"] != "UTC" {
 		t.Errorf(".env: %v", changed)

@@ -50,6 +50,7 @@ func TestIntegrationSetupMachine(t *testing.T) {
 		{"no relay", "as it was before"},
 		{"good", "meet.example.org answered urn:xmpp:extdisco:2"},
 		{"good", "turn:127.0.0.1:3478?transport=tcp  127.0.0.1:3478  ok"},
+		{"good", "Done. Users of meet.example.org get their servers from extdisco now"},
 		{"good", "status 0"},
 		{"good", "root:prosody 640 /etc/prosody/conf.d/extdisco.cfg.lua"},
 		{"good", "root:root 700 /etc/extdisco/secrets"},

@@ -203,13 +203,16 @@ func (r *setupRun) write(plan *setup.Plan) error {
 		}
 	}
 	for _, warning := range cfg.Warnings {
+		if isLink := strings.HasPrefix(warning.Key, "component") && strings.HasSuffix(warning.Key, ".server"); isLink && plan.Docker != "" {
+			continue // the link stays in the network of the containers
+		}
 		fmt.Fprintf(r.out, "\n! %s\n", warning)
 	}
 	fmt.Fprintln(r.out, "\nWritten. extdisco setup --undo puts everything back.")
 	r.showEjabberd(plan)
 	switch {
 	case !r.isThisMachine():
-		fmt.Fprintf(r.out, "\nNothing was started, because of --root.")
+		fmt.Fprintln(r.out, "\nNothing was started, because of --root.")
 		return nil
 	case plan.Docker != "" || plan.Ejabberd != "" || !setup.HasSystemd():
 		r.showCommands(plan)
@@ -218,6 +221,7 @@ func (r *setupRun) write(plan *setup.Plan) error {
 	if err := r.start(ctx, plan); err != nil {
 		return r.offerUndo(err)
 	}
+	fmt.Fprintf(r.out, "\nDone. Users of %s get their servers from extdisco now; journalctl -u extdisco shows its log.\n", plan.Domain)
 	return nil
 }
 
