@@ -233,7 +233,7 @@ func (s *setup) planOldList(p *Plan, old oldList) error {
 		places = append(places, fmt.Sprintf("%s (%s, line %d)", st.name, st.file, st.line))
 	}
 	if len(places) > 0 {
-		p.Remarks = append(p.Remarks, "Prosody still hands out its old list, and still has its secret: "+strings.Join(places, ", ")+". setup --remove-old comments it out.")
+		p.Remarks = append(p.Remarks, "Prosody still hands out its old list, and still has its secret: "+strings.Join(places, ", ")+". With --remove-old, setup comments it out.")
 	}
 	return nil
 }
