@@ -22,6 +22,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -70,6 +71,9 @@ type Request struct {
 	Lang      string          // xml:lang of the stanza (RFC 6120 §8.1.5), empty for none
 	Now       time.Time       // when it was read
 	Route     Route           // by which it came
+	// Address is where the requester's session comes from, if the server has said so with
+	// a key that only it can know. The zero value means that it is not known.
+	Address netip.Addr
 	// Value is for the Gate and the [Preparer] to set and for the Handler to read. It
 	// stays while the request waits, so that all three can work from one snapshot.
 	Value any
@@ -117,6 +121,7 @@ type Config struct {
 type Component struct {
 	cfg        Config        // without its Secret
 	secret     secret.Secret // handshake secret
+	origin     originKey
 	jid        jid.JID
 	names      map[string]bool  // how servers write our address
 	hosts      map[string]*host // the trusted ones, by all that servers write for them
@@ -150,7 +155,7 @@ func New(cfg Config) (*Component, error) {
 	cfg.JID = address.String() // some servers end the stream for a from in capitals
 	handshakeSecret := secret.New(string(cfg.Secret))
 	cfg.Secret = nil // fmt would show it: it asks no methods of unexported fields
-	c := &Component{cfg: cfg, secret: handshakeSecret, jid: address, names: map[string]bool{}, hosts: map[string]*host{}, disco: newDisco(cfg), pulse: pulse{start: time.Now()}}
+	c := &Component{cfg: cfg, secret: handshakeSecret, origin: newOriginKey(handshakeSecret), jid: address, names: map[string]bool{}, hosts: map[string]*host{}, disco: newDisco(cfg), pulse: pulse{start: time.Now()}}
 	for _, name := range spellings(cfg.JID) {
 		c.names[name] = true
 	}

@@ -70,6 +70,9 @@ func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 	}
 	asked := &r.asked
 	*asked = Request{NS: q.namespace.NS, Requester: q.requester(), Lang: r.langOf(q), Now: now, Route: routeOf(q.wrapping != nil)}
+	if q.wrapping == nil && q.outer.origin != nil {
+		asked.Address = r.c.origin.address(q.outer.origin)
+	}
 	err := r.admit(q.namespace, "", asked)
 	if err == errDeferred {
 		return dst, q.len
@@ -222,7 +225,7 @@ func (q *fastRequest) appendClose(dst []byte) []byte {
 
 // fastIQ is the attributes of an IQ as they are written. A nil slice is an attribute
 // that is missing.
-type fastIQ struct{ kind, ns, id, from, to, lang []byte }
+type fastIQ struct{ kind, ns, id, from, to, lang, origin []byte }
 
 // read reads the start tag at the beginning of b. It must have type, id and from.
 func (iq *fastIQ) read(b []byte) (rest []byte, ok bool) {
@@ -246,6 +249,8 @@ func (iq *fastIQ) read(b []byte) (rest []byte, ok bool) {
 			field, b = &iq.lang, b[len(" xml:lang="):]
 		case hasPrefix(b, " xmlns="):
 			field, b = &iq.ns, b[len(" xmlns="):]
+		case hasPrefix(b, " origin="):
+			field, b = &iq.origin, b[len(" origin="):]
 		default:
 			return nil, false
 		}

@@ -57,7 +57,7 @@ type tellTale struct {
 
 func (g *tellTale) Admit(r *Request) error {
 	requester := r.Requester
-	g.admitted = append(g.admitted, string(requester)+" "+r.Lang+" "+r.Now.String())
+	g.admitted = append(g.admitted, string(requester)+" "+r.Lang+" "+r.Now.String()+" "+r.Address.String())
 	switch domain := domainOf(requester); {
 	case string(domain) != TestHost:
 		return stanza.Error{Type: stanza.Auth, Condition: stanza.Forbidden}
@@ -102,6 +102,7 @@ const (
 
 // usual are the stanzas that the fast path is for, each as servers write it.
 var usual = []string{
+	from(testOrigin+"c0000207", directly(ask)), from("c0000207", directly(askOld)),
 	directly(ask), directly(askTyped), directly(askOld), directly(askCredentials),
 	forwarded(nsDelegation2, innerGet(ask)), forwarded(nsDelegation1, innerGet(askCredentials)), forwarded(nsDelegation1, innerGet(askOld)),
 	strings.Replace(directly(ask), "<iq ", "<iq xml:lang='en' xmlns='jabber:client' ", 1),

@@ -203,6 +203,9 @@ func (r *responder) appendPayload(dst []byte, doc document, iq, payload int, fro
 			r.heardFrom(from, HostBridges, now)
 		}
 		request := &Request{NS: n.NS, Requester: []byte(bareJID(from)), Lang: langOf(doc.start(iq)), Now: now, Route: routeOf(iq != 0)}
+		if origin := attr(doc.start(iq), "origin"); iq == 0 && origin != nil {
+			request.Address = r.c.origin.address([]byte(*origin))
+		}
 		err = r.admit(n, from, request)
 		if err == errDeferred {
 			return dst, err
