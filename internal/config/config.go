@@ -21,6 +21,7 @@ type Config struct {
 	Access     Access
 	Relay      Relay
 	ICEServers []ICEServer // in the order of the answer
+	Offer      Offer
 	Limits     Limits
 	Probe      Probe
 	HTTP       HTTP
@@ -97,6 +98,8 @@ func readAll(root *table) *Config {
 	cfg.Component = readComponent(root, cfg.Relay)
 	cfg.Access = readAccess(root.table("access"), cfg.Component)
 	cfg.ICEServers = readICEServers(root, cfg.Relay)
+	cfg.Offer = readOffer(root.table("offer"))
+	checkAnswers(root, cfg)
 	cfg.Limits = readLimits(root.table("limits"))
 	cfg.Probe = readProbe(root)
 	checkRotation(root, cfg.ICEServers, cfg.Probe)

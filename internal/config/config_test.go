@@ -95,7 +95,7 @@ func TestEveryFaultHasABrokenConfig(t *testing.T) {
 	for _, want := range brokenFiles(t) {
 		wants = append(wants, want)
 	}
-	for _, file := range []string{"component.go", "access.go", "table.go", "iceserver.go", "provider.go", "vendor.go", "http.go", "relay.go", "cafile.go", "secretfile.go", "../iceuri/iceuri.go"} {
+	for _, file := range []string{"component.go", "access.go", "table.go", "iceserver.go", "offer.go", "provider.go", "vendor.go", "http.go", "relay.go", "cafile.go", "secretfile.go", "../iceuri/iceuri.go"} {
 		for _, m := range faultMessages(t, file) {
 			t.Run(fmt.Sprintf("%s:%d", filepath.Base(file), m.line), func(t *testing.T) {
 				if !slices.ContainsFunc(wants, m.pattern.MatchString) {
@@ -297,6 +297,9 @@ func describe(cfg *Config) string {
 	for _, c := range cfg.HTTP.Clients {
 		fmt.Fprintf(&b, "rest_client %s with %q\n", c.Name, c.Key.Reveal())
 	}
+	if o := cfg.Offer; o != (Offer{}) {
+		fmt.Fprintf(&b, "offers %d servers, with countries %t\n", o.Servers, o.Countries != nil)
+	}
 	if r := cfg.Relay; r.On {
 		fmt.Fprintf(&b, "relay %s, public %v, ports %d-%d, ttl %v, drain %v\n", r.Host, r.PublicIP, r.FirstPort, r.LastPort, r.TTL, r.Drain)
 		for _, service := range r.Services() {
@@ -304,6 +307,7 @@ func describe(cfg *Config) string {
 		}
 		fmt.Fprintf(&b, "  listens %v, tls %v, shared secret %q, state %t, peers %v\n  %+v\n",
 			r.Listen, r.TLSListen, r.Secret.Reveal(), filepath.IsAbs(r.StateDir), r.AllowPeers, r.Limits)
+		describeChoice(&b, r.Choice)
 	}
 	for _, s := range cfg.ICEServers {
 		fmt.Fprintf(&b, "ice_server\n")
@@ -331,8 +335,15 @@ func describe(cfg *Config) string {
 		if s.Username != "" {
 			fmt.Fprintf(&b, "  username %q, password %q\n", s.Username, s.Password.Reveal())
 		}
+		describeChoice(&b, s.Choice)
 	}
 	return b.String()
+}
+
+func describeChoice(b *strings.Builder, c Choice) {
+	if c.Weight != 1 || len(c.Domains)+len(c.Networks)+len(c.Countries) > 0 {
+		fmt.Fprintf(b, "  weight %d, domains %v, networks %v, countries %v\n", c.Weight, c.Domains, c.Networks, c.Countries)
+	}
 }
 
 func describeProvider(b *strings.Builder, p *Provider) {
@@ -374,7 +385,7 @@ func describeAPI(b *strings.Builder, a *provider.API) {
 // TestGoodProvidersNameEveryKey checks that the file of good providers has each
 // key of each provider, as the loader knows them.
 func TestGoodProvidersNameEveryKey(t *testing.T) {
-	const common = "name info timeout min_remaining per_user per_user_rate ca_file url insecure_http keep_port_53"
+	const common = "name info weight domains networks countries timeout min_remaining per_user per_user_rate ca_file url insecure_http keep_port_53"
 	named := map[string][]string{"": strings.Fields(common)}
 	var file struct {
 		Servers []map[string]any `toml:"ice_server"`

@@ -43,6 +43,7 @@ func loadExample(t *testing.T, content string) *Config {
 	}
 	testkit.WriteFile(t, filepath.Join(dir, "server.pem"), readFile(t, "testdata/secrets/server.pem"))
 	testkit.WriteFile(t, filepath.Join(dir, "server.key"), readFile(t, "testdata/secrets/server.key"))
+	testkit.WriteFile(t, filepath.Join(dir, "GeoLite2-Country.mmdb"), testkit.Countries(t, map[string]string{"192.0.2.0/24": "DE"}))
 	for _, m := range namedFile.FindAllStringSubmatch(content, -1) {
 		if _, err := os.Stat(filepath.Join(dir, m[1])); err != nil {
 			testkit.WriteFile(t, filepath.Join(dir, m[1]), "secret-in-"+m[1]+"\n")
@@ -91,6 +92,9 @@ func TestExampleConfigTellsDefaults(t *testing.T) {
 	if full.Log != plain.Log {
 		t.Errorf("log = %+v, and %+v by default", full.Log, plain.Log)
 	}
+	if full.ICEServers[0].Choice.Weight != plain.ICEServers[0].Choice.Weight || full.Relay.Choice.Weight != plain.ICEServers[0].Choice.Weight {
+		t.Error("weight is another by default")
+	}
 	if full.ICEServers[0].TTL != plain.ICEServers[0].TTL {
 		t.Errorf("ttl = %v, and %v by default", full.ICEServers[0].TTL, plain.ICEServers[0].TTL)
 	}
@@ -102,7 +106,7 @@ var knownKeys = regexp.MustCompile(`unknown key; known (?:in \[+([a-z_.]+)\]+|at
 // says about one that it does not know. The section "" has the sections.
 func loaderKeys(t *testing.T) map[string][]string {
 	t.Helper()
-	const unknownEverywhere = "x = 1\n[component]\nx = 1\n[access]\nx = 1\n[[ice_server]]\nx = 1\n[limits]\nx = 1\n[probe]\nx = 1\n[http]\nx = 1\n[[rest_client]]\nx = 1\n[log]\nx = 1\n[relay]\nx = 1\n[relay.limits]\nx = 1\n"
+	const unknownEverywhere = "x = 1\n[component]\nx = 1\n[access]\nx = 1\n[[ice_server]]\nx = 1\n[offer]\nx = 1\n[limits]\nx = 1\n[probe]\nx = 1\n[http]\nx = 1\n[[rest_client]]\nx = 1\n[log]\nx = 1\n[relay]\nx = 1\n[relay.limits]\nx = 1\n"
 	_, err := parse("config.toml", []byte(unknownEverywhere), testkit.Time)
 	if err == nil {
 		t.Fatal("unknown keys are accepted")

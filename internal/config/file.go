@@ -18,7 +18,10 @@ const maxFile = 1 << 20
 // readRegular reads a regular file of at most [maxFile] bytes. A FIFO does not block it. Unless
 // the name is open, the error names the file only if there is one: what stands in the configuration
 // in place of a file's name may be a secret.
-func readRegular(name string, open bool) ([]byte, error) {
+func readRegular(name string, open bool) ([]byte, error) { return readUpTo(name, open, maxFile) }
+
+// readUpTo is readRegular for a file of at most so many bytes.
+func readUpTo(name string, open bool, most int64) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, explainOpen(name, open, err)
@@ -33,15 +36,15 @@ func readRegular(name string, open bool) ([]byte, error) {
 		return nil, fmt.Errorf("%s is a directory; name a file", name)
 	case !mode.IsRegular():
 		return nil, fmt.Errorf("%s is %s; it must be a regular file", name, kindOfFile(mode))
-	case info.Size() > maxFile:
-		return nil, fmt.Errorf("%s has more than 1 MiB; is it the right file?", name)
+	case info.Size() > most:
+		return nil, fmt.Errorf("%s has more than %d MiB; is it the right file?", name, most>>20)
 	}
-	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	content, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %s: %w", name, cause(err))
 	}
-	if len(content) > maxFile {
-		return nil, fmt.Errorf("%s has more than 1 MiB; is it the right file?", name)
+	if int64(len(content)) > most {
+		return nil, fmt.Errorf("%s has more than %d MiB; is it the right file?", name, most>>20)
 	}
 	return content, nil
 }
@@ -100,11 +103,11 @@ func existingFolder(name string) string {
 	}
 }
 
-// readBeside reads a file that the key of the configuration names, and returns its content and
-// its name.
-func (r *reader) readBeside(key, file string) (content []byte, name string, err error) {
+// readBeside reads a file of at most so many bytes that the key of the configuration names, and
+// returns its content and its name.
+func (r *reader) readBeside(key, file string, most int64) (content []byte, name string, err error) {
 	name, handed := r.resolve(file)
-	content, err = readRegular(name, false)
+	content, err = readUpTo(name, false, most)
 	if err != nil {
 		return nil, name, err
 	}

@@ -35,6 +35,7 @@ type ICEServer struct {
 	Realm        string // with FormEjabberd: the host of ejabberd whose hash stands in usernames
 	Name         Name
 	Info         []xep0215.Field // extended information about each of the services
+	Choice       Choice          // for whom it is
 }
 
 // FormEjabberd is the form of usernames that ejabberd's own TURN server takes: EXPIRES:USERHOST,
@@ -69,45 +70,19 @@ func readICEServers(root *table, own Relay) []ICEServer {
 		}
 		servers = append(servers, s)
 	}
-	checkAnswer(root, own, servers)
 	return servers
-}
-
-// manyRelays is how many TURN URLs browsers take without slowing down.
-const manyRelays = 4
-
-// checkAnswer warns of what is wrong with the answer as a whole, as far as it is known before the
-// providers were asked.
-func checkAnswer(root *table, own Relay, servers []ICEServer) {
-	relays, overUDP := 0, false
-	servers = append([]ICEServer{{Services: own.Services()}}, servers...)
-	for _, server := range servers {
-		overUDP = overUDP || server.Provider != nil
-		for _, s := range server.Services {
-			if s.Restricted {
-				relays++
-				overUDP = overUDP || s.Type == xep0215.TypeTURN && s.Transport == xep0215.TransportUDP
-			}
-		}
-	}
-	if relays > manyRelays {
-		root.warn("ice_server", "an answer has %d TURN URLs, and browsers connect more slowly with more than %d; keep one each over udp, tcp and TLS", relays, manyRelays)
-	}
-	if relays > 0 && !overUDP {
-		root.warn("ice_server", "no TURN URL is over udp, and Dino uses only those; add one, such as \"turn:turn.example.org:3478?transport=udp\"")
-	}
 }
 
 // readICEServer reads one server. known has the services of the servers before it and where they
 // stand.
 func readICEServer(t *table, known map[xep0215.Key]string) ICEServer {
-	name, info := readName(t), readInfo(t)
+	name, info, choice := readName(t), readInfo(t), readChoice(t)
 	if t.has("provider") {
 		p := readProvider(t)
 		if p != nil {
 			p.DisplayName, p.Info = name, info
 		}
-		return ICEServer{Key: t.path, Name: name, Info: info, Provider: p}
+		return ICEServer{Key: t.path, Name: name, Info: info, Choice: choice, Provider: p}
 	}
 	defer t.unknown()
 	t.know("provider")
@@ -116,6 +91,7 @@ func readICEServer(t *table, known map[xep0215.Key]string) ICEServer {
 		Key:            t.path,
 		Name:           name,
 		Info:           info,
+		Choice:         choice,
 		Services:       services,
 		SharedSecret:   t.secret("secret"),
 		PreviousSecret: t.secret("previous_secret"),

@@ -34,6 +34,7 @@ type Relay struct {
 	StateDir            string        // where the relay keeps its secrets
 	Drain               time.Duration // how long allocations may go on after SIGTERM; default: 0
 	Limits              relay.Limits
+	Choice              Choice // for whom it is
 }
 
 // RelayKey is where the relay stands in the configuration.
@@ -45,7 +46,7 @@ func (r Relay) SameSockets(other Relay) bool { return r.fixed() == other.fixed()
 
 // fixed returns a text of everything that a running relay cannot change.
 func (r Relay) fixed() string {
-	r.TTL, r.Drain, r.Secret, r.StateDir, r.TLSPort = 0, 0, secret.Secret{}, "", 0
+	r.TTL, r.Drain, r.Secret, r.StateDir, r.TLSPort, r.Choice = 0, 0, secret.Secret{}, "", 0, Choice{}
 	l := r.Limits
 	r.Limits = relay.Limits{Connections: l.Connections, ConnectionsPerSource: l.ConnectionsPerSource, Handshakes: l.Handshakes, Queue: l.Queue}
 	return fmt.Sprintf("%+v", r)
@@ -70,7 +71,7 @@ func (r Relay) Services() []xep0215.Service {
 // ICEServer returns the relay as a server of the answer, with the secret that its credentials are
 // made with and the key of its pseudonyms. Without that key it is derived from the secret.
 func (r Relay) ICEServer(shared, pseudonymKey secret.Secret) ICEServer {
-	return ICEServer{Key: RelayKey, Services: r.Services(), SharedSecret: shared, PseudonymKey: pseudonymKey, TTL: r.TTL}
+	return ICEServer{Key: RelayKey, Services: r.Services(), SharedSecret: shared, PseudonymKey: pseudonymKey, TTL: r.TTL, Choice: r.Choice}
 }
 
 const (
@@ -85,7 +86,7 @@ func readRelay(root *table) Relay {
 	r := Relay{
 		On: root.has("relay"), Host: strings.ToLower(strings.TrimSuffix(t.string("host"), ".")),
 		TTL: t.duration("ttl", DefaultTTL), Drain: t.duration("drain", 0), Certificate: t.certificate(), Secret: t.secret("secret"),
-		StateDir: t.string("state_dir"), Listen: readRelayListen(t, "listen", relayListen), AllowPeers: readAllowPeers(t), Limits: readRelayLimits(t),
+		StateDir: t.string("state_dir"), Listen: readRelayListen(t, "listen", relayListen), AllowPeers: readAllowPeers(t), Limits: readRelayLimits(t), Choice: readChoice(t),
 	}
 	r.FirstPort, r.LastPort = readPorts(t)
 	r.PublicIP = readPublicIP(t)

@@ -64,7 +64,7 @@ func (t *table) requireSecret(name, purpose string) {
 
 // secretFile returns the secret in a file; the empty one when there is none, which is reported.
 func (r *reader) secretFile(key, file string) secret.Secret {
-	content, name, err := r.readBeside(key, file)
+	content, name, err := r.readBeside(key, file, maxFile)
 	if err != nil {
 		r.fault(key, "%v", err)
 		return secret.Secret{}

@@ -42,7 +42,9 @@ func (t *table) missing(name, format string, args ...any) {
 
 // value returns the value of a key and notes that the key is known.
 func (t *table) value(name string) (any, bool) {
-	t.asked = append(t.asked, name)
+	if !slices.Contains(t.asked, name) {
+		t.asked = append(t.asked, name)
+	}
 	v, ok := t.values[name]
 	return v, ok
 }
@@ -188,11 +190,16 @@ var openHeaders = []string{"content-type", "accept", "accept-language", "user-ag
 
 // file returns the content of the file that a key names, and its name.
 func (t *table) file(key string) (content []byte, name string, ok bool) {
+	return t.fileOf(key, maxFile)
+}
+
+// fileOf is file for one of at most so many bytes.
+func (t *table) fileOf(key string, most int64) (content []byte, name string, ok bool) {
 	file := t.string(key)
 	if file == "" {
 		return nil, "", false
 	}
-	content, name, err := t.r.readBeside(t.key(key), file)
+	content, name, err := t.r.readBeside(t.key(key), file, most)
 	if err != nil {
 		t.fault(key, "%v", err)
 	}
@@ -292,7 +299,8 @@ func kindOf(v any) string {
 	return "something else"
 }
 
-// fingerprint is a digest of everything that stands in the table and in the files that it names.
+// fingerprint is a digest of everything that stands in the table, but for whom it is, and in the
+// files that it names.
 func (t *table) fingerprint() [sha256.Size]byte {
 	h := sha256.New()
 	var add func(name string, v any)
@@ -312,6 +320,10 @@ func (t *table) fingerprint() [sha256.Size]byte {
 			fmt.Fprintf(h, "%x\n", sha256.Sum256(content))
 		}
 	}
-	add("", t.values)
+	values := maps.Clone(t.values)
+	for _, key := range choiceKeys {
+		delete(values, key)
+	}
+	add("", values)
 	return [sha256.Size]byte(h.Sum(nil))
 }

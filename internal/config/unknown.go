@@ -103,7 +103,7 @@ func header(table string) string {
 // tableNames are the tables of a configuration; "" is the document. arrays are those that can be
 // given more than once.
 var (
-	tableNames = []string{"", "component", "access", "ice_server", "limits", "probe", "http", "rest_client", "log", "relay", "relay.limits"}
+	tableNames = []string{"", "component", "access", "ice_server", "offer", "limits", "probe", "http", "rest_client", "log", "relay", "relay.limits"}
 	arrays     = []string{"ice_server", "rest_client"}
 )
 
@@ -113,7 +113,7 @@ var otherNames = map[string][]string{
 	"static-auth-secret": {"secret"}, "static_auth_secret": {"secret"}, "password": {"secret"}, "credential": {"password"}, "credentials": {"password"},
 	"address": {"jid", "listen", "urls"}, "domain": {"jid"}, "component": {"jid"}, "host": {"urls", "server", "listen"}, "port": {"urls", "server", "listen"},
 	"url": {"urls"}, "uri": {"urls"}, "uris": {"urls"}, "user": {"username"}, "bind": {"listen"},
-	"lifetime": {"ttl"}, "expires": {"ttl"}, "expiry": {"ttl"}, "vhosts": {"hosts"}, "domains": {"hosts", "allow"}, "block": {"deny"},
+	"lifetime": {"ttl"}, "expires": {"ttl"}, "expiry": {"ttl"}, "vhosts": {"hosts"}, "domains": {"hosts", "allow"}, "block": {"deny"}, "server": {"servers"},
 }
 
 // vocabulary returns the keys that each table knows, as its reader asks for them in an empty table;

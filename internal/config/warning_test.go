@@ -14,6 +14,10 @@ func TestConfigWarnings(t *testing.T) {
 	const component = "[component]\njid = \"turn.example.org\"\nsecret_file = \"component.secret\"\n"
 	const ICEServer = "[[ice_server]]\nurls = [\"turn:turn.example.org\"]\nsecret_file = \"turn.secret\"\n"
 	const readable = 0o644
+	oneURL := func(name string) string { return strings.ReplaceAll(ICEServer, "turn.example", name+".example") }
+	threeURLs := func(name string) string {
+		return strings.Replace(oneURL(name), `"]`, `", "turn:`+name+`.example.org?transport=tcp", "turns:`+name+`.example.org"]`, 1)
+	}
 	tests := []struct {
 		name   string
 		config string
@@ -89,7 +93,29 @@ func TestConfigWarnings(t *testing.T) {
 		{"four TURN URLs", component + strings.Replace(ICEServer, `"turn:turn.example.org"`, `"stun:s.example.org", "turn:a.example.org", "turn:b.example.org", "turn:c.example.org", "turn:d.example.org"`, 1), nil, ""},
 		{"five TURN URLs", component + strings.Replace(ICEServer, `"turn:turn.example.org"`, `"turn:a.example.org", "turn:b.example.org", "turn:c.example.org"`, 1) +
 			strings.Replace(ICEServer, `"turn:turn.example.org"`, `"turn:d.example.org", "turn:e.example.org"`, 1), nil,
+			"DIR/config.toml:4: ice_server: an answer has 5 TURN URLs, and browsers connect more slowly with more than 4; keep one each over udp, tcp and TLS, or give each user only some of the servers with offer.servers"},
+		{"five TURN URLs of one server", component + strings.Replace(ICEServer, `"turn:turn.example.org"`, `"turn:a.example.org", "turn:b.example.org", "turn:c.example.org", "turn:d.example.org", "turn:e.example.org"`, 1), nil,
 			"DIR/config.toml:4: ice_server: an answer has 5 TURN URLs, and browsers connect more slowly with more than 4; keep one each over udp, tcp and TLS"},
+		{"choice without a number of servers", component + ICEServer + "weight = 2\nnetworks = [\"192.0.2.0/24\"]\ndomains = [\"example.org\"]\n", nil,
+			"DIR/config.toml:7: ice_server[0].weight: has no effect without offer.servers, which says how many servers each user is given; set it, or remove this\n" +
+				"DIR/config.toml:8: ice_server[0].networks: has no effect without offer.servers, which says how many servers each user is given; set it, or remove this"},
+		{"weight of a STUN server", component + ICEServer + "[[ice_server]]\nurls = [\"stun:stun.example.org\"]\nweight = 2\n[offer]\nservers = 1\n", nil,
+			"DIR/config.toml:9: ice_server[1].weight: has no effect on a server without TURN; remove it"},
+		{"weight of the relay", component + "[relay]\npublic_ip = [\"127.0.0.1\"]\nsecret_file = \"turn.secret\"\nweight = 2\n", nil,
+			"DIR/config.toml:7: relay.weight: has no effect without offer.servers, which says how many servers each user is given; set it, or remove this"},
+		{"countries that nobody asks for", component + ICEServer + "[offer]\nservers = 1\ngeoip_file = \"COUNTRIES\"\n", nil,
+			"DIR/config.toml:9: offer.geoip_file: is not used, since no server has countries; set them, or remove it"},
+		{"four TURN URLs chosen of six", component + threeURLs("a") + oneURL("b") + threeURLs("c") + "[offer]\nservers = 1\n", nil, ""},
+		{"five TURN URLs chosen of seven", component + threeURLs("a") + oneURL("b") + threeURLs("c") + "[offer]\nservers = 2\n", nil,
+			"DIR/config.toml:14: offer.servers: an answer can have 6 TURN URLs, and browsers connect more slowly with more than 4; write a lower number, or keep one each over udp, tcp and TLS"},
+		{"TURN URLs for different domains", component + threeURLs("a") + "domains = [\"a.example.org\"]\n" + threeURLs("b") + "domains = [\"example.org\"]\n", nil, ""},
+		{"TURN URLs of one domain and of all", component + threeURLs("a") + "domains = [\"a.example.org\"]\n" + threeURLs("b"), nil,
+			"DIR/config.toml:4: ice_server: an answer has 6 TURN URLs, and browsers connect more slowly with more than 4; keep one each over udp, tcp and TLS, or give each user only some of the servers with offer.servers"},
+		{"some are given TURN without udp", component + oneURL("a") + strings.Replace(oneURL("b"), "turn:", "turns:", 1) + "[offer]\nservers = 1\n", nil,
+			"DIR/config.toml:4: ice_server: some users are given no TURN URL over udp, and Dino uses only those; add one to each server, such as \"turn:turn.example.org:3478?transport=udp\""},
+		{"everybody is given one with udp", component + oneURL("a") + oneURL("c") + strings.Replace(oneURL("b"), "turn:", "turns:", 1) + "[offer]\nservers = 2\n", nil, ""},
+		{"a domain without TURN", component + oneURL("a") + "domains = [\"eu.example.org\"]\n[access]\nallow = [\"eu.example.org\", \"alice@us.example.org\", \"us.example.org\"]\n", nil,
+			"DIR/config.toml:4: ice_server: every server with TURN is for other domains than us.example.org, which is served; add it to the domains of one"},
 		{"jid with nothing before the domain", strings.Replace(component, "turn.example.org", "example.org", 1) + ICEServer, nil,
 			"DIR/config.toml:2: component.jid: seems to be the users' own domain: its parent domain, which is trusted and served by default, is a single word; use a separate name such as \"turn.example.org\", or set hosts"},
 		{"jid below localhost", strings.Replace(component, "turn.example.org", "turn.localhost", 1) + ICEServer, nil, ""},
@@ -125,9 +151,13 @@ func TestConfigWarnings(t *testing.T) {
 		{"server on this machine over IPv6", component + "server = \"[::1]:5347\"\n" + ICEServer, nil, ""},
 		{"server named localhost", component + "server = \"localhost:5347\"\n" + ICEServer, nil, ""},
 	}
+	countries, err := filepath.Abs("testdata/geoip/countries.mmdb")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			dir := testkit.WriteFiles(t, "config.toml", tt.config, "short.secret", "short\n", "blank.secret", testkit.SharedSecret+" \n")
+			dir := testkit.WriteFiles(t, "config.toml", strings.Replace(tt.config, "COUNTRIES", countries, 1), "short.secret", "short\n", "blank.secret", testkit.SharedSecret+" \n")
 			for file, mode := range tt.modes {
 				if err := os.Chmod(filepath.Join(dir, file), mode); err != nil {
 					t.Fatal(err)

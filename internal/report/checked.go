@@ -101,6 +101,9 @@ func Check(stdout, stderr io.Writer, c Checked, now time.Time) error {
 		}
 		rows = append(rows, [2]string{name, offer})
 	}
+	if n := cfg.Offer.Servers; n > 0 {
+		rows = append(rows, [2]string{"gives", "each user at most " + count(n, "server") + " with TURN"})
+	}
 	if c.As != "" {
 		rows = append(rows, [2]string{"read by", c.As})
 	}
@@ -160,6 +163,7 @@ type checkedJSON struct {
 	Allow     []string       `json:"allow,omitempty"`
 	Deny      []string       `json:"deny,omitempty"`
 	Offers    []string       `json:"offers,omitempty"`
+	Servers   int            `json:"servers,omitempty"` // with TURN that each user is given at most; 0 for all
 	Fetched   []fetchedJSON  `json:"fetched,omitempty"`
 }
 
@@ -188,7 +192,7 @@ func CheckedJSON(w io.Writer, c Checked) error {
 		if cfg.Component.IsSet() {
 			out.Component = &componentJSON{JID: cfg.Component.JID, Server: cfg.Component.Server, Hosts: cfg.Component.Hosts}
 		}
-		out.Allow, out.Deny, out.Offers = cfg.Access.Allow, cfg.Access.Deny, offers(cfg)
+		out.Allow, out.Deny, out.Offers, out.Servers = cfg.Access.Allow, cfg.Access.Deny, offers(cfg), cfg.Offer.Servers
 	}
 	for _, f := range c.Fetched {
 		j := fetchedJSON{Key: f.Key, Provider: f.Provider, Notes: f.Notes}

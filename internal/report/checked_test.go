@@ -50,6 +50,8 @@ func TestCheck(t *testing.T) {
 			localWarning + "extdisco: warning: DIR/config.toml: ice_server[0]: more\n", "", `"message": "more"`},
 		{"denied users, another reader", testkit.MinimalConfig + "[access]\ndeny = [\"mallory@example.org\"]\n", func(c *Checked) { c.As = "extdisco" },
 			"DIR/config.toml is valid." + summary + "  denies     mallory@example.org\n" + offers + "  read by    extdisco\n", "", "", `"read_by": "extdisco",`},
+		{"chosen servers", testkit.MinimalConfig + "[offer]\nservers = 2\n", nil,
+			"DIR/config.toml is valid." + summary + offers + "  gives      each user at most 2 servers with TURN\n", "", "", `"servers": 2`},
 		{"a fault and a warning", strings.Replace(testkit.MinimalConfig, usual, local, 1) + "ttl = 5\n", nil,
 			"", localWarning, "DIR/config.toml:8: ice_server[0].ttl: is a number without a unit; write \"5s\"\nDIR/config.toml is not valid: 1 fault", `"valid": false,`},
 		{"two faults", testkit.MinimalConfig + "ttl = 5\nfoo = 1\n", nil, "", "", "DIR/config.toml is not valid: 2 faults", `"line": 8,`},
