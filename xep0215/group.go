@@ -69,12 +69,12 @@ func newGroup(issuer Issuer, services []Service, lang string) *Group {
 	return g
 }
 
-// Hide returns the group without the services that hidden names, in lists. Whoever
-// got such a service before and asks for its credentials is answered as ever:
+// Hide returns the group without the services that hidden names, in lists; what was
+// hidden before stays hidden. Whoever got such a service before and asks for its credentials is answered as ever:
 // clients may take an error for the end of the call that they are about to make.
 func (g *Group) Hide(hidden func(Key) bool) *Group {
 	h := &Group{issuer: g.issuer, all: g.all}
-	for _, e := range g.all {
+	for _, e := range g.entries {
 		if !hidden(e.key) {
 			h.entries = append(h.entries, e)
 		}
@@ -87,6 +87,15 @@ func (g *Group) Hide(hidden func(Key) bool) *Group {
 		h.localized[tag] = l.Hide(hidden)
 	}
 	return h
+}
+
+// Keys returns what identifies the listed services.
+func (g *Group) Keys() []Key {
+	var keys []Key
+	for _, e := range g.entries {
+		keys = append(keys, e.key)
+	}
+	return keys
 }
 
 // in returns the group with its names in the language that fits the tag best. RFC

@@ -3,6 +3,7 @@ package daemon
 import (
 	"crypto/rand"
 	"encoding/xml"
+	"fmt"
 	"strconv"
 
 	"mellium.im/xmpp/stanza"
@@ -39,7 +40,7 @@ func newFeedHandler(offers *offers, gate *gate, audits audits) feedHandler {
 func (h feedHandler) Prepare(r *component.Request) <-chan struct{} {
 	o := h.offers.now() // the gate is not asked about hosts
 	r.Value = o
-	return h.offers.prepare(o, r.Requester, r.Now)
+	return h.offers.join(o.prepareAll(r.Requester, r.Now))
 }
 
 // AppendReply implements [component.Handler].
@@ -53,12 +54,21 @@ func (h feedHandler) AppendReply(dst []byte, r *component.Request) ([]byte, erro
 		h.gate.limited(limit.Total, r.Requester, r.Now)
 		return dst, errTooMany
 	}
-	// Providers that fetch for each requester fetch once for the host.
-	groups := o.groups(r.Requester, r.Now)
-	reply := append(dst, "<feed xmlns='"+nsFeed+"' mark='"+o.mark(r.Requester, r.Now)+"'>"...)
+	s := o.selection()
+	defer o.done(s)
+	reply := append(dst, "<feed xmlns='"+nsFeed+"' mark='"+o.mark(r.Requester, r.Now)+"'"...)
+	if o.choice != nil {
+		reply = fmt.Appendf(reply, " relays='%d'", o.choice.relays(o.sources, r.Requester, r.Now))
+	}
+	if o.choice.wantsAddresses() {
+		reply = append(reply, " addresses='true'"...)
+	}
+	reply = append(reply, '>')
 	for range count {
+		// Providers that fetch for each requester fetch once for the host.
+		who := requester{name: anonymousAt(r.Requester), fetcher: r.Requester}
 		reply, err = h.handler.AppendReply(reply, xep0215.Request{NS: xep0215.NS},
-			xep0215.Offer{Groups: groups, Requester: anonymousAt(r.Requester), Now: r.Now, Audit: h.audit})
+			xep0215.Offer{Groups: o.groups(s, who, r.Now), Requester: who.name, Now: r.Now, Audit: h.audit})
 		if err != nil {
 			return dst, err
 		}

@@ -15,13 +15,21 @@ import (
 var markTime = time.Unix(1, 0)
 
 // mark stands for everything that the offer to a host is made of: servers, secrets,
-// lifetimes, who is served, and which servers are hidden or missing at present. It is
+// lifetimes, who is served, for whom servers are chosen, and which of them are hidden, down
+// or missing at present. It is
 // the same after a restart with the same configuration. Credentials that a provider
 // renews do not change it, nor does a renewed secret of the relay. It is keyed by the
 // secrets that go into it, so that it tells nothing about them that a credential does not.
 func (o *offer) mark(host []byte, now time.Time) string {
 	h := hmac.New(sha256.New, []byte(nsFeed))
 	fmt.Fprintf(h, "%q %q\n", o.cfg.Access.Allow, o.cfg.Access.Deny)
+	if o.choice != nil {
+		fmt.Fprintf(h, "%d", o.cfg.Offer.Servers)
+		if o.choice.countries != nil {
+			fmt.Fprintf(h, " %v", o.choice.countries.Built().Unix())
+		}
+		fmt.Fprintln(h)
+	}
 	for i, s := range o.sources {
 		server := o.servers[i]
 		provider, isRelay := server.Provider, server.Key == config.RelayKey
@@ -29,7 +37,14 @@ func (o *offer) mark(host []byte, now time.Time) string {
 		if provider != nil {
 			fmt.Fprintf(h, "provider %x\n", provider.Fingerprint)
 		}
-		for _, g := range s.Groups(host, now) {
+		if o.choice != nil {
+			fmt.Fprintf(h, "%v %d\n", server.Choice, (*o.choice.fitness.Load())[i])
+		}
+		part := s.Part(host, now)
+		if part == nil {
+			continue
+		}
+		for _, g := range part.Groups {
 			services, _ := g.Services(host, markTime)
 			for _, v := range services {
 				fmt.Fprintf(h, "%q\n", fmt.Sprint(v.Key()))

@@ -55,19 +55,24 @@ var (
 	_ component.Preparer    = discoveryHandler{}
 )
 
-// offer returns what a request is answered from.
-func (h discoveryHandler) offer(r *component.Request) xep0215.Offer {
+// requesterOf returns who a request is from.
+func requesterOf(r *component.Request) requester {
+	return requester{name: r.Requester, fetcher: r.Requester, address: r.Address}
+}
+
+// offer returns what a request is answered from, as long as nobody else has the selection.
+func (h discoveryHandler) offer(r *component.Request, s *selection) xep0215.Offer {
 	audit := h.direct
 	if r.Route == component.RouteDelegated {
 		audit = h.delegated
 	}
 	o := r.Value.(*offer) // set by the gate
-	return xep0215.Offer{Groups: o.groups(r.Requester, r.Now), Requester: r.Requester, Lang: r.Lang, Now: r.Now, Audit: audit}
+	return xep0215.Offer{Groups: o.groups(s, requesterOf(r), r.Now), Requester: r.Requester, Lang: r.Lang, Now: r.Now, Audit: audit}
 }
 
 // Prepare implements [component.Preparer].
 func (h discoveryHandler) Prepare(r *component.Request) <-chan struct{} {
-	return h.offers.prepare(r.Value.(*offer), r.Requester, r.Now)
+	return h.offers.join(r.Value.(*offer).prepare(requesterOf(r), r.Now))
 }
 
 // AppendReply implements [component.Handler].
@@ -76,7 +81,10 @@ func (h discoveryHandler) AppendReply(dst []byte, r *component.Request) ([]byte,
 	if err != nil {
 		return dst, err
 	}
-	return h.handler.AppendReply(dst, request, h.offer(r))
+	o := r.Value.(*offer)
+	s := o.selection()
+	defer o.done(s)
+	return h.handler.AppendReply(dst, request, h.offer(r, s))
 }
 
 // FastLen implements [component.FastHandler].
@@ -84,5 +92,8 @@ func (h discoveryHandler) FastLen(ns string, b []byte) int { return h.handler.Fa
 
 // AppendFast implements [component.FastHandler].
 func (h discoveryHandler) AppendFast(dst, element []byte, r *component.Request) ([]byte, error) {
-	return h.handler.AppendFast(dst, r.NS, element, h.offer(r))
+	o := r.Value.(*offer)
+	s := o.selection()
+	defer o.done(s)
+	return h.handler.AppendFast(dst, r.NS, element, h.offer(r, s))
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"time"
 
 	"extdisco/internal/config"
@@ -30,9 +31,7 @@ func startHealth(o, previous *offer, log *slog.Logger) *health {
 	}
 	changed := func(all []probe.Health) {
 		rotation.follow(all)
-		if cfg.Probe.HideUnhealthy {
-			o.hide(unhealthy(all))
-		}
+		o.follow(all)
 	}
 	h := &health{probe.NewMonitor(probe.MonitorConfig{
 		Interval: cfg.Probe.Interval, AllocateInterval: cfg.Probe.AllocateInterval,
@@ -54,6 +53,29 @@ func startHealth(o, previous *offer, log *slog.Logger) *health {
 	changed(kept)
 	h.monitor.Start()
 	return h
+}
+
+// follow leaves out of lists what does not work, if that is configured, and has servers
+// chosen that do.
+func (o *offer) follow(all []probe.Health) {
+	hidden := map[xep0215.Key]bool{}
+	choosesSTUN := o.choice != nil && o.choice.limited
+	if o.cfg.Probe.HideUnhealthy || choosesSTUN {
+		hidden = unhealthy(all)
+	}
+	if o.choice != nil {
+		o.choice.follow(o.servers, all)
+	}
+	maps.DeleteFunc(hidden, func(k xep0215.Key, _ bool) bool {
+		switch {
+		case !xep0215.NeedsCredentials(k.Type):
+			return !o.cfg.Probe.HideUnhealthy && !choosesSTUN
+		case !o.cfg.Probe.HideUnhealthy:
+			return true
+		}
+		return o.choice.isDown(o.servers, k)
+	})
+	o.hide(hidden)
 }
 
 // healthSaid is what was logged last of a server.

@@ -98,11 +98,11 @@ func TestHidingCostsRequestsNothing(t *testing.T) {
 	d, _ := newTestDaemon(t, probedConfig)
 	defer d.close()
 	o := d.offers.now()
-	requester := []byte("alice@example.org")
+	who, s := requester{name: []byte("alice@example.org")}, new(selection)
 	for name, hidden := range map[string]map[xep0215.Key]bool{"nothing hidden": nil,
 		"one hidden": {xep0215.Service{Type: "turns", Host: "a.example.org", Port: 5349, Transport: "tcp"}.Key(): true}} {
 		o.hide(hidden)
-		if n := testing.AllocsPerRun(100, func() { o.groups(requester, testkit.Time) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { o.groups(s, who, testkit.Time) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}

@@ -48,7 +48,12 @@ func observerOf(d *daemon) observer { return observer{d.state, d.manager} }
 
 // offerTo returns what the daemon offers the requester at now.
 func offerTo(d *daemon, requester string, now time.Time) xep0215.Offer {
-	return xep0215.Offer{Groups: d.offers.now().groups([]byte(requester), now), Requester: []byte(requester), Now: now}
+	return xep0215.Offer{Groups: groupsOf(d, requester, now), Requester: []byte(requester), Now: now}
+}
+
+// groupsOf returns what is on offer for a requester.
+func groupsOf(d *daemon, name string, now time.Time) []*xep0215.Group {
+	return d.offers.now().groups(new(selection), requester{name: []byte(name), fetcher: []byte(name)}, now)
 }
 
 // admit asks the gate about a requester.

@@ -25,9 +25,11 @@ type offer struct {
 	sources []source.Source // one for each of servers
 	own     []*source.Own   // those of them that can hide services
 	health  *health         // nil without [probe]
+	choice  *choice         // nil when everybody is offered everything
 
 	fixed      atomic.Pointer[[]*xep0215.Group] // all groups, when every source is one of own
-	pseudonyms *turncred.Pseudonyms             // for audit lines of credentials that have none
+	pseudonyms *turncred.Pseudonyms             // for the choice, and for audit lines of credentials that have none
+	selections sync.Pool                        // of *selection
 }
 
 // newOffer returns the offer of a configuration with these servers. What previous has counted goes on
@@ -48,6 +50,7 @@ func newOffer(cfg *config.Config, servers []config.ICEServer, previous *offer, l
 		own := source.NewOwn(s)
 		o.sources, o.own = append(o.sources, own), append(o.own, own)
 	}
+	o.choice = newChoice(cfg, servers, o.pseudonyms)
 	o.hide(nil)
 	if cfg.Probe.On {
 		o.health = startHealth(o, previous, log)
@@ -78,26 +81,42 @@ func (o *offer) hide(hidden map[xep0215.Key]bool) {
 
 // fix puts together what is on offer, where that is the same for all requesters.
 func (o *offer) fix() {
-	if len(o.own) != len(o.sources) {
+	if len(o.own) != len(o.sources) || o.choice != nil {
 		return
 	}
 	var fixed []*xep0215.Group
 	for _, own := range o.own {
-		fixed = append(fixed, own.Groups(nil, time.Time{})...)
+		fixed = append(fixed, own.Part(nil, time.Time{}).Groups...)
 	}
 	o.fixed.Store(&fixed)
 }
 
-// groups returns what is on offer for the requester at now.
-func (o *offer) groups(requester []byte, now time.Time) []*xep0215.Group {
+// selection returns room for a choice; done gives it back.
+func (o *offer) selection() *selection {
+	if s, ok := o.selections.Get().(*selection); ok {
+		return s
+	}
+	return new(selection)
+}
+
+func (o *offer) done(s *selection) { o.selections.Put(s) }
+
+// groups returns what is on offer for the requester at now. It stays valid until the
+// selection is used again.
+func (o *offer) groups(s *selection, who requester, now time.Time) []*xep0215.Group {
 	if fixed := o.fixed.Load(); fixed != nil {
 		return *fixed
 	}
-	all := make([]*xep0215.Group, 0, len(o.sources))
-	for _, s := range o.sources {
-		all = append(all, s.Groups(requester, now)...)
+	if o.choice != nil {
+		return o.choice.groups(s, o.sources, who, now)
 	}
-	return all
+	s.groups = s.groups[:0]
+	for _, src := range o.sources {
+		if part := src.Part(who.fetcher, now); part != nil {
+			s.groups = append(s.groups, part.Groups...)
+		}
+	}
+	return s.groups
 }
 
 // forTrial returns what is on offer with credentials that live for minutes where that
@@ -105,14 +124,29 @@ func (o *offer) groups(requester []byte, now time.Time) []*xep0215.Group {
 func (o *offer) forTrial(requester []byte, now time.Time) []*xep0215.Group {
 	var groups []*xep0215.Group
 	for _, s := range o.sources {
-		groups = append(groups, s.ForTrial().Groups(requester, now)...)
+		if part := s.ForTrial().Part(requester, now); part != nil {
+			groups = append(groups, part.Groups...)
+		}
 	}
 	return groups
 }
 
-// prepare returns the channels that are closed once the sources are ready or have given
-// up; none when groups can be asked at once.
-func (o *offer) prepare(requester []byte, now time.Time) []<-chan struct{} {
+// prepare returns the channels that are closed once the sources that the requester is
+// answered from are ready or have given up; none when groups can be asked at once.
+func (o *offer) prepare(who requester, now time.Time) []<-chan struct{} {
+	switch {
+	case len(o.own) == len(o.sources):
+		return nil
+	case o.choice == nil:
+		return o.prepareAll(who.fetcher, now)
+	}
+	s := o.selection()
+	defer o.done(s)
+	return o.choice.prepare(s, o.sources, who, now)
+}
+
+// prepareAll is prepare for an answer from all sources.
+func (o *offer) prepareAll(requester []byte, now time.Time) []<-chan struct{} {
 	var open []<-chan struct{}
 	for _, s := range o.sources {
 		if c := s.Prepare(requester, now); c != nil {
@@ -181,10 +215,8 @@ func (o *offers) replace(make func(previous *offer) *offer) {
 	previous.close(next)
 }
 
-// prepare returns a channel that is closed when the requester can be answered from an
-// offer, or nil when it can be now.
-func (o *offers) prepare(from *offer, requester []byte, now time.Time) <-chan struct{} {
-	open := from.prepare(requester, now)
+// join returns a channel that is closed when all others are; nil for none.
+func (o *offers) join(open []<-chan struct{}) <-chan struct{} {
 	switch len(open) {
 	case 0:
 		return nil

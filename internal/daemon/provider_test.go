@@ -118,7 +118,7 @@ func TestReloadDuringTheFirstFetch(t *testing.T) {
 		v.Takes.Store(int64(2 * time.Second))
 		d, _ := providerOffer(t, v, false)
 		defer d.close()
-		wait := d.offers.now().prepare([]byte("juliet@example.org"), time.Now())
+		wait := d.offers.now().prepare(requester{name: []byte("juliet@example.org"), fetcher: []byte("juliet@example.org")}, time.Now())
 		if len(wait) != 1 {
 			t.Fatal("nobody waits for the first fetch")
 		}
@@ -130,7 +130,7 @@ func TestReloadDuringTheFirstFetch(t *testing.T) {
 		default:
 		}
 		<-wait[0]
-		if n := len(d.offers.now().groups([]byte("juliet@example.org"), time.Now())); n != 2 || v.Asked.Load() != 1 {
+		if n := len(groupsOf(d, "juliet@example.org", time.Now())); n != 2 || v.Asked.Load() != 1 {
 			t.Errorf("%d groups on offer after %d requests", n, v.Asked.Load())
 		}
 	})

@@ -67,7 +67,7 @@ func mustLoadNow(t *testing.T, file string) *config.Config {
 // tryRelay makes an allocation at the relay over udp with what the requester is given.
 func tryRelay(t *testing.T, d *daemon, requester string) *probe.Failure {
 	t.Helper()
-	for _, g := range d.offers.now().groups([]byte(requester), time.Now()) {
+	for _, g := range groupsOf(d, requester, time.Now()) {
 		services, _ := g.Services([]byte(requester), time.Now())
 		for _, s := range services {
 			if s.Type == xep0215.TypeTURN && s.Transport == xep0215.TransportUDP {

@@ -27,33 +27,36 @@ func (b webBackend) Gave(endpoint, outcome string) { b.metrics.Gave(endpoint, ou
 // Credentials implements [web.Backend]. The user of a client is a requester like any
 // other, and the client is its domain.
 func (b webBackend) Credentials(ctx context.Context, client, user string, now time.Time) ([]web.ICEServer, error) {
-	requester := []byte(client + "/" + user) // has a slash, as no bare JID has
-	fetcher := requester
+	name := []byte(client + "/" + user) // has a slash, as no bare JID has
+	fetcher := name
 	if user == "" { // as in the feed: a provider is asked once for all of them
-		requester, fetcher = anonymousAt([]byte(client)), []byte(client)
+		name, fetcher = anonymousAt([]byte(client)), []byte(client)
 	}
 	o := b.offers.now()
-	if over := o.limiter.Over(requester, []byte(client), now); over != limit.None {
-		b.gate.limited(over, requester, now)
+	if over := o.limiter.Over(name, []byte(client), now); over != limit.None {
+		b.gate.limited(over, name, now)
 		return nil, web.ErrLimited
 	}
-	wait(ctx, o, fetcher, now)
-	return b.iceServers(o.groups(fetcher, time.Now()), requester, "http", now)
+	who := requester{name: name, fetcher: fetcher}
+	wait(ctx, o.prepare(who, now))
+	s := o.selection()
+	defer o.done(s)
+	return b.iceServers(o.groups(s, who, time.Now()), name, "http", now)
 }
 
 // Trial implements [web.Backend].
 func (b webBackend) Trial(ctx context.Context, now time.Time) ([]web.ICEServer, error) {
 	fetcher := []byte("status page")
 	o := b.offers.now()
-	wait(ctx, o, fetcher, now)
+	wait(ctx, o.prepareAll(fetcher, now))
 	return b.iceServers(o.forTrial(fetcher, time.Now()), anonymousAt(fetcher), "status page", now)
 }
 
-// wait waits until the sources are ready or have given up.
-func wait(ctx context.Context, o *offer, requester []byte, now time.Time) {
+// wait waits until all channels are closed.
+func wait(ctx context.Context, open []<-chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, webWait)
 	defer cancel()
-	for _, ready := range o.prepare(requester, now) {
+	for _, ready := range open {
 		select {
 		case <-ready:
 		case <-ctx.Done():

@@ -22,7 +22,18 @@ func NewOffered(servers []config.ICEServer, requester string) *Offered {
 	for _, s := range servers {
 		o.providers = o.providers || s.Provider != nil
 		for _, service := range s.Services {
-			o.services[service.Key()] = usernameCheck(s, requester)
+			k := service.Key()
+			o.services[k] = usernameCheck(s, requester)
+			// The bridge fills lists that are too long with relays as STUN servers.
+			switch k.Type {
+			case xep0215.TypeTURN:
+				k.Type, k.Transport = xep0215.TypeSTUN, xep0215.TransportUDP
+			case xep0215.TypeTURNS:
+				k.Type = xep0215.TypeSTUNS
+			}
+			if o.services[k] == nil {
+				o.services[k] = func(username string) bool { return username == "" }
+			}
 		}
 	}
 	return o

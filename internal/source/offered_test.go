@@ -15,6 +15,7 @@ func TestOffered(t *testing.T) {
 		return xep0215.Service{Type: "turn", Host: host, Port: 3478, Transport: "udp", Restricted: true}
 	}
 	minted, ejabberd, fixed, unknown := service("minted.example.org"), service("ejabberd.example.org"), service("fixed.example.org"), service("unknown.example.org")
+	asSTUN := xep0215.Service{Type: "stun", Host: "minted.example.org", Port: 3478, Transport: "udp"}
 	stun := xep0215.Service{Type: "stun", Host: "stun.example.org", Port: 3478, Transport: "udp"}
 	key := []byte("the key of pseudonyms")
 	cfg := &config.Config{ICEServers: []config.ICEServer{
@@ -32,6 +33,8 @@ func TestOffered(t *testing.T) {
 	}{
 		{"made for the requester", minted, "1795320000:" + pseudonym, true, true},
 		{"of a server without credentials", stun, "", true, true},
+		{"a relay as a STUN server", asSTUN, "", true, true},
+		{"a relay as a STUN server, with a username", asSTUN, "alice", true, false},
 		{"made for somebody else", minted, "1795320000:0123456789abcdef", true, false},
 		{"a bare time, as Prosody makes it", minted, "1795320000", true, false},
 		{"ejabberd's form", ejabberd, "1795320000:" + ofEjabberd, true, true},

@@ -17,9 +17,9 @@ import (
 type Own struct {
 	cfg      config.ICEServer
 	group    *xep0215.Group
-	previous *xep0215.Group                   // the same, with the previous secret; nil where there is none
-	shown    atomic.Pointer[[]*xep0215.Group] // of one group: without the hidden services
-	old      atomic.Bool                      // whether the previous secret is in force
+	previous *xep0215.Group       // the same, with the previous secret; nil where there is none
+	shown    atomic.Pointer[Part] // without the hidden services
+	old      atomic.Bool          // whether the previous secret is in force
 
 	mu     sync.Mutex // guards hidden
 	hidden map[xep0215.Key]bool
@@ -85,11 +85,11 @@ func (o *Own) show() {
 		hidden := o.hidden
 		group = group.Hide(func(k xep0215.Key) bool { return hidden[k] })
 	}
-	o.shown.Store(&[]*xep0215.Group{group})
+	o.shown.Store(newPart([]*xep0215.Group{group}, true))
 }
 
-// Groups implements [Source]. It is the same for every requester.
-func (o *Own) Groups([]byte, time.Time) []*xep0215.Group { return *o.shown.Load() }
+// Part implements [Source]. It is the same for every requester.
+func (o *Own) Part([]byte, time.Time) *Part { return o.shown.Load() }
 
 // Prepare implements [Source].
 func (o *Own) Prepare([]byte, time.Time) <-chan struct{} { return nil }

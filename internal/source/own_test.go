@@ -26,7 +26,7 @@ func rotating(t *testing.T) config.ICEServer {
 // given returns the service that alice gets, and the secret that its password is made with.
 func given(t *testing.T, s Source) (xep0215.Service, string) {
 	t.Helper()
-	services, _ := s.Groups([]byte("alice@example.org"), time.Unix(1_800_000_000, 0))[0].Services([]byte("alice@example.org"), time.Unix(1_800_000_000, 0))
+	services, _ := s.Part([]byte("alice@example.org"), time.Unix(1_800_000_000, 0)).Groups[0].Services([]byte("alice@example.org"), time.Unix(1_800_000_000, 0))
 	if len(services) != 1 {
 		t.Fatalf("%d services", len(services))
 	}
@@ -60,11 +60,11 @@ func TestPreviousSecretInForce(t *testing.T) {
 	}
 	o.UsePrevious(true)
 	o.Hide(map[xep0215.Key]bool{rotating(t).Services[0].Key(): true})
-	if services, _ := o.Groups(nil, time.Time{})[0].Services([]byte("alice@example.org"), time.Time{}); len(services) != 0 {
+	if services, _ := o.Part(nil, time.Time{}).Groups[0].Services([]byte("alice@example.org"), time.Time{}); len(services) != 0 {
 		t.Error("a hidden service is listed with the previous secret")
 	}
 	o.UsePrevious(false)
-	if services, _ := o.Groups(nil, time.Time{})[0].Services([]byte("alice@example.org"), time.Time{}); len(services) != 0 {
+	if services, _ := o.Part(nil, time.Time{}).Groups[0].Services([]byte("alice@example.org"), time.Time{}); len(services) != 0 {
 		t.Error("the change of the secret brings a hidden service back")
 	}
 }

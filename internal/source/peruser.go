@@ -6,7 +6,6 @@ import (
 	"extdisco/internal/config"
 	"extdisco/turncred"
 	"extdisco/turncred/provider"
-	"extdisco/xep0215"
 )
 
 // perUser fetches for each requester when it asks. It implements [Provider] and
@@ -35,8 +34,8 @@ func (p *perUser) Use(_ string, given provider.Set) error {
 // Report implements [provider.Sink].
 func (p *perUser) Report(r provider.Result) { p.report(r) }
 
-// Groups implements [Source].
-func (p *perUser) Groups(requester []byte, now time.Time) []*xep0215.Group {
+// Part implements [Source].
+func (p *perUser) Part(requester []byte, now time.Time) *Part {
 	given, err := p.fetcher.Get(p.user(requester), now)
 	if err != nil || len(given.Servers) == 0 {
 		return nil
@@ -45,7 +44,7 @@ func (p *perUser) Groups(requester []byte, now time.Time) []*xep0215.Group {
 	if err != nil {
 		return nil // which was reported
 	}
-	return set.groups
+	return set.part
 }
 
 // Prepare implements [Source].

@@ -36,7 +36,9 @@ type offering []Source
 // Groups returns what is on offer.
 func (o offering) Groups(requester []byte, now time.Time) (groups []*xep0215.Group) {
 	for _, s := range o {
-		groups = append(groups, s.Groups(requester, now)...)
+		if part := s.Part(requester, now); part != nil {
+			groups = append(groups, part.Groups...)
+		}
 	}
 	return groups
 }

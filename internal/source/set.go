@@ -15,15 +15,16 @@ type Set struct {
 	provider.Set
 	Services []xep0215.Service // with their credentials
 
-	groups []*xep0215.Group
-	down   []*xep0215.Group // the same TURN servers without a credential, for when it has expired
-	names  []string         // usernames, for revocation
+	part  *Part
+	down  *Part    // the same TURN servers without a credential, for when it has expired
+	names []string // usernames, for revocation
 }
 
 // newSet returns what the provider of cfg gave as it is offered. Nothing that clients could use is
 // an error.
 func newSet(given provider.Set, cfg *config.Provider) (*Set, error) {
 	out := &Set{Set: given}
+	var groups, down []*xep0215.Group
 	seen := map[xep0215.Key]bool{}
 	for _, server := range given.Servers {
 		var services []xep0215.Service
@@ -35,29 +36,32 @@ func newSet(given provider.Set, cfg *config.Provider) (*Set, error) {
 			seen[s.Key()] = true
 			services = append(services, s)
 		}
-		if len(services) > 0 {
-			out.add(server, labelled(services, cfg.DisplayName, cfg.Info))
+		if len(services) == 0 {
+			continue
+		}
+		services = labelled(services, cfg.DisplayName, cfg.Info)
+		out.add(server, services)
+		groups = append(groups, xep0215.NewGroup(fetchedCredential{server, given.Expires}, services...))
+		if server.Username != "" {
+			restricted := xep0215.Select(services, xep0215.Request{Credentials: []xep0215.Filter{{}}})
+			down = append(down, xep0215.NewGroup(expiredCredential{}, restricted...))
+			out.names = append(out.names, server.Username)
 		}
 	}
-	if len(out.groups) == 0 {
+	if len(groups) == 0 {
 		return nil, errors.New("the answer names no server that clients can use")
 	}
+	out.part, out.down = newPart(groups, true), newPart(down, false)
 	return out, nil
 }
 
-// add adds services that share the credential of a server.
+// add adds services, which share the credential of a server.
 func (s *Set) add(server provider.Server, services []xep0215.Service) {
 	for _, service := range services {
 		if service.Restricted {
 			service.Username, service.Password, service.Expires = server.Username, string(server.Password.Reveal()), s.Expires
 		}
 		s.Services = append(s.Services, service)
-	}
-	s.groups = append(s.groups, xep0215.NewGroup(fetchedCredential{server, s.Expires}, services...))
-	if server.Username != "" {
-		restricted := xep0215.Select(services, xep0215.Request{Credentials: []xep0215.Filter{{}}})
-		s.down = append(s.down, xep0215.NewGroup(expiredCredential{}, restricted...))
-		s.names = append(s.names, server.Username)
 	}
 }
 

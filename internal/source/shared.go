@@ -7,7 +7,6 @@ import (
 
 	"extdisco/internal/config"
 	"extdisco/turncred/provider"
-	"extdisco/xep0215"
 )
 
 // shared keeps one set of credentials, which all requesters get, fresh. It implements
@@ -44,13 +43,13 @@ func (s *shared) Report(r provider.Result) {
 	s.report(r, attrs...)
 }
 
-// Groups implements [Source].
-func (s *shared) Groups(_ []byte, now time.Time) []*xep0215.Group {
+// Part implements [Source].
+func (s *shared) Part(_ []byte, now time.Time) *Part {
 	switch current := s.current.Load(); {
 	case current == nil:
 		return nil
 	case s.isGood(current, now):
-		return current.groups
+		return current.part
 	default:
 		return current.down
 	}

@@ -12,10 +12,10 @@ import (
 // Source is one [[ice_server]] at work. Its methods may be called from several
 // goroutines at once, except Close.
 type Source interface {
-	// Groups returns what is offered to the requester, named by its bare JID; nil
-	// for nothing at present. The slice must not be changed.
-	Groups(requester []byte, now time.Time) []*xep0215.Group
-	// Prepare returns a channel that is closed once Groups has something to say
+	// Part returns what is offered to the requester, named by its bare JID; nil for
+	// nothing at present.
+	Part(requester []byte, now time.Time) *Part
+	// Prepare returns a channel that is closed once Part has something to say
 	// for the requester, or nil if it has already.
 	Prepare(requester []byte, now time.Time) <-chan struct{}
 	// Good reports whether there is something to offer at now.
