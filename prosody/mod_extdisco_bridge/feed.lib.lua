@@ -5,6 +5,10 @@
 -- were taken are replaced as soon as extdisco has made others. Should more be taken
 -- before that, they go round again: a credential that two users have is better than
 -- none.
+--
+-- Not everybody need be offered the same relays, nor as many. A list has the order of one set
+-- and room for as many relays as anybody is offered; what is left of it is filled with the
+-- last one as a STUN server.
 
 local modulemanager = require "core.modulemanager";
 local services = module:require "services";
@@ -23,10 +27,11 @@ local function is_used_up(set, time)
 	return set.taken or set.stale or services.due_at(set, 1/4) <= time;
 end
 
--- Returns what fills lists. Requests are sent through requests. sessions knows whom the
+-- Returns what fills lists. Requests are sent through requests. origins is told whether
+-- extdisco wants to know where users come from. sessions knows whom the
 -- present call of get_services() is for, and is told when a mark changes: the mark of
 -- an answer stands for all that it was made from.
-local function new(component, size, requests, sessions, now)
+local function new(component, size, requests, origins, sessions, now)
 	local feed = {};
 	local pools = {}; -- by host
 	local marks = {}; -- by the host in whose name was asked
@@ -35,7 +40,7 @@ local function new(component, size, requests, sessions, now)
 
 	-- host has the list; owner is the host in whose name extdisco is asked.
 	function feed.add(host, owner)
-		pools[host] = pools[host] or { host = host, owner = owner, sets = {}, head = 0, ask_at = 0, look_at = 0, failures = 0 };
+		pools[host] = pools[host] or { host = host, owner = owner, sets = {}, order = {}, most_relays = 0, head = 0, ask_at = 0, look_at = 0, failures = 0 };
 	end
 
 	-- Returns how many sets the pool lacks.
@@ -47,43 +52,56 @@ local function new(component, size, requests, sessions, now)
 		return count;
 	end
 
-	-- Returns the service at the index in the set that the present call of
-	-- get_services() has taken. A call asks for each index once, so that the second time
-	-- is the next call.
-	local function next_service(pool, index)
+	-- Returns the set that the present call of get_services() has taken. A call asks for
+	-- each number once, so that the second time is the next call.
+	local function next_set(pool, number)
 		local following = pool.head % math.max(1, #pool.sets) + 1;
 		local set = pool.current;
-		if not set or set.asked[index] then
+		if not set or set.asked[number] then
 			set, pool.head = pool.sets[following], following;
-			if not set then return nil; end
+			if not set then return {}; end
 			set.asked, set.taken, pool.current = {}, true, set;
 			tick_soon();
 		end
-		set.asked[index] = true;
-		return set[index];
+		set.asked[number] = true;
+		return set;
 	end
 
-	-- Makes the entry of the item with this index, which is the relay with this number.
-	local function fill(srv, pool, index, number)
+	local function as_stun(srv)
+		if srv.type == "turns" then
+			srv.type = "stuns";
+		else
+			srv.type, srv.transport = "stun", "udp"; -- browsers refuse a STUN URL with a transport
+		end
+	end
+
+	-- Makes the entry of the item for the relay with this number.
+	local function fill(srv, pool, number)
 		if pool.listing then return; end -- mod_external_services only tries the item
 		local session = sessions.reading();
 		if session and session.denied then
 			-- Whoever may have no credential can use a relay as a STUN server.
-			srv.type = srv.type == "turns" and "stuns" or "stun";
-			return;
+			return as_stun(srv);
 		end
-		local service = session and sessions.relay(session, number) or next_service(pool, index);
+		local service, too_many;
+		if session then service, too_many = sessions.relay(session, number); end
+		if not service then
+			local set = next_set(pool, number);
+			service, too_many = services.relay(set, number, now());
+			if not service then service, too_many = services.relay(set, number); end -- not good any more since the list was made
+		end
 		if not service then return; end
 		srv.type, srv.host, srv.port, srv.transport = service.type, service.host, service.port, service.transport;
+		if too_many then return as_stun(srv); end
 		srv.username, srv.password, srv.expires = service.username, service.password, service.expires;
 	end
 
-	local function new_item(pool, index, number, service)
+	local function new_item(pool, service, number)
 		local item = { type = service.type, host = service.host, port = service.port, transport = service.transport };
 		if service.username then
 			item.restricted = true;
 			item.secret = "not used"; -- credentials_cb is called only if there is one
-			item.credentials_cb = function (srv) fill(srv, pool, index, number); end
+			item.credentials_cb = function (srv) fill(srv, pool, number); end
 		end
 		return item;
 	end
@@ -102,27 +120,39 @@ local function new(component, size, requests, sessions, now)
 	-- Returns the items for the services of the sets that are still good, what tells them
 	-- from others, and whether there is a relay among them.
 	local function items_for(pool, time)
-		local items, form, relays, has_relay = {}, { pool.form }, 0, false;
-		for index, service in ipairs(pool.sets[1] or {}) do
-			if service.username then relays = relays + 1; end
-			if services.is_good(service, time) then
-				has_relay = has_relay or service.username ~= nil;
-				table.insert(items, new_item(pool, index, relays, service));
-				table.insert(form, index);
+		local items, form, relays, largest = {}, {}, 0, nil;
+		for _, set in ipairs(pool.sets) do
+			local count = services.count_relays(set, time);
+			if count > relays then largest, relays = set, count; end
+		end
+		if largest then relays = math.max(relays, pool.most_relays); end
+		local number = 0;
+		local function add_relay()
+			number = number + 1;
+			table.insert(items, new_item(pool, services.relay(largest, number, time), number));
+			table.insert(form, "relay");
+		end
+		for _, service in ipairs(pool.order) do
+			if not service.username then
+				table.insert(items, new_item(pool, service));
+				table.insert(form, services.key(service));
+			elseif number < relays then
+				add_relay();
 			end
 		end
-		return items, table.concat(form, " "), has_relay;
+		while number < relays do add_relay(); end
+		return items, table.concat(form, ", "), relays > 0;
 	end
 
 	-- Drops the sets that have lost more to age than others, and makes the list agree
 	-- with the rest: whatever is no longer good is not in it.
 	local function list(pool, time)
-		local most, sets = 0, {};
+		local least, sets = math.huge, {};
 		for _, set in ipairs(pool.sets) do
-			most = math.max(most, services.count_good(set, time));
+			least = math.min(least, services.count_bad(set, time));
 		end
 		for _, set in ipairs(pool.sets) do
-			if services.count_good(set, time) == most then table.insert(sets, set); end
+			if services.count_bad(set, time) == least then table.insert(sets, set); end
 		end
 		pool.sets, pool.head, pool.current = sets, math.min(pool.head, #sets), nil;
 
@@ -175,26 +205,25 @@ local function new(component, size, requests, sessions, now)
 	-- Whether the sets of the pool are what extdisco offers still, and all of it is good.
 	local function is_current(pool, time)
 		for _, set in ipairs(pool.sets) do
-			if set.stale or services.count_good(set, time) < #set then return false; end
+			if set.stale or services.count_bad(set, time) > 0 then return false; end
 		end
 		return #pool.sets > 0;
 	end
 
 	-- Takes the sets of an answer and returns how many there were, and how many could be
-	-- used: all sets of a pool have one form, and not everybody need be offered the same.
+	-- used: one without a relay cannot where others have some.
 	local function accept(pool, answer)
 		local time = now();
-		local sets, count, form = {}, 0, is_current(pool, time) and pool.form or nil;
-		local keeps = form ~= nil;
+		local keeps = is_current(pool, time);
+		local with, without = {}, {};
 		for element in answer:childtags("services", xmlns_extdisco) do
 			local set = services.read(element, time);
-			count, form = count + 1, form or services.form(set);
-			if services.form(set) == form then table.insert(sets, set); end
+			table.insert(services.count_relays(set, time) > 0 and with or without, set);
 		end
-		local used = #sets;
+		local sets = (#with > 0 or keeps and pool.had_relay) and with or without;
+		local count, used = #with + #without, #sets;
 		if used > 0 then
-			if not keeps then pool.sets, pool.head = {}, 0; end
-			pool.form = form;
+			if not keeps then pool.sets, pool.head, pool.order = {}, 0, sets[1]; end
 			refill(pool, sets, time);
 			list(pool, time);
 		end
@@ -220,6 +249,8 @@ local function new(component, size, requests, sessions, now)
 		end
 		local sets = answer:get_child("feed", xmlns_feed);
 		if not sets then return failed(pool, "undefined-condition", "its answer holds no services"); end
+		pool.most_relays = tonumber(sets.attr.relays) or 0;
+		if origins.want(sets.attr.addresses == "true") then sessions.make_stale(); end
 		see_mark(pool.owner, sets.attr.mark);
 		local given, used = accept(pool, sets);
 		if given == 0 and count > 0 then
@@ -299,7 +330,8 @@ local function new(component, size, requests, sessions, now)
 		for host, pool in pairs(saved.pools) do
 			local own = pools[host];
 			if own then
-				own.sets, own.head, own.form, own.loaded, own.had_relay = pool.sets, pool.head, pool.form, pool.loaded, pool.had_relay;
+				own.sets, own.order, own.most_relays, own.head = pool.sets, pool.order, pool.most_relays, pool.head;
+				own.loaded, own.had_relay = pool.loaded, pool.had_relay;
 				if prosody.hosts[host] then list(own, now()); end
 			elseif pool.loaded then
 				modulemanager.unload(host, module.name);

@@ -14,8 +14,9 @@
 --     its own credential, and a new one in time (sessions.lib.lua, jitsi.lib.lua,
 --     push.lib.lua).
 --
--- A user is named to extdisco by its own address. No secret is kept here, and no
--- credential is ever written to the log.
+-- A user is named to extdisco by its own address, and by the network address of its session
+-- only where extdisco's choice of relays depends on that (origin.lib.lua). No credential and
+-- no network address is ever written to the log.
 --
 -- Prosody 0.12 and 13. Licence: Apache-2.0.
 
@@ -56,9 +57,10 @@ local named_hosts = module:get_option("extdisco_hosts") ~= nil;
 local named_feed_hosts = module:get_option("extdisco_feed_hosts") ~= nil;
 local served = host_list("extdisco_hosts", { component:match("^[^.]+%.(.+)$") });
 
-local requests = module:require "requests" (component, timeout, now);
+local origins = module:require "origin" (module:get_option_string("component_secret"));
+local requests = module:require "requests" (component, timeout, origins, now);
 local sessions = module:require "sessions" (requests, now);
-local feed = module:require "feed" (component, pool_size, requests, sessions, now);
+local feed = module:require "feed" (component, pool_size, requests, origins, sessions, now);
 local follow;
 local jitsi = module:require "jitsi" (sessions, function (host) follow(host); end);
 local push = module:require "push" (sessions);
@@ -278,11 +280,12 @@ end);
 
 -- A reload keeps all that is under way.
 function module.save()
-	return { requests = requests.save(), feed = feed.save(), sessions = sessions.save(), push = push.save() };
+	return { requests = requests.save(), feed = feed.save(), sessions = sessions.save(), push = push.save(), origins = origins.save() };
 end
 
 function module.restore(saved)
 	if saved.requests then
+		origins.restore(saved.origins);
 		requests.restore(saved.requests);
 		sessions.restore(saved.sessions);
 		push.restore(saved.push);

@@ -13,8 +13,8 @@ local max_pending = 10000;
 local max_per_requester = 256;
 
 -- Returns what sends requests to the component. A request that has not been answered
--- after timeout seconds is refused.
-local function new(component, timeout, now)
+-- after timeout seconds is refused. origins says where requesters come from.
+local function new(component, timeout, origins, now)
 	local requests = {};
 	local link; -- the session of the component, while it is connected
 
@@ -111,7 +111,7 @@ local function new(component, timeout, now)
 		pending[id] = request;
 		pending_count = pending_count + 1;
 		waiting[request.from] = (waiting[request.from] or 0) + 1;
-		link.send("<iq type='get' id='"..id.."' to='"..component.."' from='"..xml_escape(request.from).."'>"..payload.."</iq>");
+		link.send("<iq type='get' id='"..id.."' to='"..component.."' from='"..xml_escape(request.from).."'"..origins.attribute(request.from)..">"..payload.."</iq>");
 		start_sweeping();
 	end
 

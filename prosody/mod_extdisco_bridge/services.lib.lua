@@ -45,26 +45,25 @@ function services.read(element, time)
 	return set;
 end
 
--- Returns what is in a set besides the addresses and credentials of its relays, which are
--- filled in when it is given out.
-function services.form(set)
-	local form = {};
-	for i, service in ipairs(set) do
-		form[i] = service.username and "relay" or services.key(service);
-	end
-	return table.concat(form, ", ");
-end
-
 -- Whether a credential can still be given out: until a tenth of its life is left, at
 -- most ten minutes.
 function services.is_good(service, time)
 	return not service.expires or time < service.expires - math.min(600, (service.expires - service.made) / 10);
 end
 
-function services.count_good(set, time)
+function services.count_bad(set, time)
 	local count = 0;
 	for _, service in ipairs(set) do
-		if services.is_good(service, time) then count = count + 1; end
+		if not services.is_good(service, time) then count = count + 1; end
+	end
+	return count;
+end
+
+-- Returns how many relays of a set are good.
+function services.count_relays(set, time)
+	local count = 0;
+	for _, service in ipairs(set) do
+		if service.username and services.is_good(service, time) then count = count + 1; end
 	end
 	return count;
 end
@@ -80,16 +79,17 @@ function services.due_at(set, part)
 	return due;
 end
 
--- Returns the relay with this number, or the last one where there are fewer.
-function services.relay(set, number)
+-- Returns the relay with this number of those that are good, or without a time of all; or the
+-- last one, and that it is one too many, where there are fewer.
+function services.relay(set, number, time)
 	local found;
 	for _, service in ipairs(set) do
-		if service.username then
+		if service.username and (not time or services.is_good(service, time)) then
 			found, number = service, number - 1;
-			if number == 0 then break; end
+			if number == 0 then return found, false; end
 		end
 	end
-	return found;
+	return found, true;
 end
 
 return services;

@@ -139,10 +139,9 @@ local function new(requests, now)
 		return record;
 	end
 
-	-- Returns the relay with this number for the session, if it is any good.
+	-- Returns the relay with this number for the session, as services.relay does.
 	function sessions.relay(record, number)
-		local service = record.set and services.relay(record.set, number);
-		return service and services.is_good(service, now()) and service or nil;
+		if record.set then return services.relay(record.set, number, now()); end
 	end
 
 	-- Says whom the calls of get_services() are for until the next time; nil for nobody.

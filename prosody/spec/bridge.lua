@@ -14,7 +14,7 @@ local host, metadata, turn, xmlns = bridge.host, bridge.metadata, bridge.turn, b
 
 -- Makes another server, with nothing loaded.
 function bridge.new_server()
-	bridge.made, bridge.mark = 0, "mark";
+	bridge.made, bridge.mark, bridge.feed_attr = 0, "mark", {};
 	local server = Prosody.new({ [host] = "local", [bridge.guests] = "local", [metadata] = "component", [turn] = "component" });
 	server.modules[turn].component = { session = false, module = { items = {}, hooked = {} } };
 	bridge.server = server;
@@ -44,7 +44,7 @@ function bridge.add_services(reply, ttl, relay)
 	local expires = ttl and datetime(bridge.server.clock + ttl);
 	reply:tag("services", { xmlns = xmlns })
 		:tag("service", { type = "stun", host = "stun.example.org", port = "3478", transport = "udp" }):up();
-	for _, transport in ipairs { "udp", "tcp" } do
+	for _, transport in ipairs(bridge.transports or { "udp", "tcp" }) do
 		reply:tag("service", { type = "turn", host = relay or "turn.example.org", port = "3478", transport = transport,
 			restricted = "1", username = "user"..bridge.made, password = "password"..bridge.made, expires = expires }):up();
 	end
@@ -53,7 +53,9 @@ end
 
 -- Answers a question with the sets that it asks for.
 function bridge.answer(question, ttl, relay)
-	local reply = st.reply(question.stanza):tag("feed", { xmlns = "extdisco:feed:1", mark = bridge.mark });
+	local attr = { xmlns = "extdisco:feed:1", mark = bridge.mark };
+	for name, value in pairs(bridge.feed_attr) do attr[name] = value; end
+	local reply = st.reply(question.stanza):tag("feed", attr);
 	for _ = 1, tonumber(question.stanza.tags[1].attr.count) do
 		bridge.add_services(reply, ttl, relay);
 	end
