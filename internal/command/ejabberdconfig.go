@@ -8,7 +8,9 @@ import (
 	"extdisco/internal/setup"
 )
 
-type ejabberdConfigCommand struct{}
+type ejabberdConfigCommand struct {
+	Link string `help:"For which of several components: its name." placeholder:"NAME"`
+}
 
 // Help is printed below the flags.
 func (ejabberdConfigCommand) Help() string {
@@ -25,15 +27,16 @@ const ejabberdHeader = `# For ejabberd.yml, from %s.
 `
 
 // Run prints the parts of ejabberd.yml that match the configuration.
-func (ejabberdConfigCommand) Run(env *environment) error {
+func (c ejabberdConfigCommand) Run(env *environment) error {
 	cfg, err := env.loadConfig(time.Now())
 	if err != nil {
 		return err
 	}
-	if !cfg.Component.IsSet() {
-		return fmt.Errorf("%s has no [component], so there is nothing for ejabberd to know", cfg.File)
+	link, err := setup.ChooseComponent(cfg, c.Link)
+	if err != nil {
+		return err
 	}
-	parts, err := setup.EjabberdConfig(cfg.Component, cfg.Component.Secret.Reveal())
+	parts, err := setup.EjabberdConfig(link, link.Secret.Reveal())
 	if err != nil {
 		return fmt.Errorf("%s: %w", cfg.File, err)
 	}

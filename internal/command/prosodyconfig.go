@@ -12,7 +12,8 @@ import (
 )
 
 type prosodyConfigCommand struct {
-	Delegation bool `help:"With delegation (XEP-0355), where no module of ours is wanted."`
+	Delegation bool   `help:"With delegation (XEP-0355), where no module of ours is wanted."`
+	Link       string `help:"For which of several components: its name." placeholder:"NAME"`
 }
 
 // Help is printed below the flags.
@@ -28,10 +29,11 @@ func (c prosodyConfigCommand) Run(env *environment) error {
 	if err != nil {
 		return err
 	}
-	if !cfg.Component.IsSet() {
-		return fmt.Errorf("%s has no [component], so there is nothing for Prosody to know", cfg.File)
+	link, err := setup.ChooseComponent(cfg, c.Link)
+	if err != nil {
+		return err
 	}
-	return printProsodyConfig(env.stdout, cfg, c.Delegation)
+	return printProsodyConfig(env.stdout, cfg.File, link, c.Delegation)
 }
 
 // prosodyBlocks is what the template sees.
@@ -84,23 +86,23 @@ VirtualHost {{quote .}}
 `
 
 // printProsodyConfig prints the configuration.
-func printProsodyConfig(w io.Writer, cfg *config.Config, delegation bool) error {
-	host, port, err := net.SplitHostPort(cfg.Component.Server)
+func printProsodyConfig(w io.Writer, file string, link config.Component, delegation bool) error {
+	host, port, err := net.SplitHostPort(link.Server)
 	if err != nil {
-		return fmt.Errorf("%s: component.server: %w", cfg.File, err)
+		return fmt.Errorf("%s: %s.server: %w", file, link.Key, err)
 	}
 	module := "extdisco_bridge"
 	if delegation {
 		module = "delegation"
 	}
 	blocks := prosodyBlocks{
-		File: cfg.File, JID: cfg.Component.JID, Hosts: cfg.Component.Hosts, Delegation: delegation, Component: setup.ProsodyComponent(cfg.Component, module),
+		File: file, JID: link.JID, Hosts: link.Hosts, Delegation: delegation, Component: setup.ProsodyComponent(link, module),
 	}
 	if _, usual, _ := net.SplitHostPort(config.DefaultServer); port != usual {
 		blocks.Port = port
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		blocks.Elsewhere = cfg.Component.Server
+		blocks.Elsewhere = link.Server
 		blocks.Port = port // some images of Prosody have no port for components at all
 	}
 	prosody := template.Must(template.New("").Funcs(template.FuncMap{"quote": setup.QuoteLua}).Parse(prosodyText))

@@ -301,16 +301,20 @@ func (e *environment) configFor(address string) (*config.Config, error) {
 		}
 		return nil, err
 	}
-	if !cfg.Component.IsSet() && e.configFile != "" {
+	if len(cfg.Components) == 0 && e.configFile != "" {
 		return nil, fmt.Errorf("%s has no [component], so it is for no domain; name another file with --config", cfg.File)
 	}
-	if address != cfg.Component.JID && !slices.Contains(cfg.Component.Hosts, address) {
-		if e.configFile == "" {
-			return nil, nil
+	var hosts []string
+	for _, c := range cfg.Components {
+		if address == c.JID || slices.Contains(c.Hosts, address) {
+			return cfg, nil
 		}
-		return nil, fmt.Errorf("%s is for %s, not for %s; name another file with --config, or add the domain to component.hosts", cfg.File, strings.Join(cfg.Component.Hosts, ", "), address)
+		hosts = append(hosts, c.Hosts...)
 	}
-	return cfg, nil
+	if e.configFile == "" {
+		return nil, nil
+	}
+	return nil, fmt.Errorf("%s is for %s, not for %s; name another file with --config, or add the domain to component.hosts", cfg.File, strings.Join(hosts, ", "), address)
 }
 
 // askReady adds to a failure what the running instance says of itself.

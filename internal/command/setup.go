@@ -35,6 +35,7 @@ type setupCommand struct {
 	Domain         []string `help:"Domain whose users are served. Default: Jitsi Meet's, or the only one." placeholder:"DOMAIN"`
 	Allow          []string `help:"Serve the users of this domain too." placeholder:"DOMAIN"`
 	Component      string   `help:"Address of extdisco on the XMPP server. Default: turn.DOMAIN." placeholder:"ADDRESS"`
+	Link           string   `help:"Name of the component to set up, where a configuration is there and has several." placeholder:"NAME"`
 	Server         string   `help:"Where the XMPP server accepts components." placeholder:"HOST:PORT"`
 	TurnServer     []string `name:"turn-server" help:"STUN or TURN server; once for each URI. Default: those of Prosody's list or of coturn." placeholder:"URI" sep:"none"`
 	Relay          bool     `help:"Set up the relay of extdisco instead of a TURN server."`
@@ -130,7 +131,7 @@ func (c setupCommand) isThisMachine() bool { return filepath.Clean(c.Root) == "/
 
 func (r *setupRun) find() (*setup.Plan, error) {
 	options := setup.Options{
-		Root: r.Root, Domains: r.Domain, Component: r.Component, Server: r.Server, Allow: r.Allow,
+		Root: r.Root, Domains: r.Domain, Component: r.Component, Server: r.Server, Link: r.Link, Allow: r.Allow,
 		TURNServers: r.TurnServer, TURNHost: r.TurnHost, SecretFile: r.TurnSecretFile,
 		Relay: r.Relay, PublicIP: r.PublicIP,
 		ProsodyConfig: r.ProsodyConfig, ModuleDir: r.ModuleDir, Docker: r.DockerJitsiMeet, DockerConfig: r.DockerConfig,

@@ -10,18 +10,20 @@ import (
 
 // Access is [access]: who is served.
 type Access struct {
-	Allow []string // domains and bare JIDs; default: the hosts of the component
+	Allow []string // domains and bare JIDs; default: the hosts of all components
 	Deny  []string // domains and bare JIDs that are never served, whatever Allow says; default: none
 }
 
-func readAccess(t *table, c Component) Access {
+func readAccess(t *table, components []Component) Access {
 	defer t.unknown()
 	a := Access{Allow: readAddresses(t, "allow"), Deny: readAddresses(t, "deny")}
 	if !t.has("allow") {
-		a.Allow = c.Hosts
+		a.Allow = allHosts(components)
 	}
-	if c.JID != "" && slices.Contains(a.Allow, c.JID) {
-		t.warn("allow", "has component.jid in it, which has no users; is jid the name of a VirtualHost? A component needs a name of its own, such as \"turn.example.org\"")
+	for _, c := range components {
+		if c.JID != "" && slices.Contains(a.Allow, c.JID) {
+			t.warn("allow", "has %s.jid in it, which has no users; is jid the name of a VirtualHost? A component needs a name of its own, such as \"turn.example.org\"", c.Key)
+		}
 	}
 	denied := map[string]bool{}
 	for _, address := range a.Deny {
@@ -35,6 +37,19 @@ func readAccess(t *table, c Component) Access {
 		t.warn("deny", "covers everything in allow, so nobody is served; remove an entry")
 	}
 	return a
+}
+
+// allHosts returns the hosts of all components, each once.
+func allHosts(components []Component) []string {
+	var all []string
+	for _, c := range components {
+		for _, host := range c.Hosts {
+			if !slices.Contains(all, host) {
+				all = append(all, host)
+			}
+		}
+	}
+	return all
 }
 
 func readAddresses(t *table, name string) []string {

@@ -12,8 +12,10 @@ import (
 	"extdisco/internal/xmltext"
 )
 
-// Component is [component]: our address on the XMPP server, and the link to it.
+// Component is one [[component]], or [component]: our address on an XMPP server, and the link to it.
 type Component struct {
+	Key         string        // where it stands: "component", or "component[1]"
+	Name        string        // of the link, for logs, metrics and the status page; default: JID
 	ServiceName string        // of the component in service browsers; default: [DefaultServiceName]
 	JID         string        // our address, a domain, in lower case and as it was spelt otherwise
 	Server      string        // HOST:PORT where the XMPP server accepts components; default: [DefaultServer]
@@ -21,8 +23,8 @@ type Component struct {
 	Hosts       []string      // domains that may delegate or bridge to us; default: the parent domain of JID
 }
 
-// Equal reports whether both make the same link.
-func (c Component) Equal(other Component) bool {
+// SameLink reports whether both make the same link, whatever its name.
+func (c Component) SameLink(other Component) bool {
 	return c.ServiceName == other.ServiceName && c.JID == other.JID && c.Server == other.Server &&
 		c.Secret.Equal(other.Secret) && slices.Equal(c.Hosts, other.Hosts)
 }
@@ -33,25 +35,38 @@ const DefaultServer = "127.0.0.1:5347"
 // DefaultServiceName is what service browsers show (XEP-0030, the name of the identity).
 const DefaultServiceName = "TURN/STUN credentials"
 
-// IsSet reports whether there is a [component]. Without one, a relay serves credentials that are
-// made elsewhere.
-func (c Component) IsSet() bool { return c.JID != "" }
-
-func readComponent(root *table, own Relay) Component {
-	t := root.table("component")
-	defer t.unknown()
-	if !root.has("component") && own.On {
-		if own.Secret.IsEmpty() && !root.hasIn("relay", "secret", "secret_file") {
-			root.r.fault("relay.secret_file", "is missing, and a relay without [component] requires it; name the file with the shared secret that the credentials are made with elsewhere, or write [component]")
-		}
-		t.know("jid", "server", "secret", "secret_file", "service_name", "hosts")
-		return Component{}
-	}
+// readComponents reads [component], or each [[component]].
+func readComponents(root *table, own Relay) []Component {
+	tables := root.oneOrMore("component")
 	if !root.has("component") {
+		if own.On {
+			if own.Secret.IsEmpty() && !root.hasIn("relay", "secret", "secret_file") {
+				root.r.fault("relay.secret_file", "is missing, and a relay without [component] requires it; name the file with the shared secret that the credentials are made with elsewhere, or write [component]")
+			}
+			return nil
+		}
 		root.fault("component", "is missing; write [component] with the keys jid and secret_file")
-		t.wrong = true
+		tables[0].wrong = true
 	}
-	c := Component{JID: readJID(t), Server: t.string("server"), Secret: t.secret("secret"), ServiceName: DefaultServiceName}
+	var components []Component
+	for _, t := range tables {
+		c := readComponent(t)
+		for i, other := range components {
+			checkDistinct(t, c, other, tables[i].has("name"))
+		}
+		components = append(components, c)
+	}
+	return components
+}
+
+func readComponent(t *table) Component {
+	defer t.unknown()
+	c := Component{Key: t.path, JID: readJID(t), Server: t.string("server"), Secret: t.secret("secret"), ServiceName: DefaultServiceName}
+	if c.Name = t.string("name"); c.Name != "" {
+		checkLabel(t, "name", c.Name)
+	} else {
+		c.Name = c.JID
+	}
 	c.Server = readServer(t, c.Server)
 	t.requireSecret("secret", "the handshake secret (Prosody: component_secret, ejabberd: password)")
 	if n := len(c.Secret.Reveal()); n > 0 && n < shortSecret {
@@ -63,6 +78,32 @@ func readComponent(root *table, own Relay) Component {
 	}
 	c.Hosts = readHosts(t, c.JID)
 	return c
+}
+
+// checkDistinct reports what two components cannot have in common. Several servers may have a host
+// of the same name, as the shards of a Jitsi Meet do, and know us by the same address.
+func checkDistinct(t *table, c, other Component, otherIsNamed bool) {
+	if strings.EqualFold(c.Server, other.Server) {
+		if c.JID == other.JID && c.JID != "" {
+			t.fault("jid", "is the jid of %s too, at the same server, where the two would take the link from each other; remove one of them, or give it another server", other.Key)
+			return
+		}
+		for _, host := range c.Hosts {
+			if slices.Contains(other.Hosts, host) {
+				t.fault("hosts", "has a host of %s too, at the same server; a host needs one component: remove it from one of them", other.Key)
+				break
+			}
+		}
+	}
+	switch {
+	case c.Name == "" || c.Name != other.Name:
+	case t.has("name"):
+		t.fault("name", "is the name of %s too; choose another", other.Key)
+	case otherIsNamed:
+		t.fault("name", "is missing, and its default, the jid, is the name of %s; write a name of its own", other.Key)
+	default:
+		t.fault("name", "is missing, and %s has the same jid; write a name of its own for each", other.Key)
+	}
 }
 
 // maxLabel bounds names that people read, in bytes.
@@ -104,7 +145,7 @@ func readHosts(t *table, jid string) []string {
 			t.fault(key, "is not a domain; write it without the user and the @")
 		}
 		if ok && normal == jid {
-			t.fault("jid", "is one of component.hosts too, which are the server's VirtualHosts; a component needs a name of its own, such as \"turn.example.org\" for \"example.org\"")
+			t.fault("jid", "is one of %s too, which are the server's VirtualHosts; a component needs a name of its own, such as \"turn.example.org\" for \"example.org\"", t.key("hosts"))
 		}
 		hosts = append(hosts, normal)
 	})

@@ -16,8 +16,8 @@ import (
 
 // Config is a configuration that was read and found valid.
 type Config struct {
-	File       string // as it was named
-	Component  Component
+	File       string      // as it was named
+	Components []Component // in the order of the file; none where a relay is for credentials that are made elsewhere
 	Access     Access
 	Relay      Relay
 	ICEServers []ICEServer // in the order of the answer
@@ -95,8 +95,8 @@ func readAll(root *table) *Config {
 	defer root.unknown()
 	cfg := &Config{}
 	cfg.Relay = readRelay(root)
-	cfg.Component = readComponent(root, cfg.Relay)
-	cfg.Access = readAccess(root.table("access"), cfg.Component)
+	cfg.Components = readComponents(root, cfg.Relay)
+	cfg.Access = readAccess(root.table("access"), cfg.Components)
 	cfg.ICEServers = readICEServers(root, cfg.Relay)
 	cfg.Offer = readOffer(root.table("offer"))
 	checkAnswers(root, cfg)

@@ -276,12 +276,16 @@ func describe(cfg *Config) string {
 		}
 		return text
 	}
-	c := cfg.Component
-	fmt.Fprintf(&b, "jid %s\nserver %s\nhandshake secret %q\nhosts %s\nallow %s\n",
-		c.JID, c.Server, c.Secret.Reveal(), strings.Join(c.Hosts, " "), strings.Join(cfg.Access.Allow, " "))
-	if c.ServiceName != DefaultServiceName {
-		fmt.Fprintf(&b, "service name %q\n", c.ServiceName)
+	for _, c := range cfg.Components {
+		if c.Name != c.JID {
+			fmt.Fprintf(&b, "name %s\n", c.Name)
+		}
+		fmt.Fprintf(&b, "jid %s\nserver %s\nhandshake secret %q\nhosts %s\n", c.JID, c.Server, c.Secret.Reveal(), strings.Join(c.Hosts, " "))
+		if c.ServiceName != DefaultServiceName {
+			fmt.Fprintf(&b, "service name %q\n", c.ServiceName)
+		}
 	}
+	fmt.Fprintf(&b, "allow %s\n", strings.Join(cfg.Access.Allow, " "))
 	if len(cfg.Access.Deny) > 0 {
 		fmt.Fprintf(&b, "deny %s\n", strings.Join(cfg.Access.Deny, " "))
 	}

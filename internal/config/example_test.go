@@ -80,8 +80,8 @@ func TestExampleConfig(t *testing.T) {
 func TestExampleConfigTellsDefaults(t *testing.T) {
 	asItStands, activated := exampleConfig(t)
 	plain, full := loadExample(t, asItStands), loadExample(t, activated)
-	if !full.Component.Equal(plain.Component) {
-		t.Errorf("component = %+v, and %+v by default", full.Component, plain.Component)
+	if !full.Components[0].SameLink(plain.Components[0]) {
+		t.Errorf("component = %+v, and %+v by default", full.Components, plain.Components)
 	}
 	if full.Limits != plain.Limits {
 		t.Errorf("limits = %+v, and %+v by default", full.Limits, plain.Limits)
@@ -196,13 +196,13 @@ func TestExampleConfigSaysWhereFilesAreRead(t *testing.T) {
 	asItStands, _ := exampleConfig(t)
 	file := testkit.WriteConfig(t, asItStands)
 	t.Chdir(t.TempDir()) // relative names are taken from the folder of the file
-	if cfg := mustLoad(t, file); cfg.Component.Secret.Reveal() != testkit.Handshake {
+	if cfg := mustLoad(t, file); cfg.Components[0].Secret.Reveal() != testkit.Handshake {
 		t.Error("the handshake secret is another")
 	}
 	absolute := strings.ReplaceAll(asItStands, `"component.secret"`, `"`+filepath.Join(filepath.Dir(file), "component.secret")+`"`)
 	absolute = strings.ReplaceAll(absolute, `"turn.secret"`, `"`+filepath.Join(filepath.Dir(file), "turn.secret")+`"`)
 	testkit.WriteFile(t, "other.toml", absolute)
-	if cfg := mustLoad(t, "other.toml"); cfg.Component.Secret.Reveal() != testkit.Handshake {
+	if cfg := mustLoad(t, "other.toml"); cfg.Components[0].Secret.Reveal() != testkit.Handshake {
 		t.Error("the handshake secret from an absolute name is another")
 	}
 }

@@ -81,7 +81,7 @@ func (nobody) Admit(*component.Request) error { return errors.New("closed") }
 func checkAcceptedRelay(t *testing.T, cfg *Config) bool {
 	t.Helper()
 	r := cfg.Relay
-	if len(r.Services()) == 0 || r.Host == "" || r.TTL <= 0 || r.StateDir == "" || !cfg.Component.IsSet() && r.Secret.IsEmpty() {
+	if len(r.Services()) == 0 || r.Host == "" || r.TTL <= 0 || r.StateDir == "" || len(cfg.Components) == 0 && r.Secret.IsEmpty() {
 		t.Errorf("accepted with something missing: %+v", cfg)
 	}
 	if _, err := relay.New(relay.Config{
@@ -90,19 +90,25 @@ func checkAcceptedRelay(t *testing.T, cfg *Config) bool {
 	}); err != nil {
 		t.Errorf("accepted, and no relay can be made: %v", err)
 	}
-	return cfg.Component.IsSet()
+	return len(cfg.Components) > 0
 }
 
 func checkAccepted(t *testing.T, cfg *Config) {
 	t.Helper()
-	c := cfg.Component
 	if cfg.Relay.On && !checkAcceptedRelay(t, cfg) {
 		return
 	}
-	if c.JID == "" || c.Server == "" || c.Secret.IsEmpty() || len(c.Hosts) == 0 || len(cfg.Access.Allow) == 0 || len(cfg.ICEServers) == 0 && !cfg.Relay.On {
+	if len(cfg.Components) == 0 || len(cfg.Access.Allow) == 0 || len(cfg.ICEServers) == 0 && !cfg.Relay.On {
 		t.Errorf("accepted with something missing: %+v", cfg)
 	}
-	for _, s := range append(c.Hosts, cfg.Access.Allow...) {
+	addresses := cfg.Access.Allow
+	for _, c := range cfg.Components {
+		if c.Name == "" || c.JID == "" || c.Server == "" || c.Secret.IsEmpty() || len(c.Hosts) == 0 {
+			t.Errorf("accepted with something missing: %+v", c)
+		}
+		addresses = append(addresses, c.Hosts...)
+	}
+	for _, s := range addresses {
 		if s == "" || strings.Contains(s, "/") || s != strings.ToLower(s) {
 			t.Errorf("accepted the address %q", s)
 		}
@@ -112,8 +118,10 @@ func checkAccepted(t *testing.T, cfg *Config) {
 			return // a daemon would ask it over the network
 		}
 	}
-	if _, err := component.New(component.Config{JID: c.JID, Server: c.Server, Secret: []byte(c.Secret.Reveal()), Hosts: c.Hosts, Gate: nobody{}, Log: slog.New(slog.DiscardHandler)}); err != nil {
-		t.Errorf("accepted, and no component can be made: %v", err)
+	for _, c := range cfg.Components {
+		if _, err := component.New(component.Config{JID: c.JID, Server: c.Server, Secret: []byte(c.Secret.Reveal()), Hosts: c.Hosts, Gate: nobody{}, Log: slog.New(slog.DiscardHandler)}); err != nil {
+			t.Errorf("accepted, and no component can be made: %v", err)
+		}
 	}
 	for _, s := range cfg.ICEServers {
 		if len(s.Services) == 0 {

@@ -38,7 +38,7 @@ secret_file = "secrets/turn.secret"
 	testkit.WriteFile(t, filepath.Join(credentials, "secrets_component.secret"), handedOver+"\n")
 
 	cfg := mustLoad(t, file)
-	if got := cfg.Component.Secret.Reveal(); got != handedOver {
+	if got := cfg.Components[0].Secret.Reveal(); got != handedOver {
 		t.Errorf("the handshake secret is %q", got)
 	}
 	if got := cfg.ICEServers[0].SharedSecret.Reveal(); got != testkit.SharedSecret {
@@ -46,7 +46,7 @@ secret_file = "secrets/turn.secret"
 	}
 
 	absolute := strings.Replace(config, "secrets/component.secret", filepath.Dir(file)+"/component.secret", 1)
-	if got := mustLoad(t, overwrite(t, file, absolute)).Component.Secret.Reveal(); got != testkit.Handshake {
+	if got := mustLoad(t, overwrite(t, file, absolute)).Components[0].Secret.Reveal(); got != testkit.Handshake {
 		t.Errorf("the handshake secret of an absolute name is %q", got)
 	}
 	// A name that leads out of the folder of the credentials leads nowhere else.

@@ -120,7 +120,7 @@ var headerLine = regexp.MustCompile(`^\s*\[{1,2}\s*([A-Za-z0-9_.-]+)\s*\]{1,2}\s
 
 // path returns the key of the line with its table, as far as both are known words.
 func (m *mistake) path() string {
-	table, _ := m.table()
+	table, header := m.table()
 	all := vocabulary()
 	if !slices.Contains(tableNames, table) {
 		return ""
@@ -128,7 +128,7 @@ func (m *mistake) path() string {
 	if !slices.Contains(all[table], m.key) || m.key == "" {
 		return ""
 	}
-	if slices.Contains(arrays, table) {
+	if header > 0 && strings.HasPrefix(strings.TrimSpace(m.lines[header-1]), "[[") {
 		before := 0
 		for _, line := range m.lines[:m.line-1] {
 			if found := headerLine.FindStringSubmatch(line); found != nil && found[1] == table {
@@ -156,6 +156,9 @@ func (m *mistake) duplicate() string {
 		}
 		if first == 0 {
 			return fmt.Sprintf("[%s] is defined twice; merge the two tables", name)
+		}
+		if name == "component" {
+			return fmt.Sprintf("[component] is defined twice, first on line %d; merge the two tables, or write [[component]] for each if there are several XMPP servers", first)
 		}
 		return fmt.Sprintf("[%s] is defined twice, first on line %d; merge the two tables", name, first)
 	}

@@ -250,6 +250,20 @@ func (t *table) table(name string) *table {
 	return sub
 }
 
+// oneOrMore returns the tables of an array of tables, or the one table that is there instead; an
+// empty one when it is missing.
+func (t *table) oneOrMore(name string) []*table {
+	switch v := t.values[name].(type) {
+	case []map[string]any:
+		return t.tables(name)
+	case []any:
+		if len(v) > 0 {
+			return t.tables(name)
+		}
+	}
+	return []*table{t.table(name)}
+}
+
 // tables returns the tables of an array of tables.
 func (t *table) tables(name string) []*table {
 	v, ok := t.value(name)

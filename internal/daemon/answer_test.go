@@ -49,12 +49,7 @@ secret_file = "turn.secret"
 `, server.Address(), urls)))
 	d := daemonFor(cfg, slog.New(slog.DiscardHandler))
 	t.Cleanup(d.close)
-	c, err := d.component(cfg.Component)
-	if err != nil {
-		t.Fatal(err)
-	}
-	link := startLink(c)
-	t.Cleanup(link.close)
+	d.links.all()[0].start()
 	a := &answering{conn: server.MustAccept(testkit.Handshake).Conn}
 	t.Cleanup(func() { a.conn.Close() }) // before the link, which would wait for it
 	if err := a.conn.SetDeadline(time.Time{}); err != nil {

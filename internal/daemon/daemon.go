@@ -1,8 +1,8 @@
-// Package daemon is what "extdisco serve" runs: the link to the XMPP server, the
+// Package daemon is what "extdisco serve" runs: the links to the XMPP servers, the
 // handlers that answer its requests (XEP-0215, directly or by XEP-0355), the offer in
 // force, and what administrators see of it all.
 //
-// Calls run one way: the link asks the gate and the handlers, those ask the [Offer],
+// Calls run one way: a link asks the gate and the handlers, those ask the [Offer],
 // and an Offer asks its sources. Events are reported to an observer; status, metrics and
 // the page are rendered from snapshots when somebody asks.
 package daemon
@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"extdisco/component"
 	"extdisco/internal/config"
 	"extdisco/internal/source"
 	"extdisco/internal/web"
@@ -43,7 +42,7 @@ type daemon struct {
 	site    *webServer
 	handle  handlers
 	relay   *relayServer
-	link    *link // nil without [component]
+	links   *links
 }
 
 // Run runs the component, the relay or both until a signal other than SIGHUP arrives. SIGHUP reads the
@@ -66,7 +65,7 @@ func Run(options Options, signals <-chan os.Signal) error {
 				d.use(d.cfg, now)
 			}
 		case now := <-watchdog.C:
-			d.manager.alive(d.lastTurn(now), now)
+			d.manager.alive(d.links.lastTurn(now), now)
 		case s := <-signals:
 			if s != syscall.SIGHUP {
 				d.log.Info("stopping extdisco", "signal", s.String())
@@ -93,7 +92,7 @@ func start(options Options, now time.Time) (*daemon, error) {
 		return nil, fmt.Errorf("%s: %w", cfg.File, err)
 	}
 	d := newDaemon(options, log, problems, own, now)
-	c, err := d.component(cfg.Component)
+	plan, err := d.planLinks(cfg.Components)
 	if err == nil {
 		err = d.site.use(cfg.HTTP, now)
 	}
@@ -102,7 +101,7 @@ func start(options Options, now time.Time) (*daemon, error) {
 		return nil, fmt.Errorf("%s: %w", cfg.File, err)
 	}
 	d.state.configRead(web.Reading{File: cfg.File, At: now, OK: true}, false)
-	d.connect(c)
+	d.follow(plan)
 	d.manager.ready()
 	return d, nil
 }
@@ -113,16 +112,16 @@ func (o Options) narrow(cfg *config.Config) *config.Config {
 		return cfg
 	}
 	only := *cfg
-	only.Component, only.ICEServers, only.HTTP, only.Probe = config.Component{}, nil, config.HTTP{}, config.Probe{}
+	only.Components, only.ICEServers, only.HTTP, only.Probe = nil, nil, config.HTTP{}, config.Probe{}
 	return &only
 }
 
 // newDaemon puts the parts together. Nothing is connected yet.
 func newDaemon(options Options, log *slog.Logger, problems *problemLog, own *relayServer, now time.Time) *daemon {
 	cfg := options.Config
-	d := &daemon{options: options, log: log, cfg: cfg, relay: own, manager: openServiceManager(log, cfg.Component.Server)}
+	d := &daemon{options: options, log: log, cfg: cfg, relay: own, links: new(links), manager: openServiceManager(log)}
 	d.offers = newOffers(newOffer(cfg, source.WithRelay(cfg, own.keys), nil, log, now))
-	d.state = newState(options.Version, d.offers, problems, own, now)
+	d.state = newState(options.Version, d.offers, d.links, problems, own, now)
 	d.handle = newHandlers(d.offers, d.state, log)
 	d.site = &webServer{
 		backend: webBackend{d.state, d.offers, d.handle.gate, d.handle.audits}, metrics: d.state.metrics.Handler(),
@@ -131,49 +130,13 @@ func newDaemon(options Options, log *slog.Logger, problems *problemLog, own *rel
 	return d
 }
 
-// component returns the component that cfg describes; nil for none.
-func (d *daemon) component(cfg config.Component) (*component.Component, error) {
-	if !cfg.IsSet() {
-		return nil, nil
-	}
-	return component.New(component.Config{
-		JID: cfg.JID, Server: cfg.Server, Secret: []byte(cfg.Secret.Reveal()), Hosts: cfg.Hosts,
-		Namespaces: d.handle.namespaces(), Gate: d.handle.gate, Observer: observer{d.state, d.manager},
-		Name: "extdisco", ServiceName: cfg.ServiceName, Version: d.options.Version, Log: d.log,
-	})
-}
-
-// connect runs the component as the link; nil for none.
-func (d *daemon) connect(c *component.Component) {
-	d.state.hosts.Store(c)
-	if c != nil {
-		d.link = startLink(c)
-	}
-}
-
-// disconnect ends the link, if there is one.
-func (d *daemon) disconnect() {
-	if d.link != nil {
-		d.link.close()
-		d.link = nil
-	}
-}
-
-// lastTurn returns when the link was last seen to go round its loop; now without one.
-func (d *daemon) lastTurn(now time.Time) time.Time {
-	if d.link == nil {
-		return now
-	}
-	return d.link.component.LastTurn()
-}
-
 // close ends what runs.
 func (d *daemon) close() { d.drain(nil, nil) }
 
 // drain is close that a signal can cut short while the relay waits for its allocations;
-// ticks are when the service manager wants a sign of life. The link ends first.
+// ticks are when the service manager wants a sign of life. The links end first.
 func (d *daemon) drain(signals <-chan os.Signal, ticks <-chan time.Time) {
-	d.disconnect()
+	closeAll(d.links.all())
 	d.relay.close(signals, ticks, d.manager.draining)
 	d.site.close()
 	d.offers.close()

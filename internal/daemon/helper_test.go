@@ -39,12 +39,18 @@ func quietDaemon(t testing.TB, content string) *daemon {
 }
 
 func daemonFor(cfg *config.Config, log *slog.Logger) *daemon {
-	return newDaemon(Options{Config: cfg, Version: "test", Log: log}, log, new(problemLog), newRelayServer(log, false), testkit.Time)
+	d := newDaemon(Options{Config: cfg, Version: "test", Log: log}, log, new(problemLog), newRelayServer(log, false), testkit.Time)
+	plan, err := d.planLinks(cfg.Components)
+	if err != nil {
+		panic(err) // the configuration was found valid
+	}
+	d.links.list.Store(&plan.next) // they do not run
+	return d
 }
 
 func backendOf(d *daemon) webBackend { return d.site.backend.(webBackend) }
 
-func observerOf(d *daemon) observer { return observer{d.state, d.manager} }
+func observerOf(d *daemon) observer { return observer{d.links.all()[0], d.state, d.manager} }
 
 // offerTo returns what the daemon offers the requester at now.
 func offerTo(d *daemon, requester string, now time.Time) xep0215.Offer {

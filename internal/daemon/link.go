@@ -2,30 +2,144 @@ package daemon
 
 import (
 	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"extdisco/component"
+	"extdisco/internal/config"
+	"extdisco/internal/metrics"
 )
 
-// link is a component that runs.
+// link is one [[component]] at work: the component, the goroutine that runs it, and how
+// it is. Everything else is shared by all links.
 type link struct {
 	component *component.Component
-	stop      context.CancelFunc
-	done      chan struct{}
+	counts    *metrics.LinkCounts
+	asked     atomic.Bool // whether a request was answered since the link is up
+
+	stop context.CancelFunc // nil before the start
+	done chan struct{}
+
+	mu    sync.Mutex
+	cfg   config.Component
+	alone bool // whether there is no other, so that its name says nothing
+	state linkState
 }
 
-// startLink runs the component until the link is closed.
-func startLink(c *component.Component) *link {
+// linkState is how a link is at present.
+type linkState struct {
+	up    bool
+	since time.Time // zero before the first connection
+	why   component.Fault
+}
+
+// newLink returns the link of a component, which does not run yet.
+func (d *daemon) newLink(cfg config.Component) (*link, error) {
+	l := &link{cfg: cfg, alone: true, counts: new(metrics.LinkCounts)}
+	c, err := component.New(component.Config{
+		JID: cfg.JID, Server: cfg.Server, Secret: []byte(cfg.Secret.Reveal()), Hosts: cfg.Hosts,
+		Namespaces: d.handle.namespaces(), Gate: d.handle.gate, Observer: observer{l, d.state, d.manager},
+		Name: "extdisco", ServiceName: cfg.ServiceName, Version: d.options.Version, Log: slog.New(linkHandler{d.log.Handler(), l}),
+	})
+	l.component = c
+	return l, err
+}
+
+// start runs the component until the link is closed.
+func (l *link) start() {
 	ctx, stop := context.WithCancel(context.Background())
-	l := &link{component: c, stop: stop, done: make(chan struct{})}
+	l.stop, l.done = stop, make(chan struct{})
 	go func() {
 		defer close(l.done)
-		c.Run(ctx)
+		l.component.Run(ctx)
 	}()
-	return l
 }
 
-// close ends the component politely and waits for it.
-func (l *link) close() {
-	l.stop()
-	<-l.done
+// call notes how the link is called and whether there are others.
+func (l *link) call(cfg config.Component, alone bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cfg, l.alone = cfg, alone
+}
+
+// now returns what the link is, how it is, and whether there is no other.
+func (l *link) now() (cfg config.Component, state linkState, alone bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cfg, l.state, l.alone
+}
+
+// set notes that the link went up or down.
+func (l *link) set(state linkState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state = state
+	l.asked.Store(false)
+}
+
+// failed notes why there is no link.
+func (l *link) failed(why component.Fault) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state.why = why
+}
+
+// unready returns why requests that come over the link cannot be answered at present,
+// and what to do; or nothing.
+func (l *link) unready() string {
+	switch _, state, _ := l.now(); {
+	case state.up:
+		if why := silence(l.component.Hosts()); why != "" && !l.asked.Load() {
+			return "connected, but " + why + "; to do: see the log"
+		}
+		return ""
+	case state.why.Problem == "":
+		return "not connected to the XMPP server"
+	default:
+		return "not connected to the XMPP server: " + state.why.Problem + "; to do: " + state.why.Cure
+	}
+}
+
+// status returns a line for the service manager.
+func (l *link) status() string {
+	cfg, state, _ := l.now()
+	switch {
+	case state.up:
+		if why := silence(l.component.Hosts()); why != "" {
+			return "connected, but " + why
+		}
+		return "connected to the XMPP server at " + cfg.Server
+	case state.why.Problem != "":
+		return "not connected: " + state.why.Problem + "; " + state.why.Cure
+	case state.since.IsZero():
+		return "connecting to the XMPP server at " + cfg.Server
+	}
+	return "leaving the XMPP server"
+}
+
+// linkHandler is a [slog.Handler] that names the link in each line, if there are several.
+type linkHandler struct {
+	slog.Handler
+	link *link
+}
+
+// WithAttrs implements [slog.Handler].
+func (h linkHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return linkHandler{h.Handler.WithAttrs(attrs), h.link}
+}
+
+// WithGroup implements [slog.Handler].
+func (h linkHandler) WithGroup(name string) slog.Handler {
+	return linkHandler{h.Handler.WithGroup(name), h.link}
+}
+
+// Handle implements [slog.Handler].
+func (h linkHandler) Handle(ctx context.Context, r slog.Record) error {
+	if cfg, _, alone := h.link.now(); !alone {
+		r = r.Clone()
+		r.Add("link", cfg.Name)
+	}
+	return h.Handler.Handle(ctx, r)
 }

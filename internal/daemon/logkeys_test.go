@@ -51,7 +51,7 @@ func loggedKeys(t *testing.T) map[string]string {
 func keysOf(n ast.Node) []string {
 	switch n := n.(type) {
 	case *ast.CallExpr:
-		first, isLog := map[string]int{"Debug": 1, "Info": 1, "Warn": 1, "Error": 1, "Log": 3, "With": 0, "broken": 1, "reached": 1, "warn": 1}[calledName(n)]
+		first, isLog := map[string]int{"Debug": 1, "Info": 1, "Warn": 1, "Error": 1, "Log": 3, "With": 0, "Add": 0, "broken": 1, "reached": 1, "warn": 1}[calledName(n)]
 		if calledName(n) == "append" && len(n.Args) > 2 {
 			if name, ok := n.Args[0].(*ast.Ident); ok && name.Name == "attrs" {
 				return everySecondText(n.Args[1:])

@@ -8,8 +8,9 @@ import (
 	"extdisco/component"
 )
 
-// observer passes on the component's events. It implements [component.Observer].
+// observer passes on the events of a link. It implements [component.Observer].
 type observer struct {
+	link    *link
 	state   *state
 	manager *serviceManager
 }
@@ -22,34 +23,33 @@ func (o observer) Answered(a component.Answers) {
 	}
 	o.state.metrics.Answered(a.Count, a.NS, a.Route == component.RouteDelegated, outcome, a.Took)
 	o.state.answered(a.Count, a.At, outcome)
+	o.link.counts.Answers.Add(uint64(a.Count))
+	o.link.asked.Store(true)
 }
 
 // LinkUp implements [component.Observer].
 func (o observer) LinkUp(at time.Time) {
-	o.manager.connected()
-	o.state.metrics.LinkUp()
-	o.state.setLink(linkState{up: true, since: at})
+	o.link.counts.Connects.Add(1)
+	o.link.set(linkState{up: true, since: at})
+	o.tell()
 }
 
 // LinkDown implements [component.Observer].
 func (o observer) LinkDown(at time.Time, why component.Fault) {
-	o.manager.notConnected(why)
-	o.state.metrics.LinkDown()
-	o.state.setLink(linkState{since: at, why: why})
+	o.link.counts.Disconnects.Add(1)
+	o.link.set(linkState{since: at, why: why})
+	o.tell()
 }
 
 // HostsChanged implements [component.Observer].
-func (o observer) HostsChanged(hosts []component.HostState) {
-	if why := silence(hosts); why != "" {
-		o.manager.status("connected, but " + why)
-		return
-	}
-	o.manager.connected()
-}
+func (o observer) HostsChanged([]component.HostState) { o.tell() }
 
 // AttemptFailed implements [component.Observer].
 func (o observer) AttemptFailed(_ time.Time, why component.Fault) {
-	o.manager.notConnected(why)
-	o.state.metrics.AttemptFailed()
-	o.state.linkFailed(why)
+	o.link.counts.FailedAttempts.Add(1)
+	o.link.failed(why)
+	o.tell()
 }
+
+// tell tells the service manager how the links are.
+func (o observer) tell() { o.manager.status(o.state.links.status) }

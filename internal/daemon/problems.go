@@ -37,7 +37,7 @@ func (p *problemLog) add(next web.Problem) {
 
 // sameProblem compares what is wrong. Without a cure it is the details that tell.
 func sameProblem(a, b web.Problem) bool {
-	return a.Message == b.Message && a.Cure == b.Cure && a.IsError == b.IsError && (a.Cure != "" || a.Details == b.Details)
+	return a.Message == b.Message && a.Link == b.Link && a.Cure == b.Cure && a.IsError == b.IsError && (a.Cure != "" || a.Details == b.Details)
 }
 
 func (p *problemLog) latest() []web.Problem {
@@ -89,6 +89,8 @@ func problemOf(r slog.Record, attrs []slog.Attr) web.Problem {
 		switch value := a.Value.Resolve().String(); a.Key {
 		case "do":
 			p.Cure = value
+		case "link":
+			p.Link = value
 		case "stack", "retry_in", "next_in": // of no use later
 		default:
 			details = append(details, fmt.Sprintf("%s: %.300s", a.Key, value))

@@ -228,13 +228,13 @@ func TestRelaySecretIsRenewed(t *testing.T) {
 // TestRelayForCredentialsMadeElsewhere is a daemon without [component].
 func TestRelayForCredentialsMadeElsewhere(t *testing.T) {
 	d, _ := startTestDaemon(t, relayTable(t, "secret = \"a secret that is long enough\""), Options{})
-	if d.link != nil {
+	if len(d.links.all()) > 0 {
 		t.Error("there is a link")
 	}
 	if why := d.state.Unready(time.Now()); why != "" {
 		t.Errorf("not ready: %s", why)
 	}
-	if !d.state.Status(time.Now()).Link.Absent {
+	if len(d.state.Status(time.Now()).Links) > 0 {
 		t.Error("the page shows a link")
 	}
 	wantWorks(t, d, "alice@example.org")
@@ -248,7 +248,7 @@ func TestRelayInAProcessOfItsOwn(t *testing.T) {
 	content := relayComponent + relayTable(t, "state_dir = \""+t.TempDir()+"\"")
 	alone, _ := startTestDaemon(t, content, Options{RelayOnly: true})
 	other, _ := startTestDaemon(t, content, Options{WithoutRelay: true})
-	if alone.link != nil || other.relay.running.Load() != nil {
+	if len(alone.links.all()) > 0 || other.relay.running.Load() != nil {
 		t.Error("both run what one should")
 	}
 	wantWorks(t, other, "alice@example.org")

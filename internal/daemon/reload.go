@@ -6,17 +6,16 @@ import (
 	"strings"
 	"time"
 
-	"extdisco/component"
 	"extdisco/internal/config"
 	"extdisco/internal/source"
 	"extdisco/internal/web"
 )
 
-// reload reads the configuration again and applies it. The link is kept unless
+// reload reads the configuration again and applies it. A link is kept unless
 // its own settings changed. A configuration with faults changes nothing.
 func (d *daemon) reload() {
 	now, before := time.Now(), d.cfg
-	next, c, err := d.read(now)
+	next, plan, err := d.read(now)
 	d.state.configRead(web.Reading{File: before.File, At: now, OK: err == nil}, true)
 	if err != nil {
 		for fault := range strings.SplitSeq(err.Error(), "\n") {
@@ -33,17 +32,18 @@ func (d *daemon) reload() {
 	if next.Log.Format != before.Log.Format {
 		d.log.Warn("log.format has changed; restart extdisco to use it")
 	}
-	if next.Component.Equal(before.Component) {
+	switch {
+	case !plan.changes():
 		d.log.Info("reloaded the configuration", "config", next.File)
-		return
+	case max(len(plan.next), len(before.Components)) > 1:
+		d.log.Info("reloaded the configuration; links have changed", "config", next.File, "links", strings.Join(plan.changed(), " "))
+	default:
+		d.log.Info("reloaded the configuration; reconnecting, because [component] has changed", "config", next.File)
 	}
-	d.log.Info("reloaded the configuration; reconnecting, because [component] has changed", "config", next.File)
-	d.disconnect()
-	d.manager.server = next.Component.Server
-	d.connect(c)
+	d.follow(plan)
 }
 
-// use applies a configuration, except to the link and the HTTP server.
+// use applies a configuration, except to the links and the HTTP server.
 func (d *daemon) use(cfg *config.Config, now time.Time) {
 	d.cfg = cfg
 	d.offers.replace(func(previous *offer) *offer {
@@ -51,20 +51,17 @@ func (d *daemon) use(cfg *config.Config, now time.Time) {
 	})
 }
 
-// read returns the file's present configuration, and a component to connect with if
-// [component] has changed. By then the relay and the HTTP server
-// have followed already.
-func (d *daemon) read(now time.Time) (*config.Config, *component.Component, error) {
+// read returns the file's present configuration, and the plan of its links. By then the
+// relay and the HTTP server have followed already.
+func (d *daemon) read(now time.Time) (*config.Config, *linkPlan, error) {
 	next, err := config.Load(d.cfg.File, now)
 	if err != nil {
 		return nil, nil, err
 	}
 	next = d.options.narrow(next)
-	var c *component.Component
-	if !next.Component.Equal(d.cfg.Component) {
-		if c, err = d.component(next.Component); err != nil {
-			return nil, nil, err
-		}
+	plan, err := d.planLinks(next.Components)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", next.File, err)
 	}
 	if err := d.relay.use(next, now); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", next.File, err)
@@ -72,5 +69,5 @@ func (d *daemon) read(now time.Time) (*config.Config, *component.Component, erro
 	if err := d.site.use(next.HTTP, now); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("%s: %w", next.File, err), d.relay.use(d.cfg, now))
 	}
-	return next, c, nil
+	return next, plan, nil
 }

@@ -14,10 +14,9 @@ import (
 // systemd. If that fails, it is logged once and we go on.
 //
 // READY is sent as soon as we run, not when the XMPP server has accepted us: a
-// server that is down must not make systemd give up on us. The state of the link is
+// server that is down must not make systemd give up on us. The state of the links is
 // in the status line.
 type serviceManager struct {
-	server   string // the address of the XMPP server
 	notifier *notify.Notifier
 	log      *slog.Logger
 	failed   sync.Once
@@ -28,8 +27,8 @@ type serviceManager struct {
 
 // openServiceManager connects to the service manager that the environment names,
 // if it names one.
-func openServiceManager(log *slog.Logger, server string) *serviceManager {
-	m := &serviceManager{log: log, server: server}
+func openServiceManager(log *slog.Logger) *serviceManager {
+	m := &serviceManager{log: log}
 	notifier, err := notify.Open(os.Getenv)
 	m.check(err)
 	m.notifier = notifier
@@ -47,11 +46,12 @@ func (m *serviceManager) ready()     { m.check(m.notifier.Ready()) }
 func (m *serviceManager) reloading() { m.check(m.notifier.Reloading()) }
 func (m *serviceManager) stopping()  { m.check(m.notifier.Stopping()) }
 
-// status sends a status line, unless it is the one that was sent last.
-func (m *serviceManager) status(line string) {
+// status sends a status line, unless it is the one that was sent last. The line is made
+// here, so that the last one that is sent is the latest.
+func (m *serviceManager) status(now func() string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if line != m.last {
+	if line := now(); line != m.last {
 		m.last = line
 		m.check(m.notifier.Status(line))
 	}
@@ -67,7 +67,7 @@ func (m *serviceManager) ticker() *time.Ticker {
 	return time.NewTicker(max(m.notifier.Watchdog()/3, time.Millisecond))
 }
 
-// alive notifies the watchdog, unless the link hangs: then the service manager
+// alive notifies the watchdog, unless a link hangs: then the service manager
 // restarts us.
 func (m *serviceManager) alive(lastTurn, now time.Time) {
 	if now.Sub(lastTurn) <= component.LongestTurn {
@@ -79,14 +79,3 @@ func (m *serviceManager) alive(lastTurn, now time.Time) {
 func (m *serviceManager) draining() { m.check(m.notifier.Alive()) }
 
 func (m *serviceManager) close() { m.check(m.notifier.Close()) }
-
-// connected and notConnected keep the status line.
-func (m *serviceManager) connected() { m.status("connected to the XMPP server at " + m.server) }
-
-func (m *serviceManager) notConnected(why component.Fault) {
-	if why.Problem == "" {
-		m.status("leaving the XMPP server")
-		return
-	}
-	m.status("not connected: " + why.Problem + "; " + why.Cure)
-}

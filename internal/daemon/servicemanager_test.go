@@ -117,11 +117,8 @@ func TestNoSignOfLifeFromALinkThatHangs(t *testing.T) {
 	fake := startManager(t)
 	log := testkit.NewLogBuffer()
 	d, _ := newTestDaemon(t, testkit.MinimalConfig)
-	c, err := d.component(mustLoad(t, testkit.WriteConfig(t, testkit.MinimalConfig)).Component)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := openServiceManager(testkit.NewLog(log), "127.0.0.1:5347")
+	c := d.links.all()[0].component
+	m := openServiceManager(testkit.NewLog(log))
 	defer m.close()
 	m.alive(c.LastTurn(), c.LastTurn().Add(component.LongestTurn+time.Second))
 	m.alive(c.LastTurn(), c.LastTurn().Add(component.LongestTurn))

@@ -15,20 +15,14 @@ import (
 // Unready returns why requests cannot be answered at present, and what to do; or
 // nothing when they can.
 func (s *state) Unready(now time.Time) string {
-	if !s.offers.now().cfg.Component.IsSet() {
+	if len(s.offers.now().cfg.Components) == 0 {
 		if _, runs := s.relay.snapshot(); !runs {
 			return "the relay is off; to do: see the log"
 		}
 		return ""
 	}
-	if l := s.linkNow(); !l.up {
-		if l.why.Problem == "" {
-			return "not connected to the XMPP server"
-		}
-		return "not connected to the XMPP server: " + l.why.Problem + "; to do: " + l.why.Cure
-	}
-	if why := silence(s.hostsNow()); why != "" && !s.wasAsked() {
-		return "connected, but " + why + "; to do: see the log"
+	if why := s.links.unready(); why != "" {
+		return why
 	}
 	if !s.offers.now().hasSomething(now) {
 		return "nothing to offer: no provider has given any credentials"
@@ -51,7 +45,24 @@ func silence(hosts []component.HostState) string {
 	return "no host forwards requests: " + strings.Join(names, ", ")
 }
 
-// webHosts returns the hosts as the page shows them.
+// webLinks returns the links as the page shows them.
+func webLinks(all []*link) []web.Link {
+	var out []web.Link
+	for _, l := range all {
+		cfg, state, _ := l.now()
+		shown := web.Link{
+			Name: cfg.Name, Up: state.up, Since: state.since, JID: cfg.JID, Server: cfg.Server,
+			Problem: state.why.Problem, Cure: state.why.Cure, Hosts: webHosts(l.component.Hosts(), state.since),
+		}
+		if state.why.Err != nil {
+			shown.Error = state.why.Err.Error()
+		}
+		out = append(out, shown)
+	}
+	return out
+}
+
+// webHosts returns the hosts of a link as the page shows them.
 func webHosts(hosts []component.HostState, linkSince time.Time) []web.Host {
 	var out []web.Host
 	for _, h := range hosts {
@@ -70,16 +81,12 @@ func webHosts(hosts []component.HostState, linkSince time.Time) []web.Host {
 
 // Status returns what the status page shows.
 func (s *state) Status(now time.Time) web.Status {
-	o, l := s.offers.now(), s.linkNow()
-	c := o.cfg.Component
+	o := s.offers.now()
 	out := web.Status{
 		Version: s.version, Started: s.started, Now: now, Unready: s.Unready(now),
-		Link:     web.Link{Absent: !c.IsSet(), Up: l.up, Since: l.since, JID: c.JID, Server: c.Server, Problem: l.why.Problem, Cure: l.why.Cure},
+		Links:    webLinks(s.links.all()),
 		Problems: s.problems.latest(), Checks: o.health != nil,
-		Hosts: webHosts(s.hostsNow(), l.since), LostTURN: s.lostTURN(), Refused: s.refusals.latest(), Relay: s.relay.forPage(),
-	}
-	if l.why.Err != nil {
-		out.Link.Error = l.why.Err.Error()
+		LostTURN: s.lostTURN(), Refused: s.refusals.latest(), Relay: s.relay.forPage(),
 	}
 	out.Config, out.Hour = s.readingAndHour(now)
 	health := map[xep0215.Key]probe.Health{}
@@ -107,11 +114,15 @@ func (s *state) Status(now time.Time) web.Status {
 
 // forMetrics returns what the metrics show of the moment.
 func (s *state) forMetrics(now time.Time) metrics.State {
-	o, l := s.offers.now(), s.linkNow()
-	out := metrics.State{LinkUp: l.up, LinkSince: l.since, Ready: s.Unready(now) == "", LostTURN: !s.lostTURN().IsZero(), Relay: s.relay.forMetrics()}
-	for _, h := range webHosts(s.hostsNow(), l.since) {
-		if !h.Since.IsZero() {
-			out.Hosts = append(out.Hosts, metrics.Host{Name: h.Name, Forwards: h.Forwards})
+	o := s.offers.now()
+	out := metrics.State{Ready: s.Unready(now) == "", LostTURN: !s.lostTURN().IsZero(), Relay: s.relay.forMetrics()}
+	for _, l := range s.links.all() {
+		cfg, state, _ := l.now()
+		out.Links = append(out.Links, metrics.Link{Name: cfg.Name, Up: state.up, Since: state.since, Counts: l.counts})
+		for _, h := range webHosts(l.component.Hosts(), state.since) {
+			if !h.Since.IsZero() {
+				out.Hosts = append(out.Hosts, metrics.Host{Name: h.Name, Link: cfg.Name, Forwards: h.Forwards})
+			}
 		}
 	}
 	for _, src := range o.sources {

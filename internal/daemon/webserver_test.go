@@ -91,7 +91,7 @@ func TestServeShowsHealthAndMetrics(t *testing.T) {
 	if r := fetch(t, "GET", base+"/readyz"); r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, "not connected to the XMPP server") {
 		t.Errorf("readyz before the link: %d %q", r.status, r.body)
 	}
-	wantMetrics(t, base, "extdisco_link_up 0", "extdisco_ready 0")
+	wantMetrics(t, base, `extdisco_link_up{link="turn.example.org"} 0`, "extdisco_ready 0")
 
 	stream := s.connect(server, testkit.Handshake)
 	if r := fetch(t, "GET", base+"/readyz"); r.status != http.StatusOK || r.body != "ready\n" {
@@ -100,7 +100,7 @@ func TestServeShowsHealthAndMetrics(t *testing.T) {
 	stream.Ask("juliet@example.org/1", testkit.ServicesRequest)
 	stream.Ask("mallory@example.com/1", testkit.ServicesRequest)
 	stream.Ask("juliet@example.org/1", "<services xmlns='"+xep0215.NS1+"'/>")
-	wantMetrics(t, base, "extdisco_link_up 1", "extdisco_ready 1", "extdisco_link_connects_total 1",
+	wantMetrics(t, base, `extdisco_link_up{link="turn.example.org"} 1`, "extdisco_ready 1", `extdisco_link_connects_total{link="turn.example.org"} 1`,
 		`extdisco_answers_total{namespace="urn:xmpp:extdisco:2",outcome="result",route="direct"} 1`,
 		`extdisco_answers_total{namespace="urn:xmpp:extdisco:2",outcome="forbidden",route="direct"} 1`,
 		`extdisco_answers_total{namespace="urn:xmpp:extdisco:1",outcome="result",route="direct"} 1`,

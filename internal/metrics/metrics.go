@@ -49,10 +49,9 @@ type Metrics struct {
 	limited   [len(Limits)]atomic.Uint64
 	given     [len(Endpoints)][len(Given)]atomic.Uint64
 
-	linkUps, linkDowns, attemptsFailed atomic.Uint64
-	reloads                            [len(results)]atomic.Uint64
-	reloadTime                         atomic.Int64 // in seconds since 1970; 0 before the first
-	reloadOK                           atomic.Bool
+	reloads    [len(results)]atomic.Uint64
+	reloadTime atomic.Int64 // in seconds since 1970; 0 before the first
+	reloadOK   atomic.Bool
 }
 
 // New returns the metrics of a program of this version that answers in the
@@ -92,15 +91,6 @@ func (m *Metrics) Gave(endpoint, outcome string) {
 	m.given[indexOrLast(Endpoints[:], endpoint)][indexOrLast(Given[:], outcome)].Add(1)
 }
 
-// LinkUp counts a connection that was accepted.
-func (m *Metrics) LinkUp() { m.linkUps.Add(1) }
-
-// LinkDown counts a connection that ended.
-func (m *Metrics) LinkDown() { m.linkDowns.Add(1) }
-
-// AttemptFailed counts an attempt to connect.
-func (m *Metrics) AttemptFailed() { m.attemptsFailed.Add(1) }
-
 // ConfigRead notes when the configuration was put in force, or could not be.
 // Reading it at the start is no reload.
 func (m *Metrics) ConfigRead(at time.Time, ok, reload bool) {
@@ -138,9 +128,6 @@ func (m *Metrics) write(t *text) {
 	m.writeAnswers(t)
 	m.durations.write(t)
 	m.writeHTTP(t)
-	t.single(prefix+"link_connects_total", counter, "Connections to the XMPP server that were accepted.", load(&m.linkUps))
-	t.single(prefix+"link_disconnects_total", counter, "Connections to the XMPP server that ended, closed by either side.", load(&m.linkDowns))
-	t.single(prefix+"link_failed_attempts_total", counter, "Attempts to connect to the XMPP server that failed.", load(&m.attemptsFailed))
 	t.family(prefix+"config_reloads_total", counter, "Times that the configuration was read again.")
 	for i, result := range results {
 		t.sample(prefix+"config_reloads_total", load(&m.reloads[i]), "result", result)

@@ -46,7 +46,8 @@ func newMetrics(state metrics.State) *metrics.Metrics {
 }
 
 func TestCounts(t *testing.T) {
-	m := newMetrics(metrics.State{LinkUp: true, LinkSince: at, Ready: true})
+	counts := new(metrics.LinkCounts)
+	m := newMetrics(metrics.State{Links: []metrics.Link{{Name: "shard-1", Up: true, Since: at, Counts: counts}, {Name: "shard-2", Counts: new(metrics.LinkCounts)}}, Ready: true})
 	m.Answered(1, ns, false, "result", 30*time.Microsecond)
 	m.Answered(1, ns, true, "result", 50*time.Microsecond)
 	m.Answered(3, ns, true, "result", 51*time.Microsecond)
@@ -58,10 +59,10 @@ func TestCounts(t *testing.T) {
 	m.Limited(1)
 	m.Gave("ice", "given")
 	m.Gave("page", "refused")
-	m.LinkUp()
-	m.LinkUp()
-	m.LinkDown()
-	m.AttemptFailed()
+	counts.Connects.Add(2)
+	counts.Disconnects.Add(1)
+	counts.FailedAttempts.Add(1)
+	counts.Answers.Add(7)
 	m.ConfigRead(at, true, false)
 	m.ConfigRead(at.Add(time.Hour), false, true)
 	text := read(t, m)
@@ -85,8 +86,9 @@ func TestCounts(t *testing.T) {
 		`extdisco_limited_total{limit="per_domain"} 1`,
 		`extdisco_http_credentials_total{endpoint="ice",outcome="given"} 1`,
 		`extdisco_http_credentials_total{endpoint="page",outcome="refused"} 1`,
-		`extdisco_link_up 1`, `extdisco_ready 1`, `extdisco_link_changed_timestamp_seconds 1.8e+09`,
-		`extdisco_link_connects_total 2`, `extdisco_link_disconnects_total 1`, `extdisco_link_failed_attempts_total 1`,
+		`extdisco_link_up{link="shard-1"} 1`, `extdisco_link_up{link="shard-2"} 0`, `extdisco_ready 1`, `extdisco_link_changed_timestamp_seconds{link="shard-1"} 1.8e+09`,
+		`extdisco_link_connects_total{link="shard-1"} 2`, `extdisco_link_disconnects_total{link="shard-1"} 1`, `extdisco_link_failed_attempts_total{link="shard-1"} 1`,
+		`extdisco_link_answers_total{link="shard-1"} 7`, `extdisco_link_answers_total{link="shard-2"} 0`,
 		`extdisco_config_reloads_total{result="ok"} 0`, `extdisco_config_reloads_total{result="failed"} 1`,
 		`extdisco_config_last_reload_timestamp_seconds 1.8000036e+09`, `extdisco_config_last_reload_successful 0`,
 	)
@@ -111,9 +113,9 @@ func TestProviders(t *testing.T) {
 		`extdisco_provider_credential_expiry_timestamp_seconds{config="ice_server[1]",provider="cloudflare"} 1.8000036e+09`,
 		`extdisco_provider_credential_near_expiry{config="ice_server[1]",provider="cloudflare"} 1`,
 		`extdisco_provider_fetches_total{config="ice_server[2]",provider="twilio",result="failed"} 7`,
-		`extdisco_link_up 0`, `extdisco_ready 0`,
+		`extdisco_ready 0`,
 	)
-	for _, absent := range []string{`fetched_timestamp_seconds{config="ice_server[2]"`, "link_changed_timestamp"} {
+	for _, absent := range []string{`fetched_timestamp_seconds{config="ice_server[2]"`, "extdisco_link_"} {
 		if strings.Contains(text, absent) {
 			t.Errorf("%s is told, and there is nothing to tell", absent)
 		}
@@ -141,7 +143,8 @@ func TestProbes(t *testing.T) {
 }
 
 var full = metrics.State{
-	LinkSince: at, Hosts: []metrics.Host{{Name: "example.org", Forwards: true}, {Name: "two.example.org"}}, LostTURN: true,
+	Links: []metrics.Link{{Name: "shard-1", Up: true, Since: at, Counts: new(metrics.LinkCounts)}, {Name: "shard-2", Counts: new(metrics.LinkCounts)}},
+	Hosts: []metrics.Host{{Name: "example.org", Link: "shard-1", Forwards: true}, {Name: "two.example.org", Link: "shard-1"}}, LostTURN: true,
 	Providers: []metrics.Provider{{Name: "http", Config: "ice_server[0]", At: at, Expires: at}, {Name: "http", Config: "ice_server[1]"}},
 	Probes:    []metrics.Probe{{Server: "s", Config: "c", RoundTrip: 1, Checked: at, NotAfter: at}, {Server: "t", Config: "c", Checked: at}},
 }
@@ -182,7 +185,7 @@ func TestFormIsRight(t *testing.T) {
 }
 
 func TestHosts(t *testing.T) {
-	wantLines(t, read(t, newMetrics(full)), `extdisco_host_forwarding{host="example.org"} 1`, `extdisco_host_forwarding{host="two.example.org"} 0`, "extdisco_turn_lost 1")
+	wantLines(t, read(t, newMetrics(full)), `extdisco_host_forwarding{host="example.org",link="shard-1"} 1`, `extdisco_host_forwarding{host="two.example.org",link="shard-1"} 0`, "extdisco_turn_lost 1")
 	text := read(t, newMetrics(metrics.State{}))
 	wantLines(t, text, "extdisco_turn_lost 0")
 	for _, absent := range []string{"host_forwarding", "provider_", "probe_"} {
@@ -195,7 +198,7 @@ func TestHosts(t *testing.T) {
 // What comes from the configuration cannot break the form.
 func TestLabelsAreEscaped(t *testing.T) {
 	text := read(t, newMetrics(metrics.State{Hosts: []metrics.Host{{Name: "a\"b\\c\nd"}, {Name: "\xff"}}}))
-	wantLines(t, text, `extdisco_host_forwarding{host="a\"b\\c\nd"} 0`, `extdisco_host_forwarding{host="`+"\uFFFD"+`"} 0`)
+	wantLines(t, text, `extdisco_host_forwarding{host="a\"b\\c\nd",link=""} 0`, `extdisco_host_forwarding{host="`+"\uFFFD"+`",link=""} 0`)
 }
 
 // The numbers of the process are those of this one.

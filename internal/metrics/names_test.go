@@ -14,7 +14,7 @@ import (
 // the alerts and the dashboard name none that does not exist.
 func TestNamesElsewhere(t *testing.T) {
 	m := newMetrics(metrics.State{
-		LinkSince: at, Hosts: []metrics.Host{{Name: "h"}}, Providers: []metrics.Provider{{Name: "http", Config: "c", At: at, Expires: at}},
+		Links: []metrics.Link{{Since: at, Counts: new(metrics.LinkCounts)}}, Hosts: []metrics.Host{{Name: "h"}}, Providers: []metrics.Provider{{Name: "http", Config: "c", At: at, Expires: at}},
 		Probes: []metrics.Probe{{Server: "s", Config: "c", RoundTrip: time.Second, Checked: at, NotAfter: at}},
 		Relay:  &metrics.Relay{Transports: []metrics.RelayTransport{{Name: "udp"}}, Refused: map[string]uint64{"total": 1}, CertificateExpires: at},
 	})

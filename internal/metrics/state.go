@@ -4,10 +4,9 @@ import "time"
 
 // State is what is read at the moment when somebody asks for the metrics.
 type State struct {
-	LinkUp    bool
-	LinkSince time.Time // when that became so
-	Ready     bool      // the link is up and there is something to offer
-	LostTURN  bool      // no TURN server is on offer although the configuration has some
+	Links     []Link
+	Ready     bool // a link is up and there is something to offer
+	LostTURN  bool // no TURN server is on offer although the configuration has some
 	Hosts     []Host
 	Providers []Provider
 	Probes    []Probe
@@ -18,6 +17,7 @@ type State struct {
 // that is not known yet is not among them.
 type Host struct {
 	Name     string
+	Link     string // its name
 	Forwards bool
 }
 
@@ -50,12 +50,9 @@ type Provider struct {
 }
 
 func (s State) write(t *text) {
-	t.single(prefix+"link_up", gauge, "Whether there is a connection to the XMPP server.", number(s.LinkUp))
+	writeLinks(t, s.Links)
 	t.single(prefix+"ready", gauge, "Whether requests can be answered: connected, asked by the XMPP server, and with something to offer.", number(s.Ready))
 	t.single(prefix+"turn_lost", gauge, "Whether no TURN server is available although some are configured.", number(s.LostTURN))
-	if !s.LinkSince.IsZero() {
-		t.single(prefix+"link_changed_timestamp_seconds", gauge, "When the connection to the XMPP server was made or lost.", unixSeconds(s.LinkSince))
-	}
 	each(t, s.Hosts, "host_forwarding", gauge, "Whether a host forwards the requests of its users.", func(h Host) (float64, bool) { return number(h.Forwards), true })
 	s.writeProviders(t)
 	s.writeProbes(t)
@@ -83,7 +80,7 @@ func each[T labelled](t *text, list []T, name, kind, help string, value func(T) 
 	}
 }
 
-func (h Host) labels() []string     { return []string{"host", h.Name} }
+func (h Host) labels() []string     { return []string{"host", h.Name, "link", h.Link} }
 func (p Provider) labels() []string { return []string{"config", p.Config, "provider", p.Name} }
 func (p Probe) labels() []string    { return []string{"config", p.Config, "server", p.Server} }
 

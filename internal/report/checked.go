@@ -83,14 +83,7 @@ func Check(stdout, stderr io.Writer, c Checked, now time.Time) error {
 		headline = fmt.Sprintf("%s is valid, but %d things need attention; see the warnings.", c.File, n)
 	}
 	cfg := c.Config
-	rows := [][2]string{
-		{"component", cfg.Component.JID + " at " + cfg.Component.Server},
-		{"trusts", strings.Join(cfg.Component.Hosts, ", ")},
-		{"serves", strings.Join(cfg.Access.Allow, ", ")},
-	}
-	if !cfg.Component.IsSet() {
-		rows = [][2]string{{"component", "none: a relay for credentials that are made elsewhere"}}
-	}
+	rows := components(cfg)
 	if len(cfg.Access.Deny) > 0 {
 		rows = append(rows, [2]string{"denies", strings.Join(cfg.Access.Deny, ", ")})
 	}
@@ -132,6 +125,21 @@ func Check(stdout, stderr io.Writer, c Checked, now time.Time) error {
 	return nil
 }
 
+// components returns what is said of the components, and who is served.
+func components(cfg *config.Config) (rows [][2]string) {
+	if len(cfg.Components) == 0 {
+		return [][2]string{{"component", "none: a relay for credentials that are made elsewhere"}}
+	}
+	for _, c := range cfg.Components {
+		address := c.JID + " at " + c.Server
+		if c.Name != c.JID {
+			address = c.Name + ": " + address
+		}
+		rows = append(rows, [2]string{"component", address}, [2]string{"trusts", strings.Join(c.Hosts, ", ")})
+	}
+	return append(rows, [2]string{"serves", strings.Join(cfg.Access.Allow, ", ")})
+}
+
 // offers returns what stands in answers, in their order.
 func offers(cfg *config.Config) []string {
 	var offers []string
@@ -152,22 +160,23 @@ func offers(cfg *config.Config) []string {
 // checkedJSON is a configuration as check --json prints it. No secrets are in it but the credentials
 // that providers gave.
 type checkedJSON struct {
-	Version   int            `json:"version"`
-	File      string         `json:"file"`
-	Valid     bool           `json:"valid"`
-	ReadBy    string         `json:"read_by,omitempty"`
-	Error     string         `json:"error,omitempty"` // why the file could not be read
-	Faults    config.Faults  `json:"faults"`
-	Warnings  config.Faults  `json:"warnings"`
-	Component *componentJSON `json:"component,omitempty"`
-	Allow     []string       `json:"allow,omitempty"`
-	Deny      []string       `json:"deny,omitempty"`
-	Offers    []string       `json:"offers,omitempty"`
-	Servers   int            `json:"servers,omitempty"` // with TURN that each user is given at most; 0 for all
-	Fetched   []fetchedJSON  `json:"fetched,omitempty"`
+	Version    int             `json:"version"`
+	File       string          `json:"file"`
+	Valid      bool            `json:"valid"`
+	ReadBy     string          `json:"read_by,omitempty"`
+	Error      string          `json:"error,omitempty"` // why the file could not be read
+	Faults     config.Faults   `json:"faults"`
+	Warnings   config.Faults   `json:"warnings"`
+	Components []componentJSON `json:"components,omitempty"`
+	Allow      []string        `json:"allow,omitempty"`
+	Deny       []string        `json:"deny,omitempty"`
+	Offers     []string        `json:"offers,omitempty"`
+	Servers    int             `json:"servers,omitempty"` // with TURN that each user is given at most; 0 for all
+	Fetched    []fetchedJSON   `json:"fetched,omitempty"`
 }
 
 type componentJSON struct {
+	Name   string   `json:"name"`
 	JID    string   `json:"jid"`
 	Server string   `json:"server"`
 	Hosts  []string `json:"hosts"`
@@ -189,8 +198,8 @@ func CheckedJSON(w io.Writer, c Checked) error {
 	}
 	out.Warnings = append(out.Warnings, c.warnings()...)
 	if cfg := c.Config; cfg != nil {
-		if cfg.Component.IsSet() {
-			out.Component = &componentJSON{JID: cfg.Component.JID, Server: cfg.Component.Server, Hosts: cfg.Component.Hosts}
+		for _, c := range cfg.Components {
+			out.Components = append(out.Components, componentJSON{Name: c.Name, JID: c.JID, Server: c.Server, Hosts: c.Hosts})
 		}
 		out.Allow, out.Deny, out.Offers, out.Servers = cfg.Access.Allow, cfg.Access.Deny, offers(cfg), cfg.Offer.Servers
 	}

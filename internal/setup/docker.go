@@ -41,7 +41,7 @@ func (s *setup) planDocker(p *Plan) error {
 	if err != nil {
 		return err
 	}
-	p.Domain = c.Component.Hosts[0]
+	p.Domain = c.Components[0].Hosts[0]
 	// The default is that of docker-compose.yml.
 	_, public, _ := strings.Cut(envGet(env, "PUBLIC_URL", "https://localhost:8443"), "://")
 	p.webSocket = "wss://" + strings.TrimRight(public, "/") + "/xmpp-websocket"
@@ -49,7 +49,7 @@ func (s *setup) planDocker(p *Plan) error {
 		return err
 	}
 	conf := path.Join(base, "prosody/config/conf.d")
-	if err := s.newFile(p, path.Join(conf, confFile), []byte(confText(c.Component, true, "*")), 0o640, jitsiUser); err != nil {
+	if err := s.newFile(p, path.Join(conf, confFile), []byte(confText(c.Components[0], true, "*")), 0o640, jitsiUser); err != nil {
 		return err
 	}
 	if err := s.newFile(p, path.Join(folder, overlay), jitsi.Overlay, 0o644, owner{}); err != nil {
@@ -88,15 +88,15 @@ func (s *setup) dockerConfig(p *Plan, d docker) (*config.Config, error) {
 		return c, err
 	}
 	domain := envGet(d.env, "XMPP_DOMAIN", "meet.jitsi")
-	c := &config.Config{}
-	c.Component = config.Component{JID: "turn." + domain, Hosts: []string{domain},
+	link := config.Component{JID: "turn." + domain, Hosts: []string{domain},
 		Server: envGet(d.env, "XMPP_SERVER", "xmpp.meet.jitsi") + ":5347"}
 	if s.options.Component != "" {
-		c.Component.JID = s.options.Component
+		link.JID = s.options.Component
 	}
 	if s.options.Server != "" {
-		c.Component.Server = s.options.Server
+		link.Server = s.options.Server
 	}
+	c := &config.Config{Components: []config.Component{link}}
 	hidden := envGet(d.env, "XMPP_HIDDEN_DOMAIN", envGet(d.env, "XMPP_RECORDER_DOMAIN", "hidden.meet.jitsi"))
 	c.Access.Allow = addMissing([]string{domain, envGet(d.env, "XMPP_GUEST_DOMAIN", "guest.meet.jitsi"), hidden}, s.options.Allow)
 	c.HTTP.Listen = "127.0.0.1:9215" // for the health check of the overlay

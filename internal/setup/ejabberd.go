@@ -34,8 +34,8 @@ func (s *setup) planEjabberd(p *Plan) error {
 		if err != nil {
 			return err
 		}
-		p.Domain = c.Component.Hosts[0]
-		p.Ejabberd, err = ejabberdText(file, c.Component)
+		p.Domain = c.Components[0].Hosts[0]
+		p.Ejabberd, err = ejabberdText(file, c.Components[0])
 		return err
 	}
 	return errors.New("no XMPP server was found: there is neither /etc/prosody/prosody.cfg.lua nor " + strings.Join(ejabberdFiles, " nor ") +
@@ -50,14 +50,14 @@ func (s *setup) ejabberdConfig(p *Plan, file, content string) (*config.Config, e
 			return nil, fmt.Errorf("%s lists %d hosts besides localhost; name the domain of your users with --domain DOMAIN", file, len(domains))
 		}
 	}
-	c := &config.Config{Access: config.Access{Allow: addMissing(slices.Clone(domains), s.options.Allow)}}
+	c := &config.Config{Components: make([]config.Component, 1), Access: config.Access{Allow: addMissing(slices.Clone(domains), s.options.Allow)}}
 	p.Found = append(p.Found, Line{"Domain", strings.Join(c.Access.Allow, ", ")})
-	c.Component.Hosts = domains
-	if c.Component.JID = s.options.Component; c.Component.JID == "" {
-		c.Component.JID = "turn." + domains[0]
+	c.Components[0].Hosts = domains
+	if c.Components[0].JID = s.options.Component; c.Components[0].JID == "" {
+		c.Components[0].JID = "turn." + domains[0]
 	}
-	if c.Component.Server = s.options.Server; c.Component.Server == "" {
-		c.Component.Server = config.DefaultServer
+	if c.Components[0].Server = s.options.Server; c.Components[0].Server == "" {
+		c.Components[0].Server = config.DefaultServer
 	}
 	return c, s.planServers(p, c, func() (*found, error) { return s.ejabberdServers(file, content) })
 }

@@ -43,7 +43,7 @@ func (s *setup) planMachine(p *Plan) error {
 	if err != nil {
 		return err
 	}
-	domains := c.Component.Hosts
+	domains := c.Components[0].Hosts
 	p.Domain = domains[0]
 	p.IsJitsi = slices.Contains(server.jitsiDomains(), p.Domain)
 	if err := s.planProsody(p, server, c); err != nil {
@@ -54,10 +54,13 @@ func (s *setup) planMachine(p *Plan) error {
 }
 
 // existingConfig returns the configuration that is there already, unless it is the one that
-// packages install. It is used as it stands.
+// packages install. It is used as it stands; of several components, it has the chosen one.
 func (s *setup) existingConfig(p *Plan, name string) (*config.Config, error) {
 	content, err := s.tree.read(name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && s.isExample(string(content)) {
+		if s.options.Link != "" {
+			return nil, fmt.Errorf("--link names a component of %s, and there is none yet; leave it out to have one written", name)
+		}
 		return nil, nil
 	}
 	if err != nil {
@@ -71,15 +74,24 @@ func (s *setup) existingConfig(p *Plan, name string) (*config.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s exists and is not valid; fix it, or move it away and setup writes a new one:\n%w", name, err)
 	}
-	if !c.Component.IsSet() {
+	if len(c.Components) == 0 {
 		return nil, fmt.Errorf("%s exists and has no [component], so there is no XMPP server to set up; add one, or move the file away and setup writes a new one", name)
 	}
+	link, err := ChooseComponent(c, s.options.Link)
+	if err != nil {
+		return nil, err
+	}
+	several := len(c.Components) > 1
+	c.Components = []config.Component{link}
 	o := s.options
 	if len(o.Domains) > 0 || o.Component != "" || o.Server != "" || len(o.Allow) > 0 || len(o.TURNServers) > 0 || o.SecretFile != "" || o.TURNHost != "" || o.Relay {
 		return nil, fmt.Errorf("%s exists and is used as it is, so flags that say what to write into it have no effect; edit it, or move it away and setup writes a new one", name)
 	}
 	p.Config = file
 	p.Found = append(p.Found, Line{"Configuration", name + ", used as it is"})
+	if several {
+		p.Found = append(p.Found, Line{"Link", link.Name})
+	}
 	return c, nil
 }
 
@@ -89,19 +101,19 @@ func (s *setup) newConfig(p *Plan, server *prosodyServer) (*config.Config, error
 	if err != nil {
 		return nil, err
 	}
-	c := &config.Config{Access: config.Access{Allow: s.served(server, domains)}}
+	c := &config.Config{Components: make([]config.Component, 1), Access: config.Access{Allow: s.served(server, domains)}}
 	what := "Domain"
 	if isJitsi {
 		what = "Jitsi Meet"
 	}
 	p.Found = append(p.Found, Line{what, strings.Join(c.Access.Allow, ", ")})
-	if c.Component.JID, err = s.componentAddress(server, domains); err != nil {
+	if c.Components[0].JID, err = s.componentAddress(server, domains); err != nil {
 		return nil, err
 	}
-	c.Component.Hosts = domains
-	c.Component.Server = s.options.Server
-	if c.Component.Server == "" {
-		if c.Component.Server, _, err = server.componentServer(); err != nil {
+	c.Components[0].Hosts = domains
+	c.Components[0].Server = s.options.Server
+	if c.Components[0].Server == "" {
+		if c.Components[0].Server, _, err = server.componentServer(); err != nil {
 			return nil, err
 		}
 	}
@@ -141,10 +153,10 @@ func (s *setup) planConfig(p *Plan, c *config.Config, list *migrate.List, at pla
 	if err != nil {
 		return err
 	}
-	if c.Component.Secret, err = s.handshakeSecret(at); err != nil {
+	if c.Components[0].Secret, err = s.handshakeSecret(at); err != nil {
 		return err
 	}
-	files := append([]migrate.SecretFile{{Name: "component.secret", Value: c.Component.Secret}}, list.SecretFiles()...)
+	files := append([]migrate.SecretFile{{Name: "component.secret", Value: c.Components[0].Secret}}, list.SecretFiles()...)
 	for _, f := range files {
 		if err := s.newFile(p, path.Join(at.secrets, f.Name), []byte(f.Value.Reveal()+"\n"), 0o600, at.owner); err != nil {
 			return err
@@ -186,8 +198,8 @@ func (s *setup) planProsody(p *Plan, server *prosodyServer, c *config.Config) er
 	if err != nil {
 		return err
 	}
-	if taken := server.component(c.Component.JID); taken != nil {
-		return fmt.Errorf("%s, line %d: there is a Component %q already; delete it, since setup writes %s/%s for it", taken.file, taken.line, c.Component.JID, folder, confFile)
+	if taken := server.component(c.Components[0].JID); taken != nil {
+		return fmt.Errorf("%s, line %d: there is a Component %q already; delete it, since setup writes %s/%s for it", taken.file, taken.line, c.Components[0].JID, folder, confFile)
 	}
 	if err := s.planModule(p, modules, owner{}); err != nil {
 		return err
@@ -202,7 +214,7 @@ func (s *setup) planProsody(p *Plan, server *prosodyServer, c *config.Config) er
 	} else if info, err := s.tree.stat(server.config); err == nil {
 		o = ownerOf(info)
 	}
-	conf := confText(c.Component, open, "")
+	conf := confText(c.Components[0], open, "")
 	return s.newFile(p, path.Join(folder, confFile), []byte(conf), 0o640, o)
 }
 

@@ -40,7 +40,7 @@ func (s *setup) addRelay(p *Plan, c *config.Config) error {
 	if coturn != nil {
 		return fmt.Errorf("%s configures coturn, which uses the same ports as the relay: leave out --relay to keep coturn; or stop it (systemctl disable --now coturn), move that file away and run setup again", turnserverConf)
 	}
-	c.Relay = config.Relay{On: true, Host: c.Component.Hosts[0]}
+	c.Relay = config.Relay{On: true, Host: c.Components[0].Hosts[0]}
 	if s.options.TURNHost != "" {
 		c.Relay.Host = strings.ToLower(s.options.TURNHost)
 	}

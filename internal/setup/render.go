@@ -14,13 +14,13 @@ import (
 func configText(c *config.Config, secrets, servers string) string {
 	var b strings.Builder
 	b.WriteString("# Written by extdisco setup. config.toml.example explains every key.\n\n[component]\n")
-	fmt.Fprintf(&b, "jid         = %q\n", c.Component.JID)
-	if c.Component.Server != config.DefaultServer {
-		fmt.Fprintf(&b, "server      = %q\n", c.Component.Server)
+	fmt.Fprintf(&b, "jid         = %q\n", c.Components[0].JID)
+	if c.Components[0].Server != config.DefaultServer {
+		fmt.Fprintf(&b, "server      = %q\n", c.Components[0].Server)
 	}
 	fmt.Fprintf(&b, "secret_file = %q\n", path.Join(secrets, "component.secret"))
-	fmt.Fprintf(&b, "hosts       = %s\n", quoteList(c.Component.Hosts))
-	if !slices.Equal(c.Access.Allow, c.Component.Hosts) {
+	fmt.Fprintf(&b, "hosts       = %s\n", quoteList(c.Components[0].Hosts))
+	if !slices.Equal(c.Access.Allow, c.Components[0].Hosts) {
 		fmt.Fprintf(&b, "\n[access]\nallow = %s\n", quoteList(c.Access.Allow))
 	}
 	if c.HTTP.Listen != "" {

@@ -24,6 +24,7 @@ type Options struct {
 	Domains       []string // of the XMPP server; default: what Jitsi Meet is set up for, or the only one
 	Component     string   // our address; default: "turn." and the first domain
 	Server        string   // HOST:PORT where the XMPP server accepts components
+	Link          string   // the name of the component to set up, where a configuration is there and has several
 	Allow         []string // who is served, besides the domains and the hosts below them
 	TURNServers   []string // ICE URIs; default: what is found
 	Relay         bool     // our own relay instead of a TURN server

@@ -4,19 +4,32 @@ import (
 	"strings"
 
 	"extdisco/internal/config"
+	"extdisco/internal/secret"
 	"extdisco/turncred"
 )
 
 // LinkPseudonyms are those of requesters in audit lines about credentials that carry
-// no pseudonym: fixed accounts, and what all requesters share.
+// no pseudonym: fixed accounts, and what all requesters share. They are made with the
+// handshake secret of the first component, whichever brings the request.
 func LinkPseudonyms(cfg *config.Config) *turncred.Pseudonyms {
-	return turncred.NewPseudonyms(turncred.DerivePseudonymKey([]byte(cfg.Component.Secret.Reveal())))
+	if len(cfg.Components) == 0 {
+		return pseudonymsOf(secret.Secret{})
+	}
+	return pseudonymsOf(cfg.Components[0].Secret)
+}
+
+func pseudonymsOf(s secret.Secret) *turncred.Pseudonyms {
+	return turncred.NewPseudonyms(turncred.DerivePseudonymKey([]byte(s.Reveal())))
 }
 
 // AllPseudonyms returns the pseudonyms of every key that a configuration with these
-// servers makes them with, those of previous secrets included, each key once.
+// servers makes them with, those of previous secrets included, each key once, and
+// those that it would make if another component were the first.
 func AllPseudonyms(cfg *config.Config, servers []config.ICEServer) []*turncred.Pseudonyms {
 	all := []*turncred.Pseudonyms{LinkPseudonyms(cfg)}
+	for _, c := range cfg.Components[min(1, len(cfg.Components)):] {
+		all = append(all, pseudonymsOf(c.Secret))
+	}
 	seen := map[string]bool{}
 	add := func(s config.ICEServer) {
 		key := string(pseudonymKey(s))

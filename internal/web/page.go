@@ -19,19 +19,23 @@ var assets embed.FS
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page.html.tmpl").Funcs(template.FuncMap{
 		"ago":         ago,
-		"at":          func(t, now time.Time) instant { return instant{t, now} },
+		"at":          func(t any, now time.Time) instant { return instant{t, now} },
 		"stamp":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"bytes":       formatBytes,
 		"clock":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 		"plot":        newPlot,
 		"hostCures":   hostCures,
+		"linksUp":     linksUp,
 		"healthClass": healthClass,
 		"healthLabel": healthLabel,
 	}).ParseFS(assets, "page.html.tmpl"))
 })
 
-// instant is an instant and when the page is made.
-type instant struct{ T, Now time.Time }
+// instant is what a part of the page shows, and when the page is made.
+type instant struct {
+	T   any // an instant, or a [Link]
+	Now time.Time
+}
 
 // view is what the template is given.
 type view struct {

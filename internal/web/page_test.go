@@ -18,9 +18,11 @@ var pageTime = time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)
 func well() web.Status {
 	return web.Status{
 		Version: "1.2.3", Started: pageTime.Add(-90 * time.Minute), Now: pageTime,
-		Link:   web.Link{Up: true, Since: pageTime.Add(-30 * time.Second), JID: "turn.example.org", Server: "127.0.0.1:5347"},
+		Links: []web.Link{{
+			Name: "turn.example.org", Up: true, Since: pageTime.Add(-30 * time.Second), JID: "turn.example.org", Server: "127.0.0.1:5347",
+			Hosts: []web.Host{{Name: "example.org", Forwards: true, How: "delegation", Since: pageTime.Add(-30 * time.Second)}},
+		}},
 		Config: web.Reading{File: "config.toml", At: pageTime.Add(-72 * time.Hour), OK: true},
-		Hosts:  []web.Host{{Name: "example.org", Forwards: true, How: "delegation", Since: pageTime.Add(-30 * time.Second)}},
 		Relays: []web.Relay{{URL: "turn:one.example.org:3478", Credentials: "one for each user", Health: web.Healthy, Detail: "answers in 1 ms", Checked: pageTime.Add(-5 * time.Second)}},
 		Checks: true,
 		Hour:   make([]web.Minute, 60),
@@ -74,15 +76,15 @@ func TestBanner(t *testing.T) {
 	}{
 		{"all is well", func(*web.Status) {}, "good", "Ready. Requests are answered."},
 		{"not checked", func(s *web.Status) { s.Relays = relays(web.Unknown, web.Unknown) }, "good", "Ready. Requests are answered."},
-		{"no hosts known", func(s *web.Status) { s.Hosts = nil }, "good", "Ready. Requests are answered."},
+		{"no hosts known", func(s *web.Status) { s.Links[0].Hosts = nil }, "good", "Ready. Requests are answered."},
 		{"link down", func(s *web.Status) {
-			s.Link, s.Unready = web.Link{Problem: "refused", Cure: "start it"}, "there is no connection: refused; to do: start it"
+			s.Links[0], s.Unready = web.Link{Problem: "refused", Cure: "start it"}, "there is no connection: refused; to do: start it"
 		}, "bad", "Not connected to the XMPP server."},
-		{"nobody asks", func(s *web.Status) { s.Hosts = []web.Host{host(false, true), host(false, true)} }, "bad", "Connected, but nobody asks us. No host forwards the requests of its users."},
-		{"link down and nobody asks", func(s *web.Status) { s.Link.Up, s.Hosts = false, []web.Host{host(false, true)} }, "bad", "Not connected to the XMPP server."},
-		{"one does not forward", func(s *web.Status) { s.Hosts = append(s.Hosts, host(false, true)) }, "warn", "1 of 2 hosts does not forward requests."},
-		{"two do not forward", func(s *web.Status) { s.Hosts = append(s.Hosts, host(false, true), host(false, true)) }, "warn", "2 of 3 hosts do not forward requests."},
-		{"not known of all yet", func(s *web.Status) { s.Hosts = []web.Host{host(false, true), host(false, false)} }, "good", "Ready. Requests are answered."},
+		{"nobody asks", func(s *web.Status) { s.Links[0].Hosts = []web.Host{host(false, true), host(false, true)} }, "bad", "Connected, but nobody asks us. No host forwards the requests of its users."},
+		{"link down and nobody asks", func(s *web.Status) { s.Links[0].Up, s.Links[0].Hosts = false, []web.Host{host(false, true)} }, "bad", "Not connected to the XMPP server."},
+		{"one does not forward", func(s *web.Status) { s.Links[0].Hosts = append(s.Links[0].Hosts, host(false, true)) }, "warn", "1 of 2 hosts does not forward requests."},
+		{"two do not forward", func(s *web.Status) { s.Links[0].Hosts = append(s.Links[0].Hosts, host(false, true), host(false, true)) }, "warn", "2 of 3 hosts do not forward requests."},
+		{"not known of all yet", func(s *web.Status) { s.Links[0].Hosts = []web.Host{host(false, true), host(false, false)} }, "good", "Ready. Requests are answered."},
 		{"lost TURN", func(s *web.Status) { s.LostTURN = pageTime.Add(-5 * time.Minute) }, "bad", "No TURN server is offered. The last one was lost 5 min ago; calls that need a relay fail."},
 		{"unready for another reason", func(s *web.Status) { s.Unready = "there is nothing to offer" }, "bad", "Not ready. There is nothing to offer."},
 		{"3 of 5 work", func(s *web.Status) { s.Relays = relays(web.Healthy, web.Sick, web.Healthy, web.Refusing, web.Impaired) }, "warn", "3 of 5 servers work."},
@@ -104,7 +106,7 @@ func TestBanner(t *testing.T) {
 		{"faults in the configuration", func(s *web.Status) { s.Config.OK = false }, "warn", "The configuration has faults. The previous one stays in force."},
 		{"several", func(s *web.Status) {
 			s.Config.OK, s.Relays, s.LostTURN = false, relays(web.Healthy, web.Sick), pageTime.Add(-time.Second)
-			s.Hosts = append(s.Hosts, host(false, true))
+			s.Links[0].Hosts = append(s.Links[0].Hosts, host(false, true))
 		}, "bad", "No TURN server is offered. The last one was lost 1 s ago; calls that need a relay fail. 1 of 2 hosts does not forward requests. 1 of 2 servers works. The configuration has faults. The previous one stays in force."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -149,14 +151,16 @@ func TestPageShows(t *testing.T) {
 	}{
 		{"facts", func(*web.Status) {}, []string{"Version 1.2.3, started 1 h 30 min ago", "up, connected 30 s ago", "turn.example.org at 127.0.0.1:5347", "in force, read 3 days ago", "config.toml", "As of 2026-11-21 04:00:00 UTC"},
 			[]string{"To do", "Recent problems", "Providers", "Refused requesters", "These are not checked"}},
-		{"never connected", func(s *web.Status) { s.Link = web.Link{Problem: "refused", Cure: "start it", Error: "ECONNREFUSED"} }, []string{"down at", "refused (ECONNREFUSED) To do: start it"}, []string{"lost", "never"}},
-		{"lost the link", func(s *web.Status) { s.Link.Up = false }, []string{"down, lost 30 s ago"}, []string{"To do"}},
+		{"never connected", func(s *web.Status) {
+			s.Links[0] = web.Link{Problem: "refused", Cure: "start it", Error: "ECONNREFUSED"}
+		}, []string{"down at", "refused (ECONNREFUSED) To do: start it"}, []string{"lost", "never"}},
+		{"lost the link", func(s *web.Status) { s.Links[0].Up = false }, []string{"down, lost 30 s ago"}, []string{"To do"}},
 		{"faults", func(s *web.Status) { s.Config.OK = false }, []string{"has faults, read 3 days ago", "To do: run extdisco check, correct what it lists, and reload."}, nil},
 		{"a host that forwards", func(*web.Status) {}, []string{"Hosts Host Forwards requests example.org yes, by delegation since 30 s ago"}, nil},
 		{"hosts", func(s *web.Status) {
-			s.Hosts = []web.Host{{Name: "a.example", Since: pageTime, Cure: "load the module"}, {Name: "b.example", Since: pageTime, Cure: "load the module"}, {Name: "c.example", Cure: "wait"}, {Name: "d.example", Forwards: true, Cure: "none", Since: pageTime}}
+			s.Links[0].Hosts = []web.Host{{Name: "a.example", Since: pageTime, Cure: "load the module"}, {Name: "b.example", Since: pageTime, Cure: "load the module"}, {Name: "c.example", Cure: "wait"}, {Name: "d.example", Forwards: true, Cure: "none", Since: pageTime}}
 		}, []string{"a.example no since 0 s ago", "b.example no", "c.example not known yet", "d.example yes since", "To do: load the module"}, []string{"To do: load the module To do: load", "To do: none"}},
-		{"no hosts", func(s *web.Status) { s.Hosts = nil }, nil, []string{"Hosts"}},
+		{"no link", func(s *web.Status) { s.Links = nil }, []string{"none; this relay is for credentials that are made elsewhere"}, []string{"Hosts"}},
 		{"a server that works", func(*web.Status) {}, []string{"turn:one.example.org:3478 one for each user works checked 5 s ago answers in 1 ms"}, nil},
 		{"servers", func(s *web.Status) {
 			s.Checks = false
@@ -210,10 +214,10 @@ func TestPageSaysThingsOnce(t *testing.T) {
 		change  func(s *web.Status)
 		listed  bool
 	}{
-		{"link that is down", problem(linkCure, "err: refused"), func(s *web.Status) { s.Link = web.Link{Problem: "refused", Cure: linkCure} }, false},
+		{"link that is down", problem(linkCure, "err: refused"), func(s *web.Status) { s.Links[0] = web.Link{Problem: "refused", Cure: linkCure} }, false},
 		{"link that was down", problem(linkCure, "err: refused"), func(*web.Status) {}, true},
-		{"something without a cure while the link is down", problem("", "x"), func(s *web.Status) { s.Link = web.Link{} }, true},
-		{"something else while the link is down", problem("another", "x"), func(s *web.Status) { s.Link = web.Link{Problem: "refused", Cure: linkCure} }, true},
+		{"something without a cure while the link is down", problem("", "x"), func(s *web.Status) { s.Links[0] = web.Link{} }, true},
+		{"something else while the link is down", problem("another", "x"), func(s *web.Status) { s.Links[0] = web.Link{Problem: "refused", Cure: linkCure} }, true},
 		{"server that is down", problem(relayCure, "server: turn:one.example.org:3478; err: no answer"), func(s *web.Status) { s.Relays[0].Health, s.Relays[0].Cure = web.Sick, relayCure }, false},
 		{"server that was down", problem(relayCure, "server: turn:one.example.org:3478; err: no answer"), func(*web.Status) {}, true},
 		{"another server", problem(relayCure, "server: turn:two.example.org; err: no answer"), func(s *web.Status) { s.Relays[0].Health, s.Relays[0].Cure = web.Sick, relayCure }, true},
@@ -357,7 +361,7 @@ func TestRelaySection(t *testing.T) {
 
 func TestPageWithoutLink(t *testing.T) {
 	s := well()
-	s.Link = web.Link{Absent: true}
+	s.Links = nil
 	page, text := shown(t, s)
 	if class, says := banner(t, page); class != "good" {
 		t.Errorf("banner %s: %s", class, says)

@@ -9,8 +9,7 @@ type Status struct {
 	Now     time.Time
 	Unready string // why requests cannot be answered; empty when they can
 
-	Link  Link
-	Hosts []Host
+	Links []Link // none where a relay is for credentials that are made elsewhere
 	// LostTURN is since when no TURN server is on offer although the configuration
 	// has some; zero while there is one, or none is configured.
 	LostTURN  time.Time
@@ -24,15 +23,16 @@ type Status struct {
 	Problems  []Problem // latest first
 }
 
-// Link is the connection to the XMPP server.
+// Link is the connection to an XMPP server.
 type Link struct {
-	Absent bool // there is none to be: a relay for credentials that are made elsewhere
+	Name   string
 	Up     bool
 	Since  time.Time // of the present state; zero when there was no connection yet
 	JID    string
 	Server string
 	// Why there is none, and what to do.
 	Problem, Cure, Error string
+	Hosts                []Host
 }
 
 // Host is a host whose users' requests the XMPP server should forward.
@@ -137,4 +137,5 @@ type Problem struct {
 	Message     string
 	Cure        string
 	Details     string
+	Link        string // whose problem it is, by its name; empty for all
 }

@@ -50,31 +50,47 @@ func newVerdict(s Status) verdict {
 	return verdict{"warn", strings.TrimSuffix(all[0].What, "."), all}
 }
 
+// linkFinding reports links that are down. As long as one is up, its users notice nothing.
 func linkFinding(s Status) *finding {
-	if s.Link.Up || s.Link.Absent {
-		return nil
+	var down []string
+	for _, l := range s.Links {
+		if !l.Up {
+			down = append(down, l.Name)
+		}
 	}
-	return &finding{Bad: true, What: "Not connected to the XMPP server."}
+	switch n := len(s.Links); {
+	case len(down) == 0:
+		return nil
+	case n == 1:
+		return &finding{Bad: true, What: "Not connected to the XMPP server."}
+	case len(down) == n:
+		return &finding{Bad: true, What: "Not connected to any XMPP server."}
+	default:
+		return &finding{What: fmt.Sprintf("Not connected to %d of %d XMPP servers.", len(down), n), More: "Without a connection: " + strings.Join(down, ", ") + "."}
+	}
 }
 
-// forwardFinding reports hosts that do not forward, once the state of all is known.
+// forwardFinding reports hosts that do not forward, of links that are up and whose hosts are
+// all known.
 func forwardFinding(s Status) *finding {
-	idle := 0
-	for _, h := range s.Hosts {
-		switch {
-		case h.Since.IsZero():
-			return nil
-		case !h.Forwards:
-			idle++
+	idle, all := 0, 0
+	for _, l := range s.Links {
+		if !l.Up || slices.ContainsFunc(l.Hosts, func(h Host) bool { return h.Since.IsZero() }) {
+			continue
+		}
+		for _, h := range l.Hosts {
+			if all++; !h.Forwards {
+				idle++
+			}
 		}
 	}
 	switch {
-	case idle == 0 || !s.Link.Up:
+	case idle == 0:
 		return nil
-	case idle == len(s.Hosts):
+	case idle == all:
 		return &finding{true, "Connected, but nobody asks us.", "No host forwards the requests of its users."}
 	}
-	return &finding{What: fmt.Sprintf("%d of %d hosts %s requests.", idle, len(s.Hosts), plural(idle, "does not forward", "do not forward"))}
+	return &finding{What: fmt.Sprintf("%d of %d hosts %s requests.", idle, all, plural(idle, "does not forward", "do not forward"))}
 }
 
 func turnFinding(s Status) *finding {
@@ -149,13 +165,12 @@ func sentence(clause string) string {
 }
 
 // unsaidProblems returns the problems that the page does not show as the present
-// state of the link, a server or a provider already.
+// state of a link, a server or a provider already.
 func unsaidProblems(s Status) []Problem {
 	return slices.DeleteFunc(slices.Clone(s.Problems), func(p Problem) bool {
-		if !s.Link.Up && p.Cure != "" && p.Cure == s.Link.Cure {
-			return true
-		}
-		return slices.ContainsFunc(s.Relays, func(r Relay) bool {
+		return slices.ContainsFunc(s.Links, func(l Link) bool {
+			return !l.Up && p.Cure != "" && p.Cure == l.Cure && (p.Link == "" || p.Link == l.Name)
+		}) || slices.ContainsFunc(s.Relays, func(r Relay) bool {
 			return r.Cure != "" && p.Cure == r.Cure && strings.Contains(p.Details, r.URL)
 		}) || slices.ContainsFunc(s.Providers, func(v Provider) bool {
 			return v.Error != "" && strings.Contains(p.Details, v.Error)
@@ -164,13 +179,26 @@ func unsaidProblems(s Status) []Problem {
 }
 
 // hostCures returns what to do about the hosts that do not forward, each once.
-func hostCures(hosts []Host) (cures []string) {
-	for _, h := range hosts {
-		if !h.Forwards && h.Cure != "" && !slices.Contains(cures, h.Cure) {
-			cures = append(cures, h.Cure)
+func hostCures(links []Link) (cures []string) {
+	for _, l := range links {
+		for _, h := range l.Hosts {
+			if !h.Forwards && h.Cure != "" && !slices.Contains(cures, h.Cure) {
+				cures = append(cures, h.Cure)
+			}
 		}
 	}
 	return cures
+}
+
+// linksUp returns how many links are up.
+func linksUp(links []Link) int {
+	up := 0
+	for _, l := range links {
+		if l.Up {
+			up++
+		}
+	}
+	return up
 }
 
 // healthLabel describes the state of a relay.

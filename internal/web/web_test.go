@@ -85,7 +85,7 @@ func ask(t *testing.T, s *web.Site, method, target, body string, headers ...stri
 }
 
 func TestHealth(t *testing.T) {
-	b := &backend{status: web.Status{Link: web.Link{Up: true}, Config: web.Reading{OK: true}}}
+	b := &backend{status: web.Status{Links: []web.Link{{Up: true}}, Config: web.Reading{OK: true}}}
 	s := newSite(b, new(bytes.Buffer))
 	for _, tt := range []struct {
 		path, unready, want string
@@ -157,11 +157,12 @@ func TestPageHasAStrictPolicy(t *testing.T) {
 func TestPageEscapes(t *testing.T) {
 	const evil = `<script>alert("1")</script>`
 	now := time.Unix(1_800_000_000, 0)
+	evilHosts := []web.Host{{Name: evil, How: evil, Cure: evil, Since: now}, {Name: evil, How: evil, Forwards: true}}
 	b := &backend{status: web.Status{
-		Now: now, Unready: evil, Link: web.Link{JID: evil, Problem: evil, Cure: evil, Error: evil}, Config: web.Reading{File: evil},
+		Now: now, Unready: evil, Links: []web.Link{{Name: evil, JID: evil, Problem: evil, Cure: evil, Error: evil, Hosts: evilHosts}, {Name: evil, Up: true}}, Config: web.Reading{File: evil},
 		Relays: []web.Relay{{URL: evil, Detail: evil, Cure: evil}}, Providers: []web.Provider{{Name: evil, Error: evil}},
 		Problems: []web.Problem{{Message: evil, Cure: "another " + evil, Details: evil}},
-		Hosts:    []web.Host{{Name: evil, How: evil, Cure: evil, Since: now}, {Name: evil, How: evil, Forwards: true}}, Refused: []web.Refusal{{Domain: evil, Reason: evil, Cure: evil}},
+		Refused:  []web.Refusal{{Domain: evil, Reason: evil, Cure: evil}},
 	}}
 	if page := ask(t, newSite(b, new(bytes.Buffer)), "GET", "/", "").Body.String(); strings.Contains(page, "<script>") || !strings.Contains(page, "&lt;script&gt;") {
 		t.Error("what is shown is not escaped")
