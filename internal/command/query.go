@@ -309,7 +309,11 @@ func (e *environment) configFor(address string) (*config.Config, error) {
 		if address == c.JID || slices.Contains(c.Hosts, address) {
 			return cfg, nil
 		}
-		hosts = append(hosts, c.Hosts...)
+		for _, host := range c.Hosts {
+			if !slices.Contains(hosts, host) { // shards have the same
+				hosts = append(hosts, host)
+			}
+		}
 	}
 	if e.configFile == "" {
 		return nil, nil

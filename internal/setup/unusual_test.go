@@ -115,6 +115,11 @@ func TestUnusual(t *testing.T) {
 		{"a configuration of a relay alone", func(t *testing.T) string {
 			return prosodyTree(t, host, "etc/extdisco/config.toml", "[relay]\nhost = \"turn.example.org\"\npublic_ip = [\"203.0.113.5/127.0.0.1\"]\nsecret = \""+handshake+"\"\n")
 		}, nil, "/etc/extdisco/config.toml exists and has no [component]"},
+		{"a configuration of several servers", func(t *testing.T) string { return prosodyTree(t, host, "etc/extdisco/config.toml", severalServers) }, nil,
+			"has several components; name one with --link NAME: one, two"},
+		{"a configuration of several servers, another name", func(t *testing.T) string { return prosodyTree(t, host, "etc/extdisco/config.toml", severalServers) },
+			func(o *Options) { o.Link = "three" }, "has no component with the name three; the names are: one, two"},
+		{"a link and no configuration", func(t *testing.T) string { return prosodyTree(t, host) }, func(o *Options) { o.Link = "one" }, "--link names a component of /etc/extdisco/config.toml, and there is none yet"},
 		{"docker with a configuration and flags", func(t *testing.T) string {
 			return newTree(t, "srv/.env", "CONFIG=/cfg\n", "cfg/extdisco/config.toml", "[component]\njid = \"turn.example.org\"\nsecret = \""+handshake+"\"\n[[ice_server]]\nurls = [\"stun:turn.example.org\"]\n")
 		}, func(o *Options) { o.Docker, o.Component = "/srv", "turn.example.net" }, "/cfg/extdisco/config.toml exists and is used as it is, so flags that say what to write into it have no effect"},

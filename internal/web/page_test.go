@@ -85,6 +85,11 @@ func TestBanner(t *testing.T) {
 		{"one does not forward", func(s *web.Status) { s.Links[0].Hosts = append(s.Links[0].Hosts, host(false, true)) }, "warn", "1 of 2 hosts does not forward requests."},
 		{"two do not forward", func(s *web.Status) { s.Links[0].Hosts = append(s.Links[0].Hosts, host(false, true), host(false, true)) }, "warn", "2 of 3 hosts do not forward requests."},
 		{"not known of all yet", func(s *web.Status) { s.Links[0].Hosts = []web.Host{host(false, true), host(false, false)} }, "good", "Ready. Requests are answered."},
+		{"one of two links down", func(s *web.Status) { s.Links = append(s.Links, web.Link{Name: "shard-2"}) }, "warn", "Not connected to 1 of 2 XMPP servers. Without a connection: shard-2."},
+		{"all links down", func(s *web.Status) { s.Links = []web.Link{{Name: "shard-1"}, {Name: "shard-2"}} }, "bad", "Not connected to any XMPP server."},
+		{"hosts of several links", func(s *web.Status) {
+			s.Links = append(s.Links, web.Link{Up: true, Hosts: []web.Host{host(false, true)}}, web.Link{Up: true, Hosts: []web.Host{host(false, true), host(false, false)}})
+		}, "warn", "1 of 2 hosts does not forward requests."},
 		{"lost TURN", func(s *web.Status) { s.LostTURN = pageTime.Add(-5 * time.Minute) }, "bad", "No TURN server is offered. The last one was lost 5 min ago; calls that need a relay fail."},
 		{"unready for another reason", func(s *web.Status) { s.Unready = "there is nothing to offer" }, "bad", "Not ready. There is nothing to offer."},
 		{"3 of 5 work", func(s *web.Status) { s.Relays = relays(web.Healthy, web.Sick, web.Healthy, web.Refusing, web.Impaired) }, "warn", "3 of 5 servers work."},
@@ -208,6 +213,8 @@ func TestPageSaysThingsOnce(t *testing.T) {
 	problem := func(cure, details string) web.Problem {
 		return web.Problem{Message: "something happened", Cure: cure, Details: details, First: pageTime, Last: pageTime, Times: 1}
 	}
+	fromLink := problem(linkCure, "err: refused")
+	fromLink.Link = "shard-2"
 	for _, tt := range []struct {
 		name    string
 		problem web.Problem
@@ -216,6 +223,12 @@ func TestPageSaysThingsOnce(t *testing.T) {
 	}{
 		{"link that is down", problem(linkCure, "err: refused"), func(s *web.Status) { s.Links[0] = web.Link{Problem: "refused", Cure: linkCure} }, false},
 		{"link that was down", problem(linkCure, "err: refused"), func(*web.Status) {}, true},
+		{"link that is down, of several", fromLink, func(s *web.Status) {
+			s.Links = append(s.Links, web.Link{Name: "shard-2", Problem: "refused", Cure: linkCure})
+		}, false},
+		{"another link that is down", fromLink, func(s *web.Status) {
+			s.Links = append(s.Links, web.Link{Name: "shard-3", Problem: "refused", Cure: linkCure})
+		}, true},
 		{"something without a cure while the link is down", problem("", "x"), func(s *web.Status) { s.Links[0] = web.Link{} }, true},
 		{"something else while the link is down", problem("another", "x"), func(s *web.Status) { s.Links[0] = web.Link{Problem: "refused", Cure: linkCure} }, true},
 		{"server that is down", problem(relayCure, "server: turn:one.example.org:3478; err: no answer"), func(s *web.Status) { s.Relays[0].Health, s.Relays[0].Cure = web.Sick, relayCure }, false},
@@ -356,6 +369,28 @@ func TestRelaySection(t *testing.T) {
 	}
 	if _, text := shown(t, well()); strings.Contains(text, "Clients over") {
 		t.Error("a relay is shown that does not run")
+	}
+}
+
+func TestPageWithSeveralLinks(t *testing.T) {
+	s := well()
+	s.Links[0].Name = "shard-1"
+	s.Links = append(s.Links, web.Link{Name: "shard-2", JID: "turn.example.org", Server: "192.0.2.2:5347", Problem: "refused", Cure: "start it", Hosts: []web.Host{{Name: "example.org"}}})
+	s.Problems = []web.Problem{{Message: "something happened", Link: "shard-2", First: pageTime, Last: pageTime, Times: 1}}
+	_, text := shown(t, s)
+	for _, part := range []string{
+		"Links to XMPP servers 1 of 2 up",
+		"Link State shard-1 up, connected 30 s ago turn.example.org at 127.0.0.1:5347 shard-2 down turn.example.org at 192.0.2.2:5347 refused To do: start it",
+		"Host Link Forwards requests example.org shard-1 yes, by delegation since 30 s ago example.org shard-2 not known yet",
+		"Warning of shard-2: something happened",
+	} {
+		if !strings.Contains(text, part) {
+			t.Errorf("no %q in %s", part, text)
+		}
+	}
+	s.Links[0].Up = false
+	if _, text := shown(t, s); !strings.Contains(text, "all 2 down") {
+		t.Error(text)
 	}
 }
 
