@@ -133,6 +133,7 @@ func TestReloadOfLinks(t *testing.T) {
 	ends.Wait()
 	services("the link that is left", c)
 	s.log.WaitFor(t, changed, 3)
+	s.reload(shardTable("three", three, "")+rest, reloaded) // it waits for the one before to end
 	if r := fetch(t, "GET", base+"/metrics"); strings.Contains(r.body, `link="one"`) {
 		t.Error("a link that has ended is still counted")
 	}

@@ -383,6 +383,7 @@ func TestPageWithSeveralLinks(t *testing.T) {
 		"Link State shard-1 up, connected 30 s ago turn.example.org at 127.0.0.1:5347 shard-2 down turn.example.org at 192.0.2.2:5347 refused To do: start it",
 		"Host Link Forwards requests example.org shard-1 yes, by delegation since 30 s ago example.org shard-2 not known yet",
 		"Warning of shard-2: something happened",
+		"Requests and limits are counted by this instance alone, for all its links together.",
 	} {
 		if !strings.Contains(text, part) {
 			t.Errorf("no %q in %s", part, text)
