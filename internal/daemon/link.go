@@ -75,6 +75,7 @@ func (l *link) now() (cfg config.Component, state linkState, alone bool) {
 func (l *link) set(state linkState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	state.why.Cure = inTable(l.cfg.Key, state.why.Cure)
 	l.state = state
 	l.asked.Store(false)
 }
@@ -83,6 +84,7 @@ func (l *link) set(state linkState) {
 func (l *link) failed(why component.Fault) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	why.Cure = inTable(l.cfg.Key, why.Cure)
 	l.state.why = why
 }
 
@@ -117,29 +119,4 @@ func (l *link) status() string {
 		return "connecting to the XMPP server at " + cfg.Server
 	}
 	return "leaving the XMPP server"
-}
-
-// linkHandler is a [slog.Handler] that names the link in each line, if there are several.
-type linkHandler struct {
-	slog.Handler
-	link *link
-}
-
-// WithAttrs implements [slog.Handler].
-func (h linkHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return linkHandler{h.Handler.WithAttrs(attrs), h.link}
-}
-
-// WithGroup implements [slog.Handler].
-func (h linkHandler) WithGroup(name string) slog.Handler {
-	return linkHandler{h.Handler.WithGroup(name), h.link}
-}
-
-// Handle implements [slog.Handler].
-func (h linkHandler) Handle(ctx context.Context, r slog.Record) error {
-	if cfg, _, alone := h.link.now(); !alone {
-		r = r.Clone()
-		r.Add("link", cfg.Name)
-	}
-	return h.Handler.Handle(ctx, r)
 }

@@ -169,16 +169,16 @@ func severalLinks(t *testing.T, n int) *daemon {
 func TestUnreadyWithSeveralLinks(t *testing.T) {
 	d := severalLinks(t, 5)
 	events := func(i int) observer { return observer{d.links.all()[i], d.state, d.manager} }
-	away := component.Fault{Problem: "it is away", Cure: "start it", Err: os.ErrDeadlineExceeded}
+	away := component.Fault{Problem: "it is away", Cure: "start it, or check component.server", Err: os.ErrDeadlineExceeded}
 	for i := range 5 {
 		events(i).AttemptFailed(time.Now(), away)
 	}
 	why := d.state.Unready(time.Now())
-	if !strings.HasPrefix(why, "shard-0: not connected to the XMPP server: it is away; to do: start it; shard-1: ") || !strings.Contains(why, "shard-4: ") {
+	if !strings.HasPrefix(why, "shard-0: not connected to the XMPP server: it is away; to do: start it, or check component[0].server; shard-1: ") || !strings.Contains(why, "shard-4: ") {
 		t.Errorf("unready: %q", why)
 	}
-	const away3 = "not connected: it is away; start it; "
-	if got, want := d.links.status(), "connected to 0 of 5 XMPP servers; shard-0: "+away3+"shard-1: "+away3+"shard-2: "+away3+"and 2 more"; got != want {
+	const cause = "not connected: it is away; start it, or check component"
+	if got, want := d.links.status(), "connected to 0 of 5 XMPP servers; shard-0: "+cause+"[0].server; shard-1: "+cause+"[1].server; shard-2: "+cause+"[2].server; and 2 more"; got != want {
 		t.Errorf("status line %q, want %q", got, want)
 	}
 	events(3).LinkUp(time.Now())
@@ -186,7 +186,7 @@ func TestUnreadyWithSeveralLinks(t *testing.T) {
 		t.Errorf("unready with one link: %q", why)
 	}
 	status := d.state.Status(time.Now())
-	if l := status.Links; len(l) != 5 || !l[3].Up || l[3].Problem != "" || l[4].Up || l[4].Name != "shard-4" || l[4].Cure != "start it" || l[4].Error == "" || l[4].Hosts[0] != (web.Host{Name: "example.org"}) {
+	if l := status.Links; len(l) != 5 || !l[3].Up || l[3].Problem != "" || l[4].Up || l[4].Name != "shard-4" || l[4].Cure != "start it, or check component[4].server" || l[4].Error == "" || l[4].Hosts[0] != (web.Host{Name: "example.org"}) {
 		t.Errorf("%+v", l)
 	}
 }
@@ -200,9 +200,12 @@ func TestProblemsOfSeveralLinks(t *testing.T) {
 	log, problems := testkit.NewLogBuffer(), new(problemLog)
 	for i := range 4 {
 		handler := linkHandler{problemHandler{Handler: testkit.NewLog(log).Handler(), problems: problems}, d.links.all()[i%2]}
-		slog.New(handler).With("more", 1).Warn("it is away", "do", "start it")
+		slog.New(handler).With("more", 1).Warn("it is away", "do", "start it; if it runs, check component.server, component.secret_file and component.example.org")
 	}
 	got := problems.latest()
+	if cure := got[0].Cure; cure != "start it; if it runs, check component[1].server, component[1].secret_file and component.example.org" {
+		t.Errorf("to do: %s", cure)
+	}
 	if len(got) != 2 || got[0].Link != "shard-1" || got[1].Link != "shard-0" || got[0].Times != 2 {
 		t.Errorf("%+v", got)
 	}
