@@ -130,8 +130,8 @@ func (l *links) lastTurn(now time.Time) time.Time {
 	return oldest
 }
 
-// unready returns why no link brings requests that can be answered, and what to do; or
-// nothing when one does.
+// unready returns why no link brings requests that can be answered, and what to do, a line
+// each; or nothing when one does.
 func (l *links) unready() string {
 	all := l.all()
 	var why []string
@@ -145,7 +145,7 @@ func (l *links) unready() string {
 		}
 		why = append(why, reason)
 	}
-	return strings.Join(why, "; ")
+	return strings.Join(why, "\n")
 }
 
 // statusNamed is how many links a status line is explicit about.

@@ -153,7 +153,11 @@ func TestServiceManagerIsToldOfSeveralLinks(t *testing.T) {
 	manager.want("STATUS=connected to 1 of 2 XMPP servers; two: not connected: the XMPP server closed the connection; nothing")
 	b = s.linkUp(two, "two")
 	manager.want("STATUS=connected to 2 of 2 XMPP servers")
-	s.stopAll(a, b)
+	testkit.WriteFile(t, s.file, one.Config(stunOnly))
+	s.signals <- syscall.SIGHUP
+	b.WantEnd()
+	manager.want("RELOADING=1", "STATUS=connected to 1 of 2 XMPP servers; two: leaving the XMPP server", "STATUS=connected to the XMPP server at "+one.Address(), "READY=1")
+	s.stop(syscall.SIGTERM, a)
 }
 
 // severalLinks returns a daemon with links to servers that nobody starts.
@@ -174,7 +178,7 @@ func TestUnreadyWithSeveralLinks(t *testing.T) {
 		events(i).AttemptFailed(time.Now(), away)
 	}
 	why := d.state.Unready(time.Now())
-	if !strings.HasPrefix(why, "shard-0: not connected to the XMPP server: it is away; to do: start it, or check component[0].server; shard-1: ") || !strings.Contains(why, "shard-4: ") {
+	if !strings.HasPrefix(why, "shard-0: not connected to the XMPP server: it is away; to do: start it, or check component[0].server\nshard-1: ") || !strings.Contains(why, "shard-4: ") {
 		t.Errorf("unready: %q", why)
 	}
 	const cause = "not connected: it is away; start it, or check component"

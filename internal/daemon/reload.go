@@ -41,6 +41,9 @@ func (d *daemon) reload() {
 		d.log.Info("reloaded the configuration; reconnecting, because [component] has changed", "config", next.File)
 	}
 	d.follow(plan)
+	if len(plan.next) > 0 {
+		d.manager.status(d.links.status)
+	}
 }
 
 // use applies a configuration, except to the links and the HTTP server.
