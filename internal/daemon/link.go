@@ -18,6 +18,7 @@ type link struct {
 	component *component.Component
 	counts    *metrics.LinkCounts
 	asked     atomic.Bool // whether a request was answered since the link is up
+	hosts     func() []component.HostState
 
 	stop context.CancelFunc // nil before the start
 	done chan struct{}
@@ -43,8 +44,11 @@ func (d *daemon) newLink(cfg config.Component) (*link, error) {
 		Namespaces: d.handle.namespaces(), Gate: d.handle.gate, Observer: observer{l, d.state, d.manager},
 		Name: "extdisco", ServiceName: cfg.ServiceName, Version: d.options.Version, Log: slog.New(linkHandler{d.log.Handler(), l}),
 	})
-	l.component = c
-	return l, err
+	if err != nil {
+		return nil, err
+	}
+	l.component, l.hosts = c, c.Hosts
+	return l, nil
 }
 
 // start runs the component until the link is closed.
@@ -93,7 +97,7 @@ func (l *link) failed(why component.Fault) {
 func (l *link) unready() string {
 	switch _, state, _ := l.now(); {
 	case state.up:
-		if why := silence(l.component.Hosts()); why != "" && !l.asked.Load() {
+		if why := silence(l.hosts()); why != "" && !l.asked.Load() {
 			return "connected, but " + why + "; to do: see the log"
 		}
 		return ""
@@ -109,7 +113,7 @@ func (l *link) status() string {
 	cfg, state, _ := l.now()
 	switch {
 	case state.up:
-		if why := silence(l.component.Hosts()); why != "" {
+		if why := silence(l.hosts()); why != "" {
 			return "connected, but " + why
 		}
 		return "connected to the XMPP server at " + cfg.Server

@@ -163,7 +163,7 @@ func (l *links) status() string {
 		if state.up {
 			up++
 		}
-		if !state.up || silence(one.component.Hosts()) != "" {
+		if !state.up || silence(one.hosts()) != "" {
 			troubles = append(troubles, cfg.Name+": "+one.status())
 		}
 	}

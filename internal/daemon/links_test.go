@@ -189,9 +189,55 @@ func TestUnreadyWithSeveralLinks(t *testing.T) {
 	if why := d.state.Unready(time.Now()); why != "" {
 		t.Errorf("unready with one link: %q", why)
 	}
+	if m := d.state.forMetrics(time.Now()); len(m.Links) != 5 || !m.Links[3].Up || m.Links[4].Up || len(m.Hosts) > 0 {
+		t.Errorf("metrics: %+v", m) // nothing is known of the hosts yet
+	}
 	status := d.state.Status(time.Now())
 	if l := status.Links; len(l) != 5 || !l[3].Up || l[3].Problem != "" || l[4].Up || l[4].Name != "shard-4" || l[4].Cure != "start it, or check component[4].server" || l[4].Error == "" || l[4].Hosts[0] != (web.Host{Name: "example.org"}) {
 		t.Errorf("%+v", l)
+	}
+}
+
+// TestSilentLinks are up, and no host forwards anything there.
+func TestSilentLinks(t *testing.T) {
+	silent := func() []component.HostState { return []component.HostState{{Host: "example.org", Overdue: true}} }
+	const why = "connected, but no host forwards requests: example.org"
+	for _, tt := range []struct {
+		name, unready, status string
+		links                 int
+	}{
+		{"alone", why + "; to do: see the log", why, 1},
+		{"two", "shard-0: " + why + "; to do: see the log\nshard-1: " + why + "; to do: see the log",
+			"connected to 2 of 2 XMPP servers; shard-0: " + why + "; shard-1: " + why, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := severalLinks(t, tt.links)
+			for i, l := range d.links.all() {
+				l.hosts = silent
+				observer{l, d.state, d.manager}.LinkUp(testkit.Time)
+				if h := d.state.forMetrics(testkit.Time).Hosts; len(h) != i+1 || h[i].Forwards || h[i].Link != l.name() {
+					t.Errorf("metrics: %+v", h)
+				}
+			}
+			first := observer{d.links.all()[0], d.state, d.manager}
+			for _, step := range []struct {
+				what    string
+				happens func()
+				unready bool
+			}{
+				{"nobody asks", func() {}, true},
+				{"somebody asks", func() { first.Answered(component.Answers{Count: 1, At: testkit.Time}) }, false},
+				{"connected again", func() { first.LinkUp(testkit.Time) }, true},
+			} {
+				step.happens()
+				if got := d.state.Unready(testkit.Time); (got == tt.unready) != step.unready || (got == "") == step.unready {
+					t.Errorf("%s: unready: %q", step.what, got)
+				}
+			}
+			if got := d.links.status(); got != tt.status {
+				t.Errorf("status line %q, want %q", got, tt.status)
+			}
+		})
 	}
 }
 
@@ -209,6 +255,13 @@ func TestProblemsOfSeveralLinks(t *testing.T) {
 	got := problems.latest()
 	if cure := got[0].Cure; cure != "start it; if it runs, check component[1].server, component[1].secret_file and component.example.org" {
 		t.Errorf("to do: %s", cure)
+	}
+	for i := range 2 {
+		handler := linkHandler{problemHandler{Handler: testkit.NewLog(log).Handler(), problems: problems}, d.links.all()[i]}
+		slog.New(handler).Warn("it is away again", "do", "start it")
+	}
+	if again := problems.latest(); len(again) != 4 || again[0].Link != "shard-1" || again[1].Link != "shard-0" {
+		t.Errorf("%+v", again)
 	}
 	if len(got) != 2 || got[0].Link != "shard-1" || got[1].Link != "shard-0" || got[0].Times != 2 {
 		t.Errorf("%+v", got)

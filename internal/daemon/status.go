@@ -52,7 +52,7 @@ func webLinks(all []*link) []web.Link {
 		cfg, state, _ := l.now()
 		shown := web.Link{
 			Name: cfg.Name, Up: state.up, Since: state.since, JID: cfg.JID, Server: cfg.Server,
-			Problem: state.why.Problem, Cure: state.why.Cure, Hosts: webHosts(l.component.Hosts(), state.since),
+			Problem: state.why.Problem, Cure: state.why.Cure, Hosts: webHosts(l.hosts(), state.since),
 		}
 		if state.why.Err != nil {
 			shown.Error = state.why.Err.Error()
@@ -119,7 +119,7 @@ func (s *state) forMetrics(now time.Time) metrics.State {
 	for _, l := range s.links.all() {
 		cfg, state, _ := l.now()
 		out.Links = append(out.Links, metrics.Link{Name: cfg.Name, Up: state.up, Since: state.since, Counts: l.counts})
-		for _, h := range webHosts(l.component.Hosts(), state.since) {
+		for _, h := range webHosts(l.hosts(), state.since) {
 			if !h.Since.IsZero() {
 				out.Hosts = append(out.Hosts, metrics.Host{Name: h.Name, Link: cfg.Name, Forwards: h.Forwards})
 			}
