@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"extdisco/internal/config"
@@ -22,7 +23,7 @@ var markTime = time.Unix(1, 0)
 // secrets that go into it, so that it tells nothing about them that a credential does not.
 func (o *offer) mark(host []byte, now time.Time) string {
 	h := hmac.New(sha256.New, []byte(nsFeed))
-	fmt.Fprintf(h, "%q %q\n", o.cfg.Access.Allow, o.cfg.Access.Deny)
+	fmt.Fprintf(h, "%q %q\n", allowedAt(o.cfg, string(host)), o.cfg.Access.Deny)
 	if o.choice != nil {
 		fmt.Fprintf(h, "%d", o.cfg.Offer.Servers)
 		if o.choice.countries != nil {
@@ -58,4 +59,24 @@ func (o *offer) mark(host []byte, now time.Time) string {
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// allowedAt returns who is served at the server of a host, as far as that is known: without
+// the hosts of other servers. So a link that comes or goes does not change the lists of the
+// others.
+func allowedAt(cfg *config.Config, host string) []string {
+	var here, elsewhere []string
+	for _, c := range cfg.Components {
+		if slices.Contains(c.Hosts, host) {
+			here = append(here, c.Hosts...)
+		} else {
+			elsewhere = append(elsewhere, c.Hosts...)
+		}
+	}
+	if len(here) == 0 { // the server writes its name in another way
+		return cfg.Access.Allow
+	}
+	return slices.DeleteFunc(slices.Clone(cfg.Access.Allow), func(address string) bool {
+		return slices.Contains(elsewhere, address) && !slices.Contains(here, address)
+	})
 }

@@ -324,3 +324,33 @@ func TestLastTurnOfSeveralLinks(t *testing.T) {
 		t.Error("without links, something hangs")
 	}
 }
+
+// TestMarkOfSeveralLinks changes for the servers that a change of access.allow concerns.
+func TestMarkOfSeveralLinks(t *testing.T) {
+	const first = "[[component]]\nname = \"one\"\njid = \"turn.example.org\"\nsecret_file = \"component.secret\"\n"
+	const shard = "[[component]]\nname = \"shard\"\njid = \"turn.example.org\"\nserver = \"127.0.0.1:1\"\nsecret_file = \"component.secret\"\nhosts = [\"example.org\", \"guest.example.org\"]\n"
+	const other = "[[component]]\njid = \"turn.example.net\"\nserver = \"127.0.0.1:2\"\nsecret_file = \"component.secret\"\n"
+	mark := func(host, content string) string {
+		return quietDaemon(t, content+turnOnly).offers.now().mark([]byte(host), testkit.Time)
+	}
+	alone := mark("example.org", first)
+	for _, tt := range []struct {
+		name, host, content string
+		same                bool
+	}{
+		{"another server", "example.org", first + other, true},
+		{"another server, listed", "example.org", first + other + "[access]\nallow = [\"example.org\", \"example.net\"]\n", true},
+		{"a shard with a host for guests", "example.org", first + shard, false},
+		{"guests", "example.org", first + other + "[access]\nallow = [\"example.org\", \"example.net\", \"guest.example.net\"]\n", false},
+		{"one user of another server", "example.org", first + other + "[access]\nallow = [\"example.org\", \"juliet@example.net\"]\n", false},
+		{"the host is not allowed", "example.org", first + other + "[access]\nallow = [\"example.net\"]\n", false},
+		{"the other server itself", "example.net", first + other, false},
+		{"a host that is written in another way", "EXAMPLE.org", first + other, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if (mark(tt.host, tt.content) == alone) != tt.same {
+				t.Errorf("the same mark: %t", !tt.same)
+			}
+		})
+	}
+}
