@@ -63,7 +63,7 @@ func New(content []byte) (*Database, error) {
 	}
 	d := &Database{reader: r, known: map[uintptr]Country{}}
 	looked := 0
-	for network := range r.Networks() {
+	for network := range r.Networks(maxminddb.IncludeNetworksWithoutData()) { // or a damaged tree is searched for ever
 		if countryIn(network) != (Country{}) {
 			return d, nil
 		}
