@@ -19,6 +19,9 @@ const (
 	// replacedPause follows a link that another connection has replaced, so that two
 	// instances do not take the link from each other all the time.
 	replacedPause = 30 * time.Second
+	// standbyPause follows an attempt that was refused because another instance is
+	// connected. It is short, so that this one takes over soon when that one ends.
+	standbyPause = time.Second
 
 	// A server that restarts refuses connections, and is asked again soon: nobody
 	// should have to wait longer than for the server itself. An attempt costs a
@@ -62,8 +65,13 @@ func isLoopback(server string) bool {
 // is zero if the server did not accept it, and there has been none for as long as
 // away.
 func (b *backoff) next(f fault, held, away time.Duration) time.Duration {
-	if f.replaced {
+	switch {
+	case f.soon:
+		return 0
+	case f.replaced:
 		return replacedPause
+	case f.standby:
+		return jittered(standbyPause)
 	}
 	if f.closed || held >= flapTime {
 		b.flaps = 0

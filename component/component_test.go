@@ -38,7 +38,7 @@ func TestNewWritesTheJIDAsServersDo(t *testing.T) {
 		s := r.next()
 		defer s.Close()
 		s.accept("")
-		if ping := s.expect(pinged); !strings.Contains(ping, " from='turn.meet.test'") {
+		if ping := s.expect(pingedSilent); !strings.Contains(ping, " from='turn.meet.test'") {
 			t.Errorf("pinged by %q", ping)
 		}
 		synctest.Wait()

@@ -66,6 +66,9 @@ func (r *responder) answerDelegated(dst []byte, doc document, env envelope, now 
 		})
 	}
 	env.delegation, env.inner = delegation, addressOf(doc.start(inner))
+	if children, _ := doc.children(inner); !h.seen && len(children) == 1 {
+		r.watchDelegation(name, delegation, doc.start(children[0]).Name.Space, now)
+	}
 	r.heardFrom(name, HostDelegates, now)
 	return env.appendReply(dst, func(dst []byte) ([]byte, error) {
 		dst, err := r.appendForwarded(dst, doc, inner, h, now)
@@ -119,8 +122,16 @@ func (r *responder) readAdvert(doc document, now time.Time) {
 	}
 	r.heardFrom(name, HostDelegates, now)
 	r.c.cfg.Log.Debug("a host announces what it delegates", "host", name, "namespaces", ours)
-	if doc.start(i).Name.Space == nsDelegation1 {
-		r.c.watch.announced(name, ours)
+	for _, ns := range ours {
+		r.watchDelegation(name, doc.start(i).Name.Space, ns, now)
+	}
+}
+
+// watchDelegation notes that a host delegates a namespace, in the version of XEP-0355
+// that its server speaks.
+func (r *responder) watchDelegation(host, delegation, ns string, now time.Time) {
+	if delegation == nsDelegation1 && r.c.answersIn(ns) {
+		r.c.watch.delegates(host, ns, now)
 	}
 }
 
@@ -132,10 +143,16 @@ func (r *responder) readNesting(name, node string, known bool, now time.Time) {
 	}
 	if known {
 		r.heardFrom(name, HostDelegates, now)
-		return
 	}
 	for _, delegation := range delegationNamespaces {
-		if ns, ok := strings.CutPrefix(node, delegation+"::"); ok {
+		ns, ok := strings.CutPrefix(node, delegation+"::")
+		if bare, isBare := strings.CutPrefix(node, delegation+":bare:"); known && isBare {
+			ns, ok = bare, true
+		}
+		switch {
+		case ok && known:
+			r.watchDelegation(name, delegation, ns, now)
+		case ok:
 			r.events.unknownNamespace(name, ns)
 		}
 	}

@@ -66,6 +66,9 @@ func (r *responder) fast(dst, b []byte, now time.Time) (reply []byte, n int) {
 		return dst, 0
 	}
 	if q.wrapping != nil && !q.host.seen {
+		if q.wrapping == &fastWrappings[1] {
+			r.watchDelegation(string(q.outer.from), nsDelegation1, q.namespace.NS, now)
+		}
 		r.heardFrom(string(q.outer.from), HostDelegates, now)
 	}
 	asked := &r.asked

@@ -20,7 +20,9 @@ type fault struct {
 	cure     string
 	refused  bool // the server does not want us as we are
 	closed   bool // nothing listens at its address, as while it restarts
-	replaced bool // another connection has taken our place
+	soon     bool // the server needs us to reconnect
+	standby  bool // another connection for our address is there, and we wait for it to end
+	replaced bool // by that connection, just now
 }
 
 const (
@@ -48,7 +50,7 @@ func (c *Component) diagnose(err error) fault {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fault{closed: true, problem: "nothing accepts connections at the address of the XMPP server", cure: "start the XMPP server; if it is running, " + cureAddress}
 	case errors.Is(err, errDelegationLost):
-		return fault{problem: "the XMPP server has stopped forwarding requests", cure: "nothing; reconnecting makes ejabberd forward again"}
+		return fault{soon: true, problem: "the XMPP server has stopped forwarding requests", cure: "nothing; reconnecting makes ejabberd forward again"}
 	case errors.Is(err, errServerClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return fault{problem: "the XMPP server closed the connection", cure: "nothing, if it is restarting; otherwise see its log"}
 	case errors.Is(err, errSilent):
@@ -115,8 +117,11 @@ func (c *Component) diagnoseRefusal(err stream.Error, contentNS string) fault {
 	case err.Err == "not-authorized":
 		return fault{refused: true, problem: "the XMPP server refused the handshake secret of " + jid + ": " + reason,
 			cure: c.cureSecret() + "; ejabberd says the same when hosts does not list " + jid}
+	case err.Err == "conflict" && strings.Contains(reason, "existing local domain"):
+		return fault{refused: true, problem: jid + " is a host of the XMPP server itself: " + reason,
+			cure: "give the component an address of its own, in component.jid and in the server's configuration (ejabberd: it stands under hosts)"}
 	case err.Err == "conflict":
-		return c.conflict(reason)
+		return c.standingBy(reason)
 	case contentNS == nsServer, err.Err == "unsupported-stanza-type":
 		return withReason(wrongPort(nsServer), reason)
 	case contentNS == nsClient, strings.Contains(reason, "This server does not serve"):
@@ -142,7 +147,7 @@ func withReason(f fault, reason string) fault {
 func (c *Component) diagnoseStreamError(err stream.Error) fault {
 	switch err.Err {
 	case "conflict":
-		f := c.conflict(reasonOf(err))
+		f := c.standingBy(reasonOf(err))
 		f.replaced = true
 		return f
 	case "system-shutdown", "reset":
@@ -151,10 +156,11 @@ func (c *Component) diagnoseStreamError(err stream.Error) fault {
 	return fault{problem: "the XMPP server ended the stream: " + reasonOf(err), cure: "see its log"}
 }
 
-func (c *Component) conflict(reason string) fault {
-	return fault{refused: true, problem: "another connection for " + c.cfg.JID + " exists: " + reason,
-		cure: "stop the other extdisco with this component.jid; if there is none, it is an old connection that the server has not given up yet" +
-			" (Prosody: set component_conflict_resolve = \"kick_old\"; ejabberd: the name is taken by a host of the server itself)"}
+// standingBy is for a server that has another connection for our address and wants one.
+func (c *Component) standingBy(reason string) fault {
+	return fault{standby: true, problem: "standing by: another connection for " + c.cfg.JID + " exists: " + reason,
+		cure: "nothing, if another extdisco with this component.jid is meant to be connected, otherwise stop that one; if there is none," +
+			" it is an old connection that the server has not given up yet (Prosody: set component_conflict_resolve = \"kick_old\")"}
 }
 
 // reasonOf returns what the server said, cut to a length for a log.

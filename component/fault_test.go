@@ -80,10 +80,18 @@ func TestBackoff(t *testing.T) {
 	t.Run("is long and always the same when replaced", func(t *testing.T) {
 		for _, b := range []*backoff{far(), near()} {
 			for range 3 {
-				if got := b.next(fault{refused: true, replaced: true}, time.Second, 0); got != 30*time.Second {
+				if got := b.next(fault{standby: true, replaced: true}, time.Second, 0); got != 30*time.Second {
 					t.Errorf("a pause of %v", got)
 				}
 			}
+		}
+	})
+	t.Run("is short while another instance is connected", func(t *testing.T) {
+		for _, b := range []*backoff{far(), near()} {
+			for range 100 {
+				checkPause(t, b.next(fault{standby: true}, 0, time.Hour), time.Second)
+			}
+			checkPause(t, b.next(fault{}, 0, time.Hour), firstPause) // nothing has piled up
 		}
 	})
 	t.Run("stays short while the server restarts", func(t *testing.T) {
@@ -129,6 +137,8 @@ func TestDiagnose(t *testing.T) {
 	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
 	withText := stream.Error{Err: "host-unknown"}
 	withText.Text = append(withText.Text, struct{ Lang, Value string }{Value: "no \"such\" host\n" + strings.Repeat("x", 1000)})
+	localHost := stream.Error{Err: "conflict"}
+	localHost.Text = append(localHost.Text, struct{ Lang, Value string }{Value: "Unable to register route on existing local domain"})
 	tests := []struct {
 		name    string
 		err     error
@@ -160,8 +170,9 @@ func TestDiagnose(t *testing.T) {
 		{"not authorized", inHandshake(stream.NotAuthorized), true, "refused the handshake secret of turn.meet.test", []string{"component.secret", "component.secret_file", "component_secret below Component \"turn.meet.test\"", "ejabberd", "does not list"}},
 		{"host unknown", inHandshake(stream.HostUnknown), true, "knows no component turn.meet.test", []string{"Component \"turn.meet.test\"", "component.jid"}},
 		{"host unknown with text", inHandshake(withText), true, `no \"such\" host\nxxx`, nil},
-		{"conflict in the handshake", inHandshake(stream.Conflict), true, "another connection for turn.meet.test", []string{"stop the other", `component_conflict_resolve = "kick_old"`}},
-		{"conflict later", stream.Conflict, true, "another connection for turn.meet.test", []string{"kick_old"}},
+		{"conflict in the handshake", inHandshake(stream.Conflict), false, "standing by: another connection for turn.meet.test", []string{"stop that one", `component_conflict_resolve = "kick_old"`}},
+		{"conflict later", stream.Conflict, false, "standing by: another connection for turn.meet.test", []string{"kick_old"}},
+		{"conflict with a host of the server", inHandshake(localHost), true, "turn.meet.test is a host of the XMPP server itself", []string{"component.jid", "ejabberd"}},
 		{"system shutdown", stream.SystemShutdown, false, "shutting down", []string{"restarting"}},
 		{"reset", fmt.Errorf("read: %w", stream.Reset), false, "shutting down", nil},
 		{"closed after the header", &handshakeError{err: io.EOF, received: true, contentNS: nsAccept}, true, "without giving a reason", []string{"handshake secret is wrong", "component_secret below Component \"turn.meet.test\""}},
@@ -170,7 +181,7 @@ func TestDiagnose(t *testing.T) {
 		{"silence of a port for servers", &handshakeError{err: os.ErrDeadlineExceeded, received: true, contentNS: nsServer}, true, "port for other servers", []string{"5347"}},
 		{"stream error of a port for servers", &handshakeError{err: stream.HostUnknown, received: true, contentNS: nsServer}, true, "port for other servers: host-unknown", []string{"5347"}},
 		{"shutdown in the handshake", inHandshake(stream.SystemShutdown), false, "shutting down", []string{"restarting"}},
-		{"conflict in a stream for clients", &handshakeError{err: stream.Conflict, received: true, contentNS: nsClient}, true, "another connection", []string{"kick_old"}},
+		{"conflict in a stream for clients", &handshakeError{err: stream.Conflict, received: true, contentNS: nsClient}, false, "another connection", []string{"kick_old"}},
 		{"delegation lost, and closing it failed", errors.Join(errDelegationLost, syscall.EPIPE), false, "stopped forwarding", []string{"reconnecting"}},
 		{"invalid namespace", inHandshake(stream.InvalidNamespace), true, "did not understand us", []string{"5347"}},
 		{"not well-formed later", stream.NotWellFormed, false, "ended the stream: not-well-formed", []string{"see its log"}},

@@ -84,7 +84,7 @@ func TestLinkEndsWithWhatFails(t *testing.T) {
 		{"a write that times out", &faultyConn{unread: directly(ask), writeErr: os.ErrDeadlineExceeded}, new(TestHandler), errNotRead, 0},
 		{"a write before all is answered", &faultyConn{unread: strings.Repeat(directly(ask), 5), writeErr: broken}, &TestHandler{Reply: large}, broken, 0},
 		{"a write behind the end of the stream", &faultyConn{unread: directly(ask) + streamEnd, writeErr: broken}, new(TestHandler), broken, 0},
-		{"a write of deferred replies", &faultyConn{unread: directly(ask) + directly(ask), writeErr: broken}, &preparing{TestHandler{Reply: large}}, broken, firstWatch}, // the read is not woken before
+		{"a write of deferred replies", &faultyConn{unread: directly(ask) + directly(ask), writeErr: broken}, &preparing{TestHandler{Reply: large}}, broken, silentAfter}, // the read is not woken before
 		{"a write of a ping", &faultyConn{writeErr: broken}, new(TestHandler), broken, silence},
 		{"a write of a question", &faultyConn{unread: delegated, writeErr: broken}, new(TestHandler), broken, firstWatch},
 		{"the deadline of a read", &faultyConn{deadlines: broken}, new(TestHandler), broken, 0},

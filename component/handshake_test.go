@@ -78,8 +78,10 @@ func TestHandshakeRefused(t *testing.T) {
 			s.expect(">")
 			s.send(strings.Replace(header, "stream&amp;id", "", 1) + streamErrorOf("host-unknown", "turn.meet.test does not match any configured external components"))
 		}, []string{"knows no component turn.meet.test", "does not match any configured", "component.jid"}},
-		{"conflict", func(s *server) { s.open(); s.send(streamErrorOf("conflict", "Component already connected")) },
-			[]string{"another connection for turn.meet.test", "Component already connected", "component_conflict_resolve"}},
+		{"conflict with a host of the server", func(s *server) {
+			s.open()
+			s.send(streamErrorOf("conflict", "Unable to register route on existing local domain"))
+		}, []string{"turn.meet.test is a host of the XMPP server itself", "component.jid", "ejabberd"}},
 		{"port for clients", func(s *server) { s.expect(">"); s.send(header + streamErrorOf("invalid-namespace", "")) },
 			[]string{"did not understand us", "component.server", "5347"}},
 		{"error that nobody knows", func(s *server) { s.open(); s.send(streamErrorOf("out-of-cheese", "redo from start")) },

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"mellium.im/xmpp/stanza"
@@ -66,11 +67,7 @@ func (r *responder) slow(dst, frame []byte, truncated bool, now time.Time) (repl
 	switch root.Name.Local {
 	case "iq":
 		if iqType := text(attr(root, "type")); iqType == "result" || iqType == "error" {
-			asked, lost := r.c.watch.answered(doc)
-			r.lost = lost || r.lost
-			if asked || r.life.isAnswer(doc) {
-				r.life.confirmed()
-			}
+			r.readAnswer(doc, now)
 			return dst
 		}
 	case "message":
@@ -91,6 +88,35 @@ func (r *responder) slow(dst, frame []byte, truncated bool, now time.Time) (repl
 		return r.refuse(dst, doc, badRequest(doc.err.Error()))
 	}
 	return r.answer(dst, doc, now)
+}
+
+// readAnswer reads an answer to something that we asked.
+func (r *responder) readAnswer(doc document, now time.Time) {
+	asked, says := r.c.watch.answered(doc)
+	switch says {
+	case saysDelegates:
+		r.heardFrom(sender(doc), HostDelegates, now)
+	case saysLost:
+		r.lost = true
+	}
+	switch {
+	case r.life.isAnswer(doc):
+		r.life.confirmed()
+		r.readSilentHost(doc, now)
+	case asked:
+		r.life.confirmed()
+	}
+}
+
+// readSilentHost notes that the host that was pinged delegates, although it has sent
+// nothing.
+func (r *responder) readSilentHost(doc document, now time.Time) {
+	features, _ := featuresIn(doc)
+	if host := sender(doc); r.c.hosts[host] != nil && slices.Contains(features, nsDelegation1) {
+		for _, ns := range features {
+			r.watchDelegation(host, nsDelegation1, ns, now)
+		}
+	}
 }
 
 // sender returns the sender of a stanza as the server states it. Unlike the address

@@ -90,12 +90,17 @@ func (l *link) checkLife(whole bool, now time.Time) error {
 	return nil
 }
 
-// ping asks a host of the server for a sign of life. XEP-0199 §4.3.
+// ping asks a host of the server for a sign of life. XEP-0199 §4.3. One that has sent
+// nothing is asked for its features instead: it may delegate to another instance.
 func (l *link) ping(now time.Time) {
 	id := "ping-" + rand.Text()
 	l.life.pingID, l.life.pingAt = id, now
 	l.out = appendIQ(l.out, "", "get", address{from: &l.events.pingTarget, to: &l.c.cfg.JID, id: &id})
-	l.out = append(l.out, "<ping xmlns='"+nsPing+"'/></iq>"...)
+	if l.mustAnswer() {
+		l.out = append(l.out, "<ping xmlns='"+nsPing+"'/></iq>"...)
+		return
+	}
+	l.out = append(l.out, "<query xmlns='"+nsInfo+"'/></iq>"...)
 }
 
 // isAnswer reports whether doc answers the last ping, whatever it says. The id is

@@ -66,6 +66,9 @@ type Fault struct {
 	Problem string
 	Cure    string
 	Err     error
+	// Standby is set when there is no link because the server has another connection
+	// for the component's address. This one waits for it to end.
+	Standby bool
 }
 
 // noObserver ignores everything.

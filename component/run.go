@@ -33,7 +33,7 @@ func (c *Component) Run(ctx context.Context) {
 		c.pulse.beat(time.Now())
 		now := c.diagnose(err)
 		pause := pauses.next(now, held, time.Since(lastUp))
-		why := Fault{Problem: now.problem, Cure: now.cure, Err: err}
+		why := Fault{Problem: now.problem, Cure: now.cure, Err: err, Standby: now.standby}
 		if held > 0 {
 			c.cfg.Observer.LinkDown(time.Now(), why)
 		} else {

@@ -36,9 +36,9 @@ func TestLinkReconnects(t *testing.T) {
 			_, _ = s.Write([]byte("<stream:error><a>" + strings.Repeat("x", 2<<20)))
 			s.closed()
 		}, "WARN", "level=WARN"},
-		{"after it was replaced", func(s *server) { s.send(streamErrorOf("conflict", "Replaced by a new connection")); s.closed() }, "ERROR", "Replaced by a new connection"},
+		{"after it was replaced", func(s *server) { s.send(streamErrorOf("conflict", "Replaced by a new connection")); s.closed() }, "WARN", "standing by"},
 		{"after a DTD", func(s *server) { s.send("<!DOCTYPE a>"); s.closed() }, "WARN", "not XMPP"},
-		{"after silence", func(s *server) { s.expect(pinged); s.closed() }, "WARN", "fell silent"},
+		{"after silence", func(s *server) { s.expect(pingedSilent); s.closed() }, "WARN", "fell silent"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -76,7 +76,7 @@ func TestLeavesInEveryPhase(t *testing.T) {
 			}()
 			return s
 		}},
-		{"pinging", func(r *running) *server { s := r.next(); s.accept(""); s.expect(pinged); return s }},
+		{"pinging", func(r *running) *server { s := r.next(); s.accept(""); s.expect(pingedSilent); return s }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -40,7 +40,7 @@ func TestWatchKeepsWhatIsThere(t *testing.T) {
 		start := time.Now()
 		for i := range 5 {
 			s.send(features(s.asked(), component.TestHost, "urn:example:other", component.TestNS))
-			if asked, want := time.Since(start), 5*time.Second+time.Duration(i)*30*time.Second; asked != want {
+			if asked, want := time.Since(start), time.Second+time.Duration(i)*time.Second/2; asked != want {
 				t.Errorf("asked after %v, want %v", asked, want)
 			}
 		}
@@ -51,61 +51,149 @@ func TestWatchKeepsWhatIsThere(t *testing.T) {
 	})
 }
 
-func TestWatchConnectsAgainOnce(t *testing.T) {
+// With several connections to a server, an answer may come over another one. One that
+// comes late counts.
+func TestWatchAsksAgainWithoutAnswer(t *testing.T) {
 	inBubble(t, func(r *running) {
 		s := r.next()
 		s.accept(announcement)
-		s.send(features(s.asked(), component.TestHost, "urn:example:other"))
-		s.expect(streamEnd) // politely
-		s.Close()
-		r.wantLogged(1, "level=WARN", "stopped forwarding")
-
-		s = r.next()
-		s.accept("") // and no announcement: the administrator wants it so
-		s.send(features(s.asked(), component.TestHost))
-		synctest.Wait()
-		s.ask()
-		// Nothing is asked any more: what comes next is the ping of an idle link.
-		if next := s.expect("</iq>"); !strings.Contains(next, "urn:xmpp:ping") {
-			t.Errorf("sent %s", next)
+		first := s.asked()
+		start := time.Now()
+		for range 10 {
+			if s.asked() == first {
+				t.Error("two questions have the same id")
+			}
 		}
-		r.wantLogged(1, "stopped forwarding")
+		if took := time.Since(start); took != 5*time.Second {
+			t.Errorf("10 questions in %v", took)
+		}
+		s.send(features(first, component.TestHost))
+		s.expect(streamEnd)
 		s.Close()
+		s = r.next()
+		go s.rest()
+		r.leaves()
 	})
 }
 
-// A host that announces a delegation and then does not list it is not worth more
-// than one try, however often it announces.
-func TestWatchConnectsAgainOnceForEachDelegation(t *testing.T) {
+// Reconnecting may not help, as when another instance ends just then. It is tried again,
+// and not for ever: the administrator may want it so.
+func TestWatchConnectsAgain(t *testing.T) {
 	inBubble(t, func(r *running) {
 		s := r.next()
-		s.accept(announcement)
+		for i := range 3 {
+			s.accept(announcement)
+			s.send(features(s.asked(), component.TestHost, "urn:example:other"))
+			s.expect(streamEnd) // politely
+			s.Close()
+			left := time.Since(r.start)
+			s = r.next()
+			if at := r.dialTimes()[i+1]; at != left {
+				t.Errorf("connected again %v after it had left", at-left)
+			}
+		}
+		s.accept(announcement + announcement)
 		s.send(features(s.asked(), component.TestHost))
-		s.expect(streamEnd)
-		s.Close()
-
-		s = r.next()
-		s.accept(announcement)
-		s.send(features(s.asked(), component.TestHost)) // that did not help
 		synctest.Wait()
 		s.ask()
-		s.send(announcement + announcement)
-		s.send(features(s.asked(), component.TestHost))
-		synctest.Wait()
-		s.ask()
-		r.wantLogged(1, "stopped forwarding")
+		r.wantLogged(3, "level=WARN", "stopped forwarding")
 
-		s.send(announcement)
-		s.send(features(s.asked(), component.TestHost, component.TestNS)) // somebody mended it
-		s.send(features(s.asked(), component.TestHost))                   // so this is news
+		s.send(features(s.asked(), component.TestHost)) // it was due before the answer above
+		gaveUp := time.Now()
+		s.expect(pinged)
+		id := s.asked()
+		if after := time.Since(gaveUp); after != 30*time.Second {
+			t.Errorf("asked again after %v", after)
+		}
+		s.send(features(id, component.TestHost, component.TestNS)) // somebody mended it
+		s.send(features(s.asked(), component.TestHost))            // so this is news
 		s.expect(streamEnd)
 		s.Close()
 		s = r.next()
 		s.accept("")
-		r.wantLogged(2, "stopped forwarding")
+		r.wantLogged(4, "level=WARN", "stopped forwarding")
 		go s.rest()
 		r.leaves()
 	})
+}
+
+// ejabberd announces a delegation to one of its connections and nothing to the others,
+// which must know of it all the same.
+func TestWatchKnowsWithoutAnnouncement(t *testing.T) {
+	nested := "<iq type='get' id='n1' from='" + component.TestHost + "' to='" + component.TestJID + "'>" +
+		"<query xmlns='http://jabber.org/protocol/disco#info' node='urn:xmpp:delegation:1::" + component.TestNS + "'/></iq>"
+	forwarded := strings.ReplaceAll(forwardedRequest, "delegation:2", "delegation:1")
+	for name, sign := range map[string]string{
+		"from its question about our features": nested,
+		"from its question about users":        strings.Replace(nested, "delegation:1::", "delegation:1:bare:", 1),
+		"from a request":                       forwarded,
+		"from a request of an unusual form":    strings.Replace(forwarded, "<forwarded", "<!-- --><forwarded", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(r *running) {
+				s := r.next()
+				s.accept(sign)
+				s.expect("</iq>")
+				start := time.Now()
+				s.send(features(s.asked(), component.TestHost))
+				if after := time.Since(start); after != time.Second {
+					t.Errorf("asked after %v", after)
+				}
+				s.expect(streamEnd)
+				s.Close()
+				s = r.next()
+				s.accept("")
+				go s.rest()
+				r.leaves()
+			})
+		})
+	}
+	t.Run("from its features", func(t *testing.T) {
+		inBubble(t, func(r *running) {
+			s := r.next()
+			s.accept("")
+			id := s.pingOfSilent()
+			s.send(features(id, component.TestHost, "urn:xmpp:delegation:1", "urn:example:other", component.TestNS))
+			s.send(features(s.asked(), component.TestHost, component.TestNS))
+			r.wantLogged(1, "a host forwards requests", "host="+component.TestHost, "route=delegation")
+			s.send(features(s.asked(), component.TestHost))
+			s.expect(streamEnd)
+			s.Close()
+			s = r.next()
+			s.accept("")
+			go s.rest()
+			r.leaves()
+		})
+	})
+	for name, listed := range map[string][]string{
+		"not from what the server has itself":       {component.TestNS},
+		"not from another version of the namespace": {"urn:xmpp:delegation:2", component.TestNS},
+		"not from delegation to others":             {"urn:xmpp:delegation:1", "urn:example:other"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(r *running) {
+				s := r.next()
+				s.accept("")
+				s.send(features(s.pingOfSilent(), component.TestHost, listed...))
+				s.pingOfSilent() // and no question of the watch before
+				r.wantLogged(0, "a host forwards requests")
+				go s.rest()
+				r.leaves()
+			})
+		})
+	}
+}
+
+// pingOfSilent reads the ping of a host that has sent nothing and returns its id.
+func (s *server) pingOfSilent() string {
+	s.t.Helper()
+	ping := s.expect(pingedSilent)
+	_, id, isPing := strings.Cut(ping, " id='ping-")
+	if !isPing || strings.Contains(ping, "watch-") {
+		s.t.Errorf("pinged by %q", ping)
+	}
+	id, _, _ = strings.Cut(id, "'")
+	return "ping-" + id
 }
 
 // What else a host delegates to us is none of our business.
@@ -138,9 +226,7 @@ func TestWatchLooksAtOurNamespacesOnly(t *testing.T) {
 			inBubble(t, func(r *running) {
 				s := r.next()
 				s.accept(delegate(ns))
-				if next := s.expect("</iq>"); !strings.Contains(next, "urn:xmpp:ping") {
-					t.Errorf("sent %s", next)
-				}
+				s.pingOfSilent()
 				go s.rest()
 				r.leaves()
 			}, func(_ *running, cfg *component.Config) {
