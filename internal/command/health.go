@@ -18,7 +18,7 @@ type healthCommand struct {
 
 // Help is printed below the flags.
 func (healthCommand) Help() string {
-	return `Meant for container images, which have no other program to ask with. The instance needs [http] in its configuration. /healthz tells whether the process is alive, /readyz whether it is connected and has something to offer.
+	return `Meant for container images, which have no other program to ask with. The instance needs [http] in its configuration. /healthz tells whether the process is alive, /readyz whether it is connected, or stands by for another instance, and has something to offer.
 
 Example: extdisco health http://127.0.0.1:9215/readyz`
 }

@@ -101,6 +101,8 @@ func (l *link) unready() string {
 			return "connected, but " + why + "; to do: see the log"
 		}
 		return ""
+	case state.why.Standby:
+		return "" // it is ready to take over
 	case state.why.Problem == "":
 		return "not connected to the XMPP server"
 	default:
@@ -117,6 +119,8 @@ func (l *link) status() string {
 			return "connected, but " + why
 		}
 		return "connected to the XMPP server at " + cfg.Server
+	case state.why.Standby:
+		return state.why.Problem // which says so
 	case state.why.Problem != "":
 		return "not connected: " + state.why.Problem + "; " + state.why.Cure
 	case state.since.IsZero():

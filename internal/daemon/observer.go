@@ -46,7 +46,9 @@ func (o observer) HostsChanged([]component.HostState) { o.tell() }
 
 // AttemptFailed implements [component.Observer].
 func (o observer) AttemptFailed(_ time.Time, why component.Fault) {
-	o.link.counts.FailedAttempts.Add(1)
+	if !why.Standby {
+		o.link.counts.FailedAttempts.Add(1)
+	}
 	o.link.failed(why)
 	o.tell()
 }

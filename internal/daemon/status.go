@@ -13,7 +13,7 @@ import (
 )
 
 // Unready returns why requests cannot be answered at present, and what to do; or
-// nothing when they can.
+// nothing when they can. An instance that stands by is ready, to take over.
 func (s *state) Unready(now time.Time) string {
 	if len(s.offers.now().cfg.Components) == 0 {
 		if _, runs := s.relay.snapshot(); !runs {
@@ -51,7 +51,7 @@ func webLinks(all []*link) []web.Link {
 	for _, l := range all {
 		cfg, state, _ := l.now()
 		shown := web.Link{
-			Name: cfg.Name, Up: state.up, Since: state.since, JID: cfg.JID, Server: cfg.Server,
+			Name: cfg.Name, Up: state.up, Standby: state.why.Standby, Since: state.since, JID: cfg.JID, Server: cfg.Server,
 			Problem: state.why.Problem, Cure: state.why.Cure, Hosts: webHosts(l.hosts(), state.since),
 		}
 		if state.why.Err != nil {
@@ -115,16 +115,19 @@ func (s *state) Status(now time.Time) web.Status {
 // forMetrics returns what the metrics show of the moment.
 func (s *state) forMetrics(now time.Time) metrics.State {
 	o := s.offers.now()
-	out := metrics.State{Ready: s.Unready(now) == "", LostTURN: !s.lostTURN().IsZero(), Relay: s.relay.forMetrics()}
+	out := metrics.State{LostTURN: !s.lostTURN().IsZero(), Relay: s.relay.forMetrics()}
+	waits := len(s.links.all()) > 0 // all links stand by
 	for _, l := range s.links.all() {
 		cfg, state, _ := l.now()
-		out.Links = append(out.Links, metrics.Link{Name: cfg.Name, Up: state.up, Since: state.since, Counts: l.counts})
+		waits = waits && state.why.Standby
+		out.Links = append(out.Links, metrics.Link{Name: cfg.Name, Up: state.up, Standby: state.why.Standby, Since: state.since, Counts: l.counts})
 		for _, h := range webHosts(l.hosts(), state.since) {
 			if !h.Since.IsZero() {
 				out.Hosts = append(out.Hosts, metrics.Host{Name: h.Name, Link: cfg.Name, Forwards: h.Forwards})
 			}
 		}
 	}
+	out.Ready = !waits && s.Unready(now) == ""
 	for _, src := range o.sources {
 		status := src.Status(now)
 		if p := status.Provider; p != nil {

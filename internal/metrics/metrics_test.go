@@ -47,7 +47,7 @@ func newMetrics(state metrics.State) *metrics.Metrics {
 
 func TestCounts(t *testing.T) {
 	counts := new(metrics.LinkCounts)
-	m := newMetrics(metrics.State{Links: []metrics.Link{{Name: "shard-1", Up: true, Since: at, Counts: counts}, {Name: "shard-2", Counts: new(metrics.LinkCounts)}}, Ready: true})
+	m := newMetrics(metrics.State{Links: []metrics.Link{{Name: "shard-1", Up: true, Since: at, Counts: counts}, {Name: "shard-2", Standby: true, Counts: new(metrics.LinkCounts)}}, Ready: true})
 	m.Answered(1, ns, false, "result", 30*time.Microsecond)
 	m.Answered(1, ns, true, "result", 50*time.Microsecond)
 	m.Answered(3, ns, true, "result", 51*time.Microsecond)
@@ -86,7 +86,7 @@ func TestCounts(t *testing.T) {
 		`extdisco_limited_total{limit="per_domain"} 1`,
 		`extdisco_http_credentials_total{endpoint="ice",outcome="given"} 1`,
 		`extdisco_http_credentials_total{endpoint="page",outcome="refused"} 1`,
-		`extdisco_link_up{link="shard-1"} 1`, `extdisco_link_up{link="shard-2"} 0`, `extdisco_ready 1`, `extdisco_link_changed_timestamp_seconds{link="shard-1"} 1.8e+09`,
+		`extdisco_link_up{link="shard-1"} 1`, `extdisco_link_up{link="shard-2"} 0`, `extdisco_link_standby{link="shard-1"} 0`, `extdisco_link_standby{link="shard-2"} 1`, `extdisco_ready 1`, `extdisco_link_changed_timestamp_seconds{link="shard-1"} 1.8e+09`,
 		`extdisco_link_connects_total{link="shard-1"} 2`, `extdisco_link_disconnects_total{link="shard-1"} 1`, `extdisco_link_failed_attempts_total{link="shard-1"} 1`,
 		`extdisco_link_answers_total{link="shard-1"} 7`, `extdisco_link_answers_total{link="shard-2"} 0`,
 		`extdisco_config_reloads_total{result="ok"} 0`, `extdisco_config_reloads_total{result="failed"} 1`,

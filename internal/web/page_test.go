@@ -80,6 +80,13 @@ func TestBanner(t *testing.T) {
 		{"link down", func(s *web.Status) {
 			s.Links[0], s.Unready = web.Link{Problem: "refused", Cure: "start it"}, "there is no connection: refused; to do: start it"
 		}, "bad", "Not connected to the XMPP server."},
+		{"standing by", func(s *web.Status) {
+			s.Links = []web.Link{{Standby: true, JID: "turn.example.org", Problem: "standing by: another one exists", Cure: "nothing"}}
+		}, "warn", "Standing by. The XMPP server has another connection for turn.example.org. This instance takes over when that one ends."},
+		{"one of two links stands by", func(s *web.Status) { s.Links = append(s.Links, web.Link{Name: "shard-2", Standby: true}) }, "warn", "Standing by at 1 of 2 XMPP servers. They have another connection for us: shard-2."},
+		{"one stands by and one is down", func(s *web.Status) {
+			s.Links = append(s.Links, web.Link{Name: "shard-2", Standby: true}, web.Link{Name: "shard-3"})
+		}, "warn", "Not connected to 1 of 3 XMPP servers. Without a connection: shard-3."},
 		{"nobody asks", func(s *web.Status) { s.Links[0].Hosts = []web.Host{host(false, true), host(false, true)} }, "bad", "Connected, but nobody asks us. No host forwards the requests of its users."},
 		{"link down and nobody asks", func(s *web.Status) { s.Links[0].Up, s.Links[0].Hosts = false, []web.Host{host(false, true)} }, "bad", "Not connected to the XMPP server."},
 		{"one does not forward", func(s *web.Status) { s.Links[0].Hosts = append(s.Links[0].Hosts, host(false, true)) }, "warn", "1 of 2 hosts does not forward requests."},
@@ -159,6 +166,9 @@ func TestPageShows(t *testing.T) {
 		{"never connected", func(s *web.Status) {
 			s.Links[0] = web.Link{Problem: "refused", Cure: "start it", Error: "ECONNREFUSED"}
 		}, []string{"down at", "refused (ECONNREFUSED) To do: start it"}, []string{"lost", "never"}},
+		{"standing by", func(s *web.Status) {
+			s.Links = []web.Link{{Standby: true, JID: "turn.example.org", Server: "a:1", Problem: "standing by: another one exists", Cure: "nothing"}}
+		}, []string{"standing by turn.example.org at a:1", "To do: nothing"}, []string{"down", "lost"}},
 		{"lost the link", func(s *web.Status) { s.Links[0].Up = false }, []string{"down, lost 30 s ago"}, []string{"To do"}},
 		{"faults", func(s *web.Status) { s.Config.OK = false }, []string{"has faults, read 3 days ago", "To do: run extdisco check, correct what it lists, and reload."}, nil},
 		{"a host that forwards", func(*web.Status) {}, []string{"Hosts Host Forwards requests example.org yes, by delegation since 30 s ago"}, nil},

@@ -25,11 +25,13 @@ type Status struct {
 
 // Link is the connection to an XMPP server.
 type Link struct {
-	Name   string
-	Up     bool
-	Since  time.Time // of the present state; zero when there was no connection yet
-	JID    string
-	Server string
+	Name string
+	Up   bool
+	// Standby is set when it is down because the XMPP server has another connection.
+	Standby bool
+	Since   time.Time // of the present state; zero when there was no connection yet
+	JID     string
+	Server  string
 	// Why there is none, and what to do.
 	Problem, Cure, Error string
 	Hosts                []Host

@@ -50,15 +50,23 @@ func newVerdict(s Status) verdict {
 	return verdict{"warn", strings.TrimSuffix(all[0].What, "."), all}
 }
 
-// linkFinding reports links that are down. As long as one is up, its users notice nothing.
+// linkFinding reports links that are down or stand by. As long as one is up, its users
+// notice nothing.
 func linkFinding(s Status) *finding {
-	var down []string
+	var down, waiting []string
 	for _, l := range s.Links {
-		if !l.Up {
+		switch {
+		case l.Standby:
+			waiting = append(waiting, l.Name)
+		case !l.Up:
 			down = append(down, l.Name)
 		}
 	}
 	switch n := len(s.Links); {
+	case len(waiting) == n && n > 0:
+		return &finding{What: "Standing by.", More: "The XMPP server has another connection for " + s.Links[0].JID + ". This instance takes over when that one ends."}
+	case len(down) == 0 && len(waiting) > 0:
+		return &finding{What: fmt.Sprintf("Standing by at %d of %d XMPP servers.", len(waiting), n), More: "They have another connection for us: " + strings.Join(waiting, ", ") + "."}
 	case len(down) == 0:
 		return nil
 	case n == 1:
