@@ -4,7 +4,6 @@ package integration
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -169,103 +168,6 @@ func (s *scene) waitForAnswers(answered *atomic.Int64, more int64) {
 	}
 }
 
-// TestIntegrationSecondInstance starts a second extdisco with the same address.
-func TestIntegrationSecondInstance(t *testing.T) {
-	t.Parallel()
-	second := func(t *testing.T, s *scene) *lab.Extdisco {
-		return startExtdisco(t, lab.ExtdiscoConfig{Config: s.config("24h"), Unconnected: true})
-	}
-	t.Run("prosody keeps the first", func(t *testing.T) {
-		s := newScene(t, "prosody", sceneConfig{})
-		other := second(t, s)
-		if err := other.WaitForLog(stepContext(t), `another connection for `+turnJID+` exists`, 1); err != nil {
-			t.Fatal(err)
-		}
-		if err := other.WaitForLog(stepContext(t), `component_conflict_resolve`, 1); err != nil {
-			t.Error(err)
-		}
-		if _, err := s.query(meetHost); err != nil {
-			t.Errorf("the first does not answer any more: %v", err)
-		}
-		if err := s.extdisco.Stop(); err != nil {
-			t.Fatal(err)
-		}
-		if err := other.WaitForLog(stepContext(t), connectedLine, 1); err != nil {
-			t.Fatalf("the second does not take over: %v", err)
-		}
-		if _, err := s.query(meetHost); err != nil {
-			t.Errorf("the second does not answer: %v", err)
-		}
-	})
-	t.Run("prosody takes the new one", func(t *testing.T) {
-		s := newScene(t, "prosody", sceneConfig{xmpp: func(cfg *lab.XMPPConfig) { cfg.Components[0].KickOld = true }})
-		other := second(t, s)
-		if err := other.WaitForLog(stepContext(t), connectedLine, 1); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.extdisco.WaitForLog(stepContext(t), "Replaced by a new connection", 1); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.query(meetHost); err != nil {
-			t.Errorf("no answer while the two contend: %v", err)
-		}
-		// The two must not take the link from each other all the time.
-		if line := lineWith(s.extdisco.Log(), "Replaced by a new connection"); !strings.Contains(line, "retry_in=30s") {
-			t.Errorf("the first comes back too soon: %s", line)
-		}
-	})
-	t.Run("ejabberd keeps both", func(t *testing.T) {
-		s := newScene(t, "ejabberd", sceneConfig{})
-		other := second(t, s)
-		if err := other.WaitForLog(stepContext(t), connectedLine, 1); err != nil {
-			t.Fatal(err)
-		}
-		for range 4 {
-			if _, err := s.query(meetHost); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
-
-// TestIntegrationDelegationLost ends a second instance: ejabberd then forwards
-// nothing to the first one either, until that connects again by itself.
-func TestIntegrationDelegationLost(t *testing.T) {
-	t.Parallel()
-	s := newScene(t, "ejabberd", sceneConfig{})
-	if _, err := s.query(meetHost); err != nil {
-		t.Fatal(err)
-	}
-	other := startExtdisco(t, lab.ExtdiscoConfig{Config: s.config("24h")})
-	if err := other.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	answers := func(context.Context) error {
-		_, err := s.query(meetHost)
-		return err
-	}
-	err := lab.Poll(stepContext(t), func(ctx context.Context) error {
-		if answers(ctx) == nil {
-			return errors.New("ejabberd still forwards; is the watch needed?")
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // the watch asks every 30 s
-	defer cancel()
-	if err := s.extdisco.WaitForLog(ctx, "stopped forwarding requests", 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.extdisco.WaitForLog(ctx, connectedLine, 2); err != nil {
-		t.Fatal(err)
-	}
-	if err := lab.Poll(ctx, answers); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestIntegrationRefusedLink has the server refuse the component. The log must
 // say once what to change, and after that change it must work by itself.
 func TestIntegrationRefusedLink(t *testing.T) {
@@ -275,7 +177,7 @@ func TestIntegrationRefusedLink(t *testing.T) {
 		{"wrong secret", "ejabberd", turnJID, "wrong", "refused the handshake secret of " + turnJID, "password below hosts"},
 		{"unknown host", "prosody", "nowhere.example.org", handshakeSecret, "knows no component nowhere.example.org", "component.jid"},
 		{"unknown host", "ejabberd", "nowhere.example.org", handshakeSecret, "nowhere.example.org", "does not list"},
-		{"host of the server itself", "ejabberd", outsideHost, handshakeSecret, outsideHost, "a host of the server itself"},
+		{"host of the server itself", "ejabberd", outsideHost, handshakeSecret, outsideHost + " is a host of the XMPP server itself", "an address of its own"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.kind+" "+tt.name, func(t *testing.T) {

@@ -15,8 +15,9 @@ const inetrc = `{lookup, ["file", "native"]}.
 
 // StartEjabberd starts ejabberd 23.01 in cfg.Dir and creates the accounts.
 //
-// The Erlang node is started directly and without distribution. ejabberdctl
-// would change to the user ejabberd and leave the port mapper epmd behind.
+// The Erlang node is started directly, and without distribution unless it is to be in
+// a cluster. ejabberdctl would change to the user ejabberd and leave the port mapper
+// epmd behind.
 func StartEjabberd(ctx context.Context, cfg XMPPConfig) (*XMPPServer, error) {
 	if len(cfg.Hosts) == 0 {
 		return nil, errors.New("lab: ejabberd needs a host")
@@ -41,8 +42,10 @@ func StartEjabberd(ctx context.Context, cfg XMPPConfig) (*XMPPServer, error) {
 	server.argv = []string{
 		"erl", "-boot", "no_dot_erlang", "-noinput", "+sbwt", "none",
 		"-mnesia", "dir", quote(in("spool")),
-		"-s", "ejabberd", "-eval", `{ok, _} = file:script("setup.script").`,
 	}
+	server.argv = append(server.argv, cfg.Epmd.nodeArgs(cfg.Node)...)
+	server.argv = append(server.argv,
+		"-s", "ejabberd", "-eval", `{ok, _} = file:script("setup.script").`)
 	server.dir = cfg.Dir
 	server.env = []string{
 		"HOME=" + cfg.Dir, "ERL_LIBS=" + libraries, "ERL_INETRC=" + in("inetrc"),
@@ -50,6 +53,7 @@ func StartEjabberd(ctx context.Context, cfg XMPPConfig) (*XMPPServer, error) {
 		"ERL_CRASH_DUMP=" + in("erl_crash.dump"), "ERL_CRASH_DUMP_SECONDS=0",
 		"CONTRIB_MODULES_PATH=" + in("contrib"), "CONTRIB_MODULES_CONF_DIR=" + in("contrib"),
 	}
+	server.env = append(server.env, cfg.Epmd.nodeEnv()...)
 	server.logs = []string{in("ejabberd.out")} // ejabberd prints all that it logs
 	server.before = func() error { return os.RemoveAll(in("ready")) }
 	server.ready = append(server.ready, exists(in("ready")))

@@ -52,6 +52,11 @@ type XMPPConfig struct {
 	// a network of the test's own, for a component in a network namespace.
 	ComponentIP string
 
+	// Epmd, when set, makes ejabberd a node that others can join, called Node; Join is
+	// the node whose cluster it joins, or empty for the first one.
+	Epmd       *Epmd
+	Node, Join string // NAME@127.0.0.1
+
 	Program  string // Prosody: the command, default "prosody"; prosodyctl is beside it
 	HTTP     bool   // Prosody: WebSocket at /xmpp-websocket and BOSH at /http-bind, for all hosts
 	LogLevel string // default "debug" for Prosody and "info" for ejabberd
@@ -81,8 +86,9 @@ var templateFiles embed.FS
 
 // templates are the configuration files, each in its server's own language.
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"quote":  quote,
-	"indent": indent,
+	"quote":     quote,
+	"quoteAtom": func(s string) string { return "'" + s + "'" },
+	"indent":    indent,
 }).ParseFS(templateFiles, "*.tmpl"))
 
 // xmppSettings is what the two XMPP configuration templates see.
