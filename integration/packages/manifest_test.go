@@ -125,10 +125,18 @@ type manifest struct {
 	Data map[string]string
 	Spec struct {
 		Replicas int
-		Strategy struct{ Type string }
-		Selector yaml.Node
-		Ports    []port
-		Template struct {
+		Strategy struct {
+			Type          string
+			RollingUpdate struct {
+				MaxUnavailable int `yaml:"maxUnavailable"`
+				MaxSurge       int `yaml:"maxSurge"`
+			} `yaml:"rollingUpdate"`
+		}
+		MinReadySeconds int `yaml:"minReadySeconds"`
+		MinAvailable    int `yaml:"minAvailable"` // of a PodDisruptionBudget
+		Selector        yaml.Node
+		Ports           []port
+		Template        struct {
 			Metadata struct{ Labels, Annotations map[string]string }
 			Spec     pod
 		}
@@ -146,7 +154,13 @@ type pod struct {
 	AutomountServiceAccountToken  *bool `yaml:"automountServiceAccountToken"`
 	EnableServiceLinks            *bool `yaml:"enableServiceLinks"`
 	TerminationGracePeriodSeconds int   `yaml:"terminationGracePeriodSeconds"`
-	SecurityContext               struct {
+	TopologySpreadConstraints     []struct {
+		MaxSkew           int       `yaml:"maxSkew"`
+		TopologyKey       string    `yaml:"topologyKey"`
+		WhenUnsatisfiable string    `yaml:"whenUnsatisfiable"`
+		LabelSelector     yaml.Node `yaml:"labelSelector"`
+	} `yaml:"topologySpreadConstraints"`
+	SecurityContext struct {
 		RunAsNonRoot   bool                  `yaml:"runAsNonRoot"`
 		RunAsUser      int                   `yaml:"runAsUser"`
 		RunAsGroup     int                   `yaml:"runAsGroup"`
@@ -210,7 +224,10 @@ func TestIntegrationKubernetesAgrees(t *testing.T) {
 	wantUnderstood(t, c.Args)
 	image := readFile(t, "contrib/container/Containerfile")
 	for what, right := range map[string]bool{
-		"one instance":                        deployment.Replicas == 1 && deployment.Strategy.Type == "Recreate",
+		"two instances, replaced in turn": deployment.Replicas == 2 && deployment.Strategy.Type == "RollingUpdate" &&
+			deployment.Strategy.RollingUpdate.MaxUnavailable == 1 && deployment.Strategy.RollingUpdate.MaxSurge == 0 && deployment.MinReadySeconds > 0,
+		"one that is always kept":             objects["policy/v1 PodDisruptionBudget"].Spec.MinAvailable == 1,
+		"instances on several machines":       spec.TopologySpreadConstraints[0].TopologyKey == "kubernetes.io/hostname" && spec.TopologySpreadConstraints[0].WhenUnsatisfiable == "ScheduleAnyway",
 		"the user of the image":               spec.SecurityContext.RunAsUser == imageUser && strings.Contains(image, "\nUSER 65532:65532\n"),
 		"not root":                            spec.SecurityContext.RunAsNonRoot && !*c.SecurityContext.AllowPrivilegeEscalation,
 		"a read-only root":                    c.SecurityContext.ReadOnlyRootFilesystem,
