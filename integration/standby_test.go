@@ -75,7 +75,7 @@ func wantStandby(t *testing.T, e *lab.Extdisco, standby bool) {
 	}
 	values := map[bool]string{true: "1", false: "0"}
 	_, metrics := pageOf(t, e, "/metrics")
-	for _, line := range []string{"extdisco_standby " + values[standby], "extdisco_link_up " + values[!standby], "extdisco_ready " + values[!standby]} {
+	for _, line := range []string{`extdisco_link_standby{link="` + turnJID + `"} ` + values[standby], `extdisco_link_up{link="` + turnJID + `"} ` + values[!standby], "extdisco_ready " + values[!standby]} {
 		if !strings.Contains(metrics, "\n"+line+"\n") {
 			t.Errorf("no metric %s", line)
 		}
@@ -246,7 +246,7 @@ func TestIntegrationStandbyEjabberd(t *testing.T) {
 		load.more(200)
 		for _, e := range []*lab.Extdisco{first, second} {
 			waitFor(t, 20*time.Second, func() error {
-				if _, metrics := pageOf(t, e, "/metrics"); !strings.Contains(metrics, "\nextdisco_link_up 1\n") || answersIn(metrics) == 0 {
+				if _, metrics := pageOf(t, e, "/metrics"); !strings.Contains(metrics, "\nextdisco_link_up{link=\""+turnJID+"\"} 1\n") || answersIn(metrics) == 0 {
 					return errors.New("an instance gets no requests")
 				}
 				return nil
