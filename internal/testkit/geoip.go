@@ -2,7 +2,10 @@ package testkit
 
 import (
 	"bytes"
+	"maps"
 	"net"
+	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/maxmind/mmdbwriter"
@@ -17,7 +20,9 @@ func Countries(t testing.TB, countries map[string]string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for text, code := range countries {
+	prefixLength := func(a, b string) int { return netip.MustParsePrefix(a).Bits() - netip.MustParsePrefix(b).Bits() }
+	for _, text := range slices.SortedFunc(maps.Keys(countries), prefixLength) { // a network replaces those in it
+		code := countries[text]
 		_, network, err := net.ParseCIDR(text)
 		if err != nil {
 			t.Fatal(err)
