@@ -45,11 +45,16 @@ func exposed(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer turn.Stop()
-	port := freePort(t)
+	port, relayPort, relayTLSPort := freePort(t), freePort(t), freePort(t)
+	cert, key, err := ca.Issue(t.TempDir(), "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
 	config := filepath.Join(t.TempDir(), "config.toml")
 	writeFile(t, config, fmt.Sprintf("[component]\njid = %q\nserver = %q\nsecret = %q\n[[ice_server]]\nprovider = \"http\"\nurl = %q\n[http]\nlisten = \"127.0.0.1:%d\"\n"+
-		"[[ice_server]]\nurls = [\"turns:127.0.0.1:%d\"]\nsecret = %q\n[probe]\nca_file = %q\n",
-		jid, prosody.ComponentAddr, handshakeSecret, provider.URL, port, turn.TLSPort, sharedSecret, ca.CertFile), 0o600)
+		"[[ice_server]]\nurls = [\"turns:127.0.0.1:%d\"]\nsecret = %q\n[probe]\nca_file = %q\n"+
+		"[relay]\nhost = \"127.0.0.1\"\npublic_ip = [\"127.0.0.1\"]\nlisten = [\"127.0.0.1:%d\"]\ntls_listen = [\"127.0.0.1:%d\"]\ncert_file = %q\nkey_file = %q\n",
+		jid, prosody.ComponentAddr, handshakeSecret, provider.URL, port, turn.TLSPort, sharedSecret, ca.CertFile, relayPort, relayTLSPort, cert, key), 0o600)
 	log := new(output)
 	serve := exec.CommandContext(t.Context(), command, "serve", "--config", config)
 	serve.Stdout, serve.Stderr = log, log
@@ -112,7 +117,7 @@ func TestIntegrationMetricsAreThere(t *testing.T) {
 				t.Errorf("%s: extdisco shows no %s", where, name)
 			}
 		}
-		for _, m := range regexp.MustCompile(`\b(outcome|result)=~?"([^"]+)"`).FindAllStringSubmatch(expr, -1) {
+		for _, m := range regexp.MustCompile(`\b(outcome|result|reason)=~?"([^"]+)"`).FindAllStringSubmatch(expr, -1) {
 			for value := range strings.SplitSeq(m[2], "|") {
 				if !strings.Contains(shown, m[1]+`="`+value+`"`) {
 					t.Errorf("%s: nothing has %s=%q", where, m[1], value)

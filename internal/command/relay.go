@@ -13,7 +13,7 @@ type relayCommand struct{}
 
 // Help is printed below the flags.
 func (relayCommand) Help() string {
-	return `Runs the relay of [relay] and nothing else, with the same configuration and secrets as "extdisco serve --without-relay" beside it: then a restart of that ends no call. SIGTERM ends the relay after relay.drain; SIGHUP reloads the configuration.`
+	return `Runs the relay of [relay] and nothing else, with the same configuration and secrets as "extdisco serve --without-relay" beside it: then a restart of that ends no call. SIGTERM ends the relay after relay.drain; SIGHUP reloads the configuration. Health, metrics and the status page are at http.relay_listen.`
 }
 
 // Run runs the relay until SIGTERM or SIGINT.

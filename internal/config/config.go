@@ -103,7 +103,7 @@ func readAll(root *table) *Config {
 	cfg.Limits = readLimits(root.table("limits"))
 	cfg.Probe = readProbe(root)
 	checkRotation(root, cfg.ICEServers, cfg.Probe)
-	cfg.HTTP = readHTTP(root)
+	cfg.HTTP = readHTTP(root, len(cfg.Components) > 0, cfg.Relay.On)
 	cfg.Log = readLog(root.table("log"))
 	return cfg
 }

@@ -298,6 +298,9 @@ func describe(cfg *Config) string {
 		fmt.Fprintf(&b, "http %s, token %q, hosts %s\n", h.Listen, h.Token.Reveal(), strings.Join(h.Hosts, " "))
 		fmt.Fprintf(&b, "  %+v, behind a proxy %t\n", h.Certificate, h.BehindTLSProxy)
 	}
+	if cfg.HTTP.RelayListen != "" {
+		fmt.Fprintf(&b, "http of the relay alone %s\n", cfg.HTTP.RelayListen)
+	}
 	for _, c := range cfg.HTTP.Clients {
 		fmt.Fprintf(&b, "rest_client %s with %q\n", c.Name, c.Key.Reveal())
 	}

@@ -14,6 +14,9 @@ import (
 // HTTP is [http] and each [[rest_client]].
 type HTTP struct {
 	Listen  string        // HOST:PORT; empty when nothing is served
+	// RelayListen is where "extdisco relay" serves its own; default: Listen without
+	// [component], where no "extdisco serve" has that, else nothing is served.
+	RelayListen string
 	Hosts   []string      // host names of the status page besides this machine's own
 	Token   secret.Secret // of the status page; empty when one is made at the start
 	Clients []RESTClient
@@ -36,10 +39,10 @@ func (c HTTP) Equal(other HTTP) bool {
 		slices.EqualFunc(c.Clients, other.Clients, func(a, b RESTClient) bool { return a.Name == b.Name && a.Key.Equal(b.Key) })
 }
 
-func readHTTP(root *table) HTTP {
+func readHTTP(root *table, component, relays bool) HTTP {
 	t := root.table("http")
 	defer t.unknown()
-	c := HTTP{Listen: readListen(t), Token: t.secret("token"), Certificate: t.certificate(), BehindTLSProxy: t.bool("behind_tls_proxy")}
+	c := HTTP{Listen: readListen(t, "listen", "9215"), RelayListen: readListen(t, "relay_listen", "9216"), Token: t.secret("token"), Certificate: t.certificate(), BehindTLSProxy: t.bool("behind_tls_proxy")}
 	if t.hasSecret("token") {
 		checkWebSecret(t, t.secretKey("token"), c.Token)
 	}
@@ -52,7 +55,7 @@ func readHTTP(root *table) HTTP {
 		c.Hosts = append(c.Hosts, host)
 	})
 	for _, key := range []string{"hosts", t.secretKey("token"), "cert_file", "key_file", "behind_tls_proxy"} {
-		if t.has(key) && !t.has("listen") {
+		if t.has(key) && !t.has("listen") && !t.has("relay_listen") {
 			t.fault(key, "requires http.listen, which is not set; write listen = \"127.0.0.1:9215\", or remove it")
 		}
 	}
@@ -60,21 +63,30 @@ func readHTTP(root *table) HTTP {
 		t.fault("behind_tls_proxy", "cannot be combined with cert_file; remove one of them")
 	}
 	c.Clients = readClients(root, t.has("listen"))
-	c.checkOpen(t)
+	c.checkOpen(t, "listen", c.Listen, len(c.Clients) > 0)
+	c.checkOpen(t, "relay_listen", c.RelayListen, false)
+	switch {
+	case t.has("relay_listen") && !relays:
+		t.fault("relay_listen", "is for \"extdisco relay\", and there is no [relay]; remove it")
+	case c.RelayListen == "" && !component:
+		c.RelayListen = c.Listen
+	case c.RelayListen != "" && c.RelayListen == c.Listen && component:
+		t.fault("relay_listen", "is the address in listen, which \"extdisco serve\" has; choose another port, such as \"127.0.0.1:9216\"")
+	}
 	return c
 }
 
 var hostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$`)
 
-func readListen(t *table) string {
-	listen := t.string("listen")
+func readListen(t *table, name, usual string) string {
+	listen := t.string(name)
 	if listen == "" {
 		return ""
 	}
 	host, port, err := net.SplitHostPort(listen)
 	_, portErr := strconv.ParseUint(port, 10, 16)
 	if err != nil || portErr != nil || host == "" {
-		t.fault("listen", "is not an address to listen on; write HOST:PORT, such as \"127.0.0.1:9215\" or \"[::1]:9215\"")
+		t.fault(name, "is not an address to listen on; write HOST:PORT, such as \"127.0.0.1:%s\" or \"[::1]:%[1]s\"", usual)
 		return ""
 	}
 	return listen
@@ -82,18 +94,18 @@ func readListen(t *table) string {
 
 // checkOpen looks at an address that other machines can reach. Credentials are given out there
 // with TLS only, ours or that of a proxy, except in a private network.
-func (c HTTP) checkOpen(t *table) {
-	host, _, err := net.SplitHostPort(c.Listen)
+func (c HTTP) checkOpen(t *table, name, listen string, givesCredentials bool) {
+	host, _, err := net.SplitHostPort(listen)
 	if err != nil || c.Certificate.IsSet() || t.has("cert_file") || c.BehindTLSProxy {
 		return
 	}
 	switch kind := reach.Of(host); {
 	case kind == reach.Loopback:
-	case len(c.Clients) > 0 && kind != reach.Private && kind != reach.LinkLocal:
-		t.fault("listen", "gives credentials to [[rest_client]] without TLS on an address that is neither loopback nor private; "+
+	case givesCredentials && kind != reach.Private && kind != reach.LinkLocal:
+		t.fault(name, "gives credentials to [[rest_client]] without TLS on an address that is neither loopback nor private; "+
 			"set cert_file and key_file, or behind_tls_proxy = true if a proxy in front encrypts, or listen on 127.0.0.1")
 	default:
-		t.warn("listen", "is open to other machines and not encrypted; set cert_file and key_file, or listen on 127.0.0.1 behind a proxy with TLS")
+		t.warn(name, "is open to other machines and not encrypted; set cert_file and key_file, or listen on 127.0.0.1 behind a proxy with TLS")
 	}
 }
 

@@ -112,7 +112,8 @@ func (o Options) narrow(cfg *config.Config) *config.Config {
 		return cfg
 	}
 	only := *cfg
-	only.Components, only.ICEServers, only.HTTP, only.Probe = nil, nil, config.HTTP{}, config.Probe{}
+	only.Components, only.ICEServers, only.Probe = nil, nil, config.Probe{}
+	only.HTTP.Listen, only.HTTP.Clients = cfg.HTTP.RelayListen, nil
 	return &only
 }
 

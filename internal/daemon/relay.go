@@ -210,18 +210,25 @@ func allocations(s relay.Snapshot) int {
 	return n
 }
 
-// forMetrics returns the state of the relay as the metrics show it; nil without one.
-func (r *relayServer) forMetrics() *metrics.Relay {
+// forMetrics returns the state of the relay as the metrics show it; nil without one, or
+// with one in another process. configured says that there is a [relay].
+func (r *relayServer) forMetrics(configured bool) *metrics.Relay {
 	if s, runs := r.snapshot(); runs {
 		return relayForMetrics(s)
+	}
+	if configured && !r.elsewhere {
+		return &metrics.Relay{Off: true}
 	}
 	return nil
 }
 
-// forPage returns the state of the relay as the page shows it; nil without one.
-func (r *relayServer) forPage() *web.OwnRelay {
+// forPage is forMetrics for the page.
+func (r *relayServer) forPage(configured bool) *web.OwnRelay {
 	if s, runs := r.snapshot(); runs {
 		return relayForPage(s)
+	}
+	if configured && !r.elsewhere {
+		return &web.OwnRelay{Off: true}
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func TestRelayAcceptsWhatIsGivenOut(t *testing.T) {
 	if text := log.String(); strings.Contains(text, string(d.relay.keys.Secret)) {
 		t.Error("the log holds the secret")
 	}
-	if m := d.relay.forMetrics(); m == nil || m.Transports[0].Made != 1 || m.Transports[0].Name != "udp" {
+	if m := d.relay.forMetrics(true); m == nil || m.Transports[0].Made != 1 || m.Transports[0].Name != "udp" {
 		t.Errorf("metrics %+v", m)
 	}
 	if p := d.state.Status(time.Now()).Relay; p == nil || p.Addresses[0] != "127.0.0.1" {
@@ -184,7 +184,7 @@ func TestRelayReload(t *testing.T) {
 	}
 
 	reload(testkit.MinimalConfig)
-	if d.relay.running.Load() != nil || d.relay.forMetrics() != nil {
+	if d.relay.running.Load() != nil || d.relay.forMetrics(false) != nil {
 		t.Error("the relay runs without [relay]")
 	}
 }
@@ -246,7 +246,8 @@ func TestRelayForCredentialsMadeElsewhere(t *testing.T) {
 // credentials for it.
 func TestRelayInAProcessOfItsOwn(t *testing.T) {
 	content := relayComponent + relayTable(t, "state_dir = \""+t.TempDir()+"\"")
-	alone, _ := startTestDaemon(t, content, Options{RelayOnly: true})
+	content += "[http]\nlisten = \"127.0.0.1:0\"\nrelay_listen = \"localhost:0\"\n[[rest_client]]\nname = \"janus\"\nkey = \"0123456789abcdef\"\n[probe]\n"
+	alone, log := startTestDaemon(t, content, Options{RelayOnly: true})
 	other, _ := startTestDaemon(t, content, Options{WithoutRelay: true})
 	if len(alone.links.all()) > 0 || other.relay.running.Load() != nil {
 		t.Error("both run what one should")
@@ -255,4 +256,31 @@ func TestRelayInAProcessOfItsOwn(t *testing.T) {
 	alone.reload()
 	other.reload()
 	wantWorks(t, other, "alice@example.org")
+
+	base := regexp.MustCompile(`url=(http://\S+)/`).FindStringSubmatch(log.String())[1]
+	if r := fetch(t, "GET", base+"/readyz"); r.status != 200 || r.body != "ready\n" {
+		t.Errorf("readyz: %d %q", r.status, r.body)
+	}
+	wantMetrics(t, base, "extdisco_ready 1", "extdisco_relay_up 1", `extdisco_relay_allocations_made_total{transport="udp"} 2`)
+	if r := fetch(t, "GET", base+"/metrics"); strings.Contains(r.body, "extdisco_link_up") || strings.Contains(r.body, "extdisco_probe") {
+		t.Error("the relay has metrics of what is not there")
+	}
+	if r := fetch(t, "GET", base+"/turn?service=turn&key=0123456789abcdef"); r.status != 404 {
+		t.Errorf("the relay gives credentials: %d", r.status)
+	}
+	page := fetch(t, "GET", base+"/")
+	if page.status != 200 || !strings.Contains(page.body, "this process is a relay") || strings.Contains(page.body, "Requests in the last hour") {
+		t.Errorf("page: %d %s", page.status, page.body)
+	}
+	if m := other.relay.forMetrics(true); m != nil {
+		t.Errorf("the other process has metrics of the relay: %+v", m)
+	}
+	alone.relay.running.Swap(nil).Close(0) // as after a reload that failed twice
+	wantMetrics(t, base, "extdisco_ready 0", "extdisco_relay_up 0")
+	if r := fetch(t, "GET", base+"/readyz"); r.status != 503 || !strings.Contains(r.body, "the relay is off") {
+		t.Errorf("readyz: %d %q", r.status, r.body)
+	}
+	if p := alone.relay.forPage(true); p == nil || !p.Off {
+		t.Errorf("page %+v", p)
+	}
 }

@@ -86,7 +86,7 @@ func (s *state) Status(now time.Time) web.Status {
 		Version: s.version, Started: s.started, Now: now, Unready: s.Unready(now),
 		Links:    webLinks(s.links.all()),
 		Problems: s.problems.latest(), Checks: o.health != nil,
-		LostTURN: s.lostTURN(), Refused: s.refusals.latest(), Relay: s.relay.forPage(),
+		LostTURN: s.lostTURN(), Refused: s.refusals.latest(), Relay: s.relay.forPage(o.cfg.Relay.On),
 	}
 	out.Config, out.Hour = s.readingAndHour(now)
 	health := map[xep0215.Key]probe.Health{}
@@ -115,7 +115,7 @@ func (s *state) Status(now time.Time) web.Status {
 // forMetrics returns what the metrics show of the moment.
 func (s *state) forMetrics(now time.Time) metrics.State {
 	o := s.offers.now()
-	out := metrics.State{LostTURN: !s.lostTURN().IsZero(), Relay: s.relay.forMetrics()}
+	out := metrics.State{LostTURN: !s.lostTURN().IsZero(), Relay: s.relay.forMetrics(o.cfg.Relay.On)}
 	waits := len(s.links.all()) > 0 // all links stand by
 	for _, l := range s.links.all() {
 		cfg, state, _ := l.now()

@@ -8,6 +8,7 @@ import (
 
 // Relay is the state of the relay in this process.
 type Relay struct {
+	Off                bool // it should run and does not; nothing else is known
 	Transports         []RelayTransport
 	Refused            map[string]uint64 // requests, packets and connections, by reason
 	Users              int               // who have an allocation
@@ -26,6 +27,10 @@ type RelayTransport struct {
 }
 
 func (r *Relay) write(t *text) {
+	t.single(prefix+"relay_up", gauge, "Whether the relay of this process runs.", number(!r.Off))
+	if r.Off {
+		return
+	}
 	by := func(name, kind, help string, value func(RelayTransport) float64) {
 		t.family(prefix+"relay_"+name, kind, help)
 		for _, transport := range r.Transports {

@@ -21,6 +21,12 @@ func TestRelay(t *testing.T) {
 		`extdisco_relay_refused_total{reason="bandwidth"} 5`, `extdisco_relay_refused_total{reason="per_user"} 4`,
 		`extdisco_relay_users 2`, `extdisco_relay_connections 6`, `extdisco_relay_ports 16384`, `extdisco_relay_ports_in_use 4`,
 		`extdisco_relay_certificate_expiry_timestamp_seconds 1.8e+09`)
+	wantLines(t, text, "extdisco_relay_up 1")
+	off := read(t, newMetrics(metrics.State{Relay: &metrics.Relay{Off: true}}))
+	wantLines(t, off, "extdisco_relay_up 0")
+	if strings.Contains(off, "extdisco_relay_ports") || strings.Contains(off, "extdisco_link_up") {
+		t.Errorf("a relay that is off has ports, or there is a link where none is to be: %s", off)
+	}
 	if text := read(t, newMetrics(metrics.State{})); strings.Contains(text, "extdisco_relay") {
 		t.Errorf("there are metrics of a relay that does not run: %s", text)
 	}

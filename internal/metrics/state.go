@@ -10,7 +10,7 @@ type State struct {
 	Hosts     []Host
 	Providers []Provider
 	Probes    []Probe
-	Relay     *Relay // nil without a relay in this process
+	Relay     *Relay // nil where no relay is meant to run in this process
 }
 
 // Host is a host whose users' requests the XMPP server should forward. One of which
@@ -51,7 +51,7 @@ type Provider struct {
 
 func (s State) write(t *text) {
 	writeLinks(t, s.Links)
-	t.single(prefix+"ready", gauge, "Whether requests can be answered: connected, asked by the XMPP server, and with something to offer.", number(s.Ready))
+	t.single(prefix+"ready", gauge, "Whether requests can be answered: connected, asked by the XMPP server, and with something to offer. Without a link, whether the relay runs.", number(s.Ready))
 	t.single(prefix+"turn_lost", gauge, "Whether no TURN server is available although some are configured.", number(s.LostTURN))
 	each(t, s.Hosts, "host_forwarding", gauge, "Whether a host forwards the requests of its users.", func(h Host) (float64, bool) { return number(h.Forwards), true })
 	s.writeProviders(t)

@@ -23,6 +23,8 @@ type certificate struct {
 	pair *tls.Certificate
 	seen [2]fileState
 	err  error // of the last attempt
+
+	warned time.Time // when the log last said that the certificate ends soon; watch's own
 }
 
 // fileState tells whether a file has changed. Certbot and others move a link, so
@@ -85,11 +87,35 @@ func (c *certificate) hasChanged() bool {
 	return seen != c.seen
 }
 
-// watch reads the files again when they have changed, until ctx is done.
+// A certificate that ends within shortCertificate is mentioned each warnEvery.
+const (
+	shortCertificate = 14 * 24 * time.Hour
+	warnEvery        = 24 * time.Hour
+)
+
+// warn says in the log that the certificate ends soon, or has ended.
+func (c *certificate) warn(log *slog.Logger, now time.Time) {
+	expires, _ := c.state()
+	left := expires.Sub(now)
+	if left >= shortCertificate || now.Sub(c.warned) < warnEvery {
+		return
+	}
+	c.warned = now
+	const cure = "renew it, and see that cert_file and key_file are what is renewed"
+	if left <= 0 {
+		log.Error("relay: the certificate has expired, so that nobody can connect over TLS", "expires", expires, "cert_file", c.certFile, "do", cure)
+		return
+	}
+	log.Warn("relay: the certificate expires soon", "expires", expires, "cert_file", c.certFile, "do", cure)
+}
+
+// watch reads the files again when they have changed, and warns of a certificate that
+// ends soon, until ctx is done.
 func (c *certificate) watch(ctx context.Context, log *slog.Logger) {
 	ticker := time.NewTicker(certificateEvery)
 	defer ticker.Stop()
 	for {
+		c.warn(log, time.Now())
 		select {
 		case <-ctx.Done():
 			return

@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"bytes"
 	"crypto/tls"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -63,6 +65,36 @@ func TestReadsTheCertificateAgain(t *testing.T) {
 	}
 	if code := running.request(stun.MethodRefresh); code != 0 {
 		t.Errorf("refresh over the old connection: %d", code)
+	}
+}
+
+func TestWarnsOfACertificateThatEnds(t *testing.T) {
+	cfg := loopback(t)
+	c, err := loadCertificate(cfg.CertFile, cfg.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expires, _ := c.state()
+	var text bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&text, nil))
+	for _, tt := range []struct {
+		name string
+		left time.Duration
+		want string // in the line; "" for none
+	}{
+		{"two weeks are left", 14 * 24 * time.Hour, ""},
+		{"less", 14*24*time.Hour - time.Second, "level=WARN msg=\"relay: the certificate expires soon\""},
+		{"on the same day", 13*24*time.Hour + time.Hour, ""},
+		{"on the next", 13*24*time.Hour - time.Second, "level=WARN"},
+		{"it has ended", 0, "level=ERROR msg=\"relay: the certificate has expired"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			text.Reset()
+			c.warn(log, expires.Add(-tt.left))
+			if got := text.String(); (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
 	}
 }
 

@@ -115,6 +115,18 @@ func TestBanner(t *testing.T) {
 		{"two providers give nothing", func(s *web.Status) {
 			s.Providers = []web.Provider{{Name: "a", Asked: true}, {Name: "b", Asked: true}}
 		}, "warn", "2 of 2 providers have given no credential."},
+		{"a relay alone", func(s *web.Status) {
+			s.Links, s.Relay = nil, &web.OwnRelay{CertificateExpires: pageTime.Add(14 * 24 * time.Hour)}
+		}, "good", "Ready. The relay runs."},
+		{"the relay is off", func(s *web.Status) { s.Relay = &web.OwnRelay{Off: true} }, "bad", "The relay is off. Calls that need it fail; the log says why."},
+		{"the relay's certificate ends soon", func(s *web.Status) {
+			s.Relay = &web.OwnRelay{CertificateExpires: pageTime.Add(3 * 24 * time.Hour)}
+		}, "warn", "The relay's certificate expires in 3 days."},
+		{"the relay's certificate has ended", func(s *web.Status) { s.Relay = &web.OwnRelay{CertificateExpires: pageTime, CertificateError: "no file"} }, "bad", "The relay's certificate has expired. Nobody can connect over TLS."},
+		{"the relay's certificate is unreadable", func(s *web.Status) {
+			s.Relay = &web.OwnRelay{CertificateExpires: pageTime.Add(60 * 24 * time.Hour), CertificateError: "no file"}
+		}, "warn", "The relay's certificate cannot be read again. The one before stays in use."},
+		{"the relay drains", func(s *web.Status) { s.Relay = &web.OwnRelay{Draining: true} }, "warn", "The relay is about to end. It makes no new allocations."},
 		{"faults in the configuration", func(s *web.Status) { s.Config.OK = false }, "warn", "The configuration has faults. The previous one stays in force."},
 		{"several", func(s *web.Status) {
 			s.Config.OK, s.Relays, s.LostTURN = false, relays(web.Healthy, web.Sick), pageTime.Add(-time.Second)
@@ -129,7 +141,7 @@ func TestBanner(t *testing.T) {
 				t.Errorf("%s %q\nwant %s %q", class, text, tt.class, tt.want)
 			}
 			first, _, _ := strings.Cut(tt.want, ".")
-			if !strings.Contains(page, "<title>"+first+" · extdisco</title>") {
+			if !strings.Contains(page, "<title>"+html.EscapeString(first)+" · extdisco</title>") {
 				t.Errorf("the title is not %q", first)
 			}
 			ready := ask(t, newSite(&backend{status: s, unready: s.Unready}, new(bytes.Buffer)), "GET", "/readyz", "")
@@ -412,7 +424,7 @@ func TestPageWithoutLink(t *testing.T) {
 	if class, says := banner(t, page); class != "good" {
 		t.Errorf("banner %s: %s", class, says)
 	}
-	if !strings.Contains(text, "none; this relay is for credentials that are made elsewhere") {
+	if !strings.Contains(text, "none; this process is a relay, for credentials that another one gives out") || strings.Contains(text, "Requests in the last hour") {
 		t.Error(text)
 	}
 }

@@ -15,7 +15,7 @@ type Status struct {
 	LostTURN  time.Time
 	Config    Reading
 	Relays    []Relay
-	Relay     *OwnRelay // nil without a relay in this process
+	Relay     *OwnRelay // nil where no relay is meant to run in this process
 	Checks    bool      // whether the relays are checked continuously
 	Providers []Provider
 	Hour      []Minute  // the last hour, oldest first
@@ -79,6 +79,7 @@ type Relay struct {
 
 // OwnRelay is the relay in this process.
 type OwnRelay struct {
+	Off                bool     // it should run and does not; nothing else is known
 	Addresses          []string // that allocations have
 	Transports         []OwnRelayTransport
 	Users              int // who have an allocation

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // finding is something that needs attention.
@@ -23,7 +24,7 @@ type verdict struct {
 
 func newVerdict(s Status) verdict {
 	var all []finding
-	for _, f := range []*finding{linkFinding(s), forwardFinding(s), turnFinding(s), relayFinding(s.Relays), providerFinding(s.Providers), configFinding(s.Config)} {
+	for _, f := range []*finding{linkFinding(s), forwardFinding(s), turnFinding(s), relayFinding(s.Relays), ownRelayFinding(s), providerFinding(s.Providers), configFinding(s.Config)} {
 		if f != nil {
 			all = append(all, *f)
 		}
@@ -43,7 +44,11 @@ func newVerdict(s Status) verdict {
 	})
 	switch {
 	case len(all) == 0:
-		return verdict{"good", "Ready", []finding{{What: "Ready.", More: "Requests are answered."}}}
+		ready := finding{What: "Ready.", More: "Requests are answered."}
+		if len(s.Links) == 0 {
+			ready.More = "The relay runs."
+		}
+		return verdict{"good", "Ready", []finding{ready}}
 	case all[0].Bad:
 		return verdict{"bad", strings.TrimSuffix(all[0].What, "."), all}
 	}
@@ -133,6 +138,29 @@ func relayFinding(relays []Relay) *finding {
 		return &finding{What: "No server has answered yet.", More: "They are being tried again."}
 	case attention > 0:
 		return &finding{What: fmt.Sprintf("%d of %d servers %s attention.", attention, checked, plural(attention, "needs", "need"))}
+	}
+	return nil
+}
+
+// shortCertificate is how long before its end a certificate needs attention.
+const shortCertificate = 14 * 24 * time.Hour
+
+// ownRelayFinding reports the relay of this process.
+func ownRelayFinding(s Status) *finding {
+	r := s.Relay
+	switch {
+	case r == nil:
+		return nil
+	case r.Off:
+		return &finding{true, "The relay is off.", "Calls that need it fail; the log says why."}
+	case !r.CertificateExpires.IsZero() && !s.Now.Before(r.CertificateExpires):
+		return &finding{true, "The relay's certificate has expired.", "Nobody can connect over TLS."}
+	case r.CertificateError != "":
+		return &finding{What: "The relay's certificate cannot be read again.", More: "The one before stays in use."}
+	case !r.CertificateExpires.IsZero() && r.CertificateExpires.Sub(s.Now) < shortCertificate:
+		return &finding{What: "The relay's certificate expires " + ago(r.CertificateExpires, s.Now) + "."}
+	case r.Draining:
+		return &finding{What: "The relay is about to end.", More: "It makes no new allocations."}
 	}
 	return nil
 }
