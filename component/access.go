@@ -1,6 +1,10 @@
 package component
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // Access lists who is served: domains, for all of their users, and bare JIDs. It is
 // immutable.
@@ -24,6 +28,11 @@ func NewAccess(entries []string) *Access {
 		}
 	}
 	return a
+}
+
+// Entries returns the entries, each in all of its spellings.
+func (a *Access) Entries() []string {
+	return slices.Concat(slices.Sorted(maps.Keys(a.domains)), slices.Sorted(maps.Keys(a.bare)))
 }
 
 // Allows reports whether the requester, named by its bare JID, is on the list.

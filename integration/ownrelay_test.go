@@ -147,7 +147,10 @@ func TestIntegrationOwnRelay(t *testing.T) {
 		t.Errorf("metrics: %s", metrics)
 	}
 
-	s.reconfigure(strings.Replace(content, allow, allow+"\ndeny = [\"alice@"+corpHost+"\"]", 1))
+	deny := func(addresses string) {
+		s.reconfigure(strings.Replace(content, allow, allow+"\ndeny = ["+addresses+"]", 1))
+	}
+	deny("\"alice@" + corpHost + "\"")
 	ended := waitForEnd(t, s, "denied")
 	other.say(t, call(t, guest), "others go on")
 	out, err := exec.CommandContext(stepContext(t), binary, "whois", ended, "--jid", "bob@"+corpHost, "--jid", "alice@"+corpHost, "--config", s.extdisco.ConfigFile).CombinedOutput()
@@ -156,6 +159,25 @@ func TestIntegrationOwnRelay(t *testing.T) {
 	}
 	if answer, err := s.query(corpHost, aliceIs...); err == nil {
 		t.Errorf("a denied user gets %+v", answer)
+	}
+
+	deny("\"" + meetHost + "\"") // a whole domain
+	_, pseudonym, _ := strings.Cut(guest[len(guest)-1].Username, ":")
+	err = lab.Poll(stepContext(t), func(context.Context) error {
+		if !regexp.MustCompile(`msg="an allocation ended" pseudonym=` + pseudonym + ` .*ended_by=denied`).MatchString(s.extdisco.Log()) {
+			return errors.New("the allocation of a user of a denied domain goes on")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	for _, v := range guest {
+		if v.Type == "turn" {
+			if err := s.allocate(v); err == nil {
+				t.Error("a user of a denied domain gets a new allocation")
+			}
+		}
 	}
 }
 
@@ -201,7 +223,7 @@ func TestIntegrationRelayAlone(t *testing.T) {
 	port, tlsPort := freePort(t), freePort(t)
 	state := fmt.Sprintf("state_dir = %q", t.TempDir())
 	s := newScene(t, "prosody", sceneConfig{noExtdisco: true})
-	content := ownRelayConfig(s, port, tlsPort, "allow = [\""+meetHost+"\"]", state)
+	content := replace(t, ownRelayConfig(s, port, tlsPort, "allow = [\""+meetHost+"\"]", state), "[http]", "[http]\nrelay_listen = \"[::1]:0\"")
 	file := filepath.Join(t.TempDir(), "config.toml")
 	write(t, file, content)
 	alone, err := lab.StartCommand(t.Context(), lab.CommandConfig{Name: "relay", Dir: t.TempDir(), Argv: []string{binary, "relay", "--config", file}})
@@ -222,6 +244,19 @@ func TestIntegrationRelayAlone(t *testing.T) {
 	services := ownRelayServices(t, s, meetHost)
 	one, two := call(t, services), call(t, services)
 	one.say(t, two, "before")
+	m := regexp.MustCompile(`url=(http://\S+)`).FindStringSubmatch(alone.Log())
+	if m == nil {
+		t.Fatalf("the relay serves no HTTP:\n%s", alone.Log())
+	}
+	if ready := get(t, m[1]+"readyz"); !strings.HasPrefix(ready, "ready\n") {
+		t.Errorf("readyz of the relay: %s", ready)
+	}
+	if text := get(t, m[1]+"metrics"); !strings.Contains(text, `extdisco_relay_allocations{transport="udp"} 2`) {
+		t.Errorf("metrics of the relay: %s", text)
+	}
+	if text := get(t, siteOf(t, s.extdisco)+"metrics"); strings.Contains(text, "extdisco_relay_") {
+		t.Error("the component has metrics of the relay")
+	}
 	if err := s.extdisco.Stop(); err != nil {
 		t.Fatal(err)
 	}

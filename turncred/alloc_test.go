@@ -15,6 +15,7 @@ func TestIssueAllocatesNothing(t *testing.T) {
 	for name, pseudonyms := range map[string]*turncred.Pseudonyms{
 		"derived":  nil,
 		"keyed":    turncred.NewPseudonyms([]byte("key")),
+		"domains":  turncred.NewDomainPseudonyms([]byte("key")),
 		"ejabberd": turncred.NewEjabberdPseudonyms([]byte("key"), "example.org"),
 	} {
 		t.Run(name, func(t *testing.T) {

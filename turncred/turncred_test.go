@@ -94,6 +94,8 @@ func TestPseudonymKnownAnswers(t *testing.T) {
 		{"user", turncred.NewPseudonyms(key), "juliet@example.org", "bfbe1304755cdc44"},
 		{"nobody", turncred.NewPseudonyms(key), "", "5d5d139563c95b59"},
 		{"for ejabberd", turncred.NewEjabberdPseudonyms(key, "example.org"), "juliet@example.org", "bfbe130420116dfd"},
+		{"with a domain", turncred.NewDomainPseudonyms(key), "juliet@example.org", "bfbe1304755cdc44" + "39ff7540"},
+		{"with the domain of nobody known", turncred.NewDomainPseudonyms(key), "example.org/random", "a7570fd6eeec2957" + "39ff7540"},
 		{"derived key", turncred.NewPseudonyms(turncred.DerivePseudonymKey([]byte("north"))), "juliet@example.org", "d2db96616795330a"},
 	}
 	for _, tt := range tests {

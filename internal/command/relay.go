@@ -52,6 +52,6 @@ func relayTable(r config.Relay) string {
 	for _, s := range r.Services() {
 		fmt.Fprintf(&b, "  %q,\n", s.URI())
 	}
-	fmt.Fprintf(&b, "]\nsecret_file = \"relay.secret\"\nttl         = %q\n", config.FormatDuration(r.TTL))
+	fmt.Fprintf(&b, "]\nsecret_file   = \"relay.secret\"\nusername_form = %q\nttl           = %q\n", config.FormRelay, config.FormatDuration(r.TTL))
 	return b.String()
 }

@@ -29,12 +29,13 @@ urls = [
   "turn:relay.example.org:3478?transport=udp",
   "turn:relay.example.org:3478?transport=tcp",
 ]
-secret_file = "relay.secret"
-ttl         = "12h"
+secret_file   = "relay.secret"
+username_form = "extdisco"
+ttl           = "12h"
 `)
 	// What it prints must be a configuration.
 	there := testkit.WriteConfig(t, "[component]\njid = \"turn.example.org\"\nsecret_file = \"component.secret\"\n"+
-		strings.Replace(stdout, `secret_file = "relay.secret"`, `secret = "a secret that is long enough"`, 1))
+		strings.Replace(stdout, `secret_file   = "relay.secret"`, `secret = "a secret that is long enough"`, 1))
 	if status, _, stderr := run(t, "check", there); status != 0 {
 		t.Error(stderr)
 	}

@@ -43,7 +43,7 @@ func (c whoisCommand) Run(env *environment) error {
 			pseudonym = user
 		}
 		if !turncred.IsPseudonym(pseudonym) {
-			return usageError{fmt.Sprintf("%q is not a pseudonym, which has 16 digits of 0-9 and a-f", given)}
+			return usageError{fmt.Sprintf("%q is not a pseudonym, which has 16 or 24 digits of 0-9 and a-f", given)}
 		}
 		search.wanted = append(search.wanted, pseudonym)
 	}

@@ -13,13 +13,13 @@ import (
 
 // HTTP is [http] and each [[rest_client]].
 type HTTP struct {
-	Listen  string        // HOST:PORT; empty when nothing is served
+	Listen string // HOST:PORT; empty when nothing is served
 	// RelayListen is where "extdisco relay" serves its own; default: Listen without
 	// [component], where no "extdisco serve" has that, else nothing is served.
 	RelayListen string
-	Hosts   []string      // host names of the status page besides this machine's own
-	Token   secret.Secret // of the status page; empty when one is made at the start
-	Clients []RESTClient
+	Hosts       []string      // host names of the status page besides this machine's own
+	Token       secret.Secret // of the status page; empty when one is made at the start
+	Clients     []RESTClient
 	// Certificate is what the server shows; without one it speaks plain HTTP.
 	Certificate Certificate
 	// BehindTLSProxy says that a proxy in front of Listen encrypts what leaves the network.

@@ -31,7 +31,7 @@ type ICEServer struct {
 	Password       secret.Secret // of a fixed account
 	Provider       *Provider     // gives services and credentials; nil for none
 
-	UsernameForm string // "" for EXPIRES:PSEUDONYM, [FormEjabberd]
+	UsernameForm string // "" for EXPIRES:PSEUDONYM, [FormEjabberd], [FormRelay]
 	Realm        string // with FormEjabberd: the host of ejabberd whose hash stands in usernames
 	Name         Name
 	Info         []xep0215.Field // extended information about each of the services
@@ -41,6 +41,10 @@ type ICEServer struct {
 // FormEjabberd is the form of usernames that ejabberd's own TURN server takes: EXPIRES:USERHOST,
 // with 8 hexadecimal digits for the user and 8 of the SHA-1 of the host, which is the realm.
 const FormEjabberd = "ejabberd"
+
+// FormRelay is the form of usernames for our own relay: behind the pseudonym stand digits for
+// the domain of the user, so that access.deny of a whole domain ends allocations.
+const FormRelay = "extdisco"
 
 // Name is what a service is called (XEP-0215, the attribute name): by language tag in lower case,
 // under "" for all others. Empty when it has no name.
@@ -129,11 +133,11 @@ func readICEServer(t *table, known map[xep0215.Key]string) ICEServer {
 func readUsernameForm(t *table) string {
 	form := t.string("username_form")
 	switch {
-	case form != "" && form != FormEjabberd:
-		t.fault("username_form", "is not known; the only form besides the usual one is %q", FormEjabberd)
-	case form != "" && !t.has("realm"):
+	case form != "" && form != FormEjabberd && form != FormRelay:
+		t.fault("username_form", "is not known; the forms besides the usual one are %q and, for the relay of [relay] on another machine, %q", FormEjabberd, FormRelay)
+	case form == FormEjabberd && !t.has("realm"):
 		t.missing("realm", ", and username_form requires it; write the virtual host of ejabberd whose users are served")
-	case form == "" && t.has("realm"):
+	case form != FormEjabberd && t.has("realm"):
 		t.fault("realm", "requires username_form = %q, which is not set; coturn and others need no realm here, remove it", FormEjabberd)
 	}
 	return form

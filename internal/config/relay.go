@@ -71,7 +71,7 @@ func (r Relay) Services() []xep0215.Service {
 // ICEServer returns the relay as a server of the answer, with the secret that its credentials are
 // made with and the key of its pseudonyms. Without that key it is derived from the secret.
 func (r Relay) ICEServer(shared, pseudonymKey secret.Secret) ICEServer {
-	return ICEServer{Key: RelayKey, Services: r.Services(), SharedSecret: shared, PseudonymKey: pseudonymKey, TTL: r.TTL, Choice: r.Choice}
+	return ICEServer{Key: RelayKey, Services: r.Services(), SharedSecret: shared, PseudonymKey: pseudonymKey, TTL: r.TTL, Choice: r.Choice, UsernameForm: FormRelay}
 }
 
 const (

@@ -163,6 +163,13 @@ func TestRelayReload(t *testing.T) {
 		t.Error("a denied user gets an allocation")
 	}
 
+	const wholeDomain = "[access]\nallow = [\"example.org\", \"example.net\"]\ndeny = [\"example.net\"]\n"
+	reload(relayComponent + table + wholeDomain)
+	if f := tryRelay(t, d, "mallory@example.net"); f == nil {
+		t.Error("a user of a denied domain gets an allocation")
+	}
+	wantWorks(t, d, "alice@example.org")
+
 	reload(relayComponent + relayTable(t, "") + deny)
 	if d.relay.running.Load() == before || !strings.Contains(log.String(), "the relay starts anew") {
 		t.Error("a new port does not start the relay anew")

@@ -3,6 +3,7 @@ package source
 import (
 	"strings"
 
+	"extdisco/component"
 	"extdisco/internal/config"
 	"extdisco/internal/secret"
 	"extdisco/turncred"
@@ -49,8 +50,11 @@ func AllPseudonyms(cfg *config.Config, servers []config.ICEServer) []*turncred.P
 
 // pseudonyms returns what makes the user part of the usernames of a server.
 func pseudonyms(cfg config.ICEServer) *turncred.Pseudonyms {
-	if cfg.UsernameForm == config.FormEjabberd {
+	switch cfg.UsernameForm {
+	case config.FormEjabberd:
 		return turncred.NewEjabberdPseudonyms(pseudonymKey(cfg), cfg.Realm)
+	case config.FormRelay:
+		return turncred.NewDomainPseudonyms(pseudonymKey(cfg))
 	}
 	return turncred.NewPseudonyms(pseudonymKey(cfg))
 }
@@ -70,14 +74,16 @@ func pseudonymKey(cfg config.ICEServer) []byte {
 }
 
 // Denied returns a function that reports whether a user part of a username is the
-// pseudonym of one of the addresses at a server. Those of whole domains cannot be known.
+// pseudonym of one of the addresses at a server, or of a user of one that is a domain.
 func Denied(cfg config.ICEServer, addresses []string) func(user string) bool {
 	of := pseudonyms(cfg)
-	denied := map[string]bool{}
-	for _, address := range addresses {
+	users, domains := map[string]bool{}, map[string]bool{}
+	for _, address := range component.NewAccess(addresses).Entries() {
 		if strings.Contains(address, "@") {
-			denied[string(of.Append(nil, []byte(address)))] = true
+			users[string(of.Append(nil, []byte(address)))] = true
+		} else {
+			domains[string(of.AppendDomain(nil, []byte(address)))] = true
 		}
 	}
-	return func(user string) bool { return denied[user] }
+	return func(user string) bool { return users[user] || domains[turncred.DomainDigits(user)] }
 }

@@ -122,7 +122,9 @@ func TestBanner(t *testing.T) {
 		{"the relay's certificate ends soon", func(s *web.Status) {
 			s.Relay = &web.OwnRelay{CertificateExpires: pageTime.Add(3 * 24 * time.Hour)}
 		}, "warn", "The relay's certificate expires in 3 days."},
-		{"the relay's certificate has ended", func(s *web.Status) { s.Relay = &web.OwnRelay{CertificateExpires: pageTime, CertificateError: "no file"} }, "bad", "The relay's certificate has expired. Nobody can connect over TLS."},
+		{"the relay's certificate has ended", func(s *web.Status) {
+			s.Relay = &web.OwnRelay{CertificateExpires: pageTime, CertificateError: "no file"}
+		}, "bad", "The relay's certificate has expired. Nobody can connect over TLS."},
 		{"the relay's certificate is unreadable", func(s *web.Status) {
 			s.Relay = &web.OwnRelay{CertificateExpires: pageTime.Add(60 * 24 * time.Hour), CertificateError: "no file"}
 		}, "warn", "The relay's certificate cannot be read again. The one before stays in use."},
