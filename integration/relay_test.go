@@ -324,7 +324,8 @@ func TestRelayCarriesChromiumsCalls(t *testing.T) {
 }
 
 // TestRelayBehindNAT runs relaynat.sh: users of a relay behind a 1:1 NAT reach each
-// other and a peer outside.
+// other and a peer outside, and probe beside the relay tells a NAT that does not send
+// packets back from a relay that does not work.
 func TestRelayBehindNAT(t *testing.T) {
 	t.Parallel()
 	server := filepath.Join(t.TempDir(), "relayserver")
@@ -333,13 +334,17 @@ func TestRelayBehindNAT(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "unshare", "--map-root-user", "--net", "./relaynat.sh", server)
+	config := filepath.Join(t.TempDir(), "config.toml")
+	write(t, config, "[relay]\nhost = \"203.0.113.5\"\npublic_ip = [\"203.0.113.5\"]\nports = \"50000-59999\"\nsecret = \"of-this-test, and long enough\"\n")
+	cmd := exec.CommandContext(ctx, "unshare", "--map-root-user", "--net", "./relaynat.sh", server, binary, config)
 	cmd.WaitDelay = 5 * time.Second // what it started may have its output open
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, tail(out))
 	}
-	modes := strings.Split(string(out), "\nmode ")[1:]
+	relayed, probed, _ := strings.Cut(string(out), "\nprobe ")
+	checkProbesBehindNAT(t, strings.Split(probed, "\nprobe "))
+	modes := strings.Split(relayed, "\nmode ")[1:]
 	if len(modes) != 4 {
 		t.Fatalf("%d modes were run:\n%s", len(modes), tail(out))
 	}
@@ -347,6 +352,31 @@ func TestRelayBehindNAT(t *testing.T) {
 		name, _, _ := strings.Cut(mode, "\n")
 		if sent, received := uclientCount(t, []byte(mode)); sent == 0 || received < sent*95/100 {
 			t.Errorf("turnutils_uclient %s: %d of %d packets came back", name, received, sent)
+		}
+	}
+}
+
+// checkProbesBehindNAT looks at what probe says beside a relay behind a NAT.
+func checkProbesBehindNAT(t *testing.T, probes []string) {
+	t.Helper()
+	const noHairpin = "cannot be reached at 203.0.113.5, but at 10.0.0.5, where all is well"
+	want := []struct {
+		name   string
+		fails  bool
+		says   string
+		unsaid string
+	}{
+		{"without hairpin", false, noHairpin, "FAILED"},
+		{"with hairpin", false, "echo", "10.0.0.5"},
+		{"without the relay", true, "at 10.0.0.5 behind the NAT", "no hairpin"},
+	}
+	if len(probes) != len(want) {
+		t.Fatalf("%d probes: %q", len(probes), probes)
+	}
+	for i, w := range want {
+		out := probes[i]
+		if !strings.HasPrefix(out, w.name+"\n") || strings.Contains(out, "\nstatus 1") != w.fails || !strings.Contains(out, w.says) || strings.Contains(out, w.unsaid) {
+			t.Errorf("probe %s", out)
 		}
 	}
 }

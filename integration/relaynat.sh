@@ -1,8 +1,9 @@
 #!/bin/sh
 # A relay behind a NAT that maps addresses one to one: a client at 203.0.113.9, the
 # NAT at 203.0.113.5 and 10.0.0.1, the relay at 10.0.0.5, each in a network namespace.
+# Then the same with a configuration of extdisco, which is probed beside the relay.
 #
-#	unshare --map-root-user --net relaynat.sh RELAYSERVER
+#	unshare --map-root-user --net relaynat.sh RELAYSERVER EXTDISCO CONFIG
 set -eu
 ip link set lo up
 unshare --net sleep 120 &
@@ -49,3 +50,21 @@ for mode in "-y -c" "-y -c -s" "-y -c -t" "-c -e 203.0.113.9"; do
 	echo "mode $mode"
 	in_client timeout 40 turnutils_uclient $mode -n 20 -m 2 -z 5 -u juliet -W of-this-test 203.0.113.5
 done
+kill $server
+wait $server || true
+
+nsenter --target $relay --net "$2" serve --config "$3" &
+server=$!
+until in_client timeout 1 turnutils_stunclient 203.0.113.5 >/dev/null 2>&1; do sleep 0.1; done
+probe() {
+	echo "probe $1"
+	in_relay "$2" probe --timeout 2s --config "$3" || echo "status $?"
+}
+probe "without hairpin" "$2" "$3"
+nft add rule ip nat in iifname "inside" ip daddr 203.0.113.5 dnat to 10.0.0.5
+nft add rule ip nat out oifname "inside" ip saddr 10.0.0.5 ip daddr 10.0.0.5 snat to 203.0.113.5
+probe "with hairpin" "$2" "$3"
+nft flush chain ip nat in
+kill $server
+wait $server || true
+probe "without the relay" "$2" "$3"

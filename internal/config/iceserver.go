@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/sha256"
 	"maps"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -31,8 +32,9 @@ type ICEServer struct {
 	Password       secret.Secret // of a fixed account
 	Provider       *Provider     // gives services and credentials; nil for none
 
-	UsernameForm string // "" for EXPIRES:PSEUDONYM, [FormEjabberd], [FormRelay]
-	Realm        string // with FormEjabberd: the host of ejabberd whose hash stands in usernames
+	UsernameForm string                    // "" for EXPIRES:PSEUDONYM, [FormEjabberd], [FormRelay]
+	Realm        string                    // with FormEjabberd: the host of ejabberd whose hash stands in usernames
+	NAT          map[netip.Addr]netip.Addr // of our own relay, see [Relay]
 	Name         Name
 	Info         []xep0215.Field // extended information about each of the services
 	Choice       Choice          // for whom it is

@@ -20,14 +20,15 @@ import (
 
 // Relay is [relay]: a STUN and TURN relay of our own, which comes first in the answer.
 type Relay struct {
-	On                  bool             // whether there is a [relay]
-	Host                string           // the name that clients are given; default: the first public address
-	PublicIP            []relay.PublicIP // default: this machine's own public addresses
-	Listen              []string         // udp and tcp; default: ":3478"
-	TLSListen           []string         // turns; default: ":5349" with a certificate, else none
-	TLSPort             uint16           // for turns, as clients are told; default: the port of TLSListen
-	FirstPort, LastPort uint16           // that are relayed at; default: 49152 to 65535
-	TTL                 time.Duration    // how long a credential lives; default: [DefaultTTL]
+	On                  bool                      // whether there is a [relay]
+	Host                string                    // the name that clients are given; default: the first public address
+	PublicIP            []relay.PublicIP          // default: this machine's own public addresses
+	Listen              []string                  // udp and tcp; default: ":3478"
+	TLSListen           []string                  // turns; default: ":5349" with a certificate, else none
+	TLSPort             uint16                    // for turns, as clients are told; default: the port of TLSListen
+	NAT                 map[netip.Addr]netip.Addr // public addresses that a NAT maps to this machine's own, and those; nil without NAT
+	FirstPort, LastPort uint16                    // that are relayed at; default: 49152 to 65535
+	TTL                 time.Duration             // how long a credential lives; default: [DefaultTTL]
 	Certificate         Certificate
 	Secret              secret.Secret // the shared secret; empty when the relay makes and keeps its own
 	AllowPeers          []relay.Peer  // networks that are relayed to although they are not public
@@ -46,7 +47,7 @@ func (r Relay) SameSockets(other Relay) bool { return r.fixed() == other.fixed()
 
 // fixed returns a text of everything that a running relay cannot change.
 func (r Relay) fixed() string {
-	r.TTL, r.Drain, r.Secret, r.StateDir, r.TLSPort, r.Choice = 0, 0, secret.Secret{}, "", 0, Choice{}
+	r.TTL, r.Drain, r.Secret, r.StateDir, r.TLSPort, r.Choice, r.NAT = 0, 0, secret.Secret{}, "", 0, Choice{}, nil
 	l := r.Limits
 	r.Limits = relay.Limits{Connections: l.Connections, ConnectionsPerSource: l.ConnectionsPerSource, Handshakes: l.Handshakes, Queue: l.Queue}
 	return fmt.Sprintf("%+v", r)
@@ -71,7 +72,7 @@ func (r Relay) Services() []xep0215.Service {
 // ICEServer returns the relay as a server of the answer, with the secret that its credentials are
 // made with and the key of its pseudonyms. Without that key it is derived from the secret.
 func (r Relay) ICEServer(shared, pseudonymKey secret.Secret) ICEServer {
-	return ICEServer{Key: RelayKey, Services: r.Services(), SharedSecret: shared, PseudonymKey: pseudonymKey, TTL: r.TTL, Choice: r.Choice, UsernameForm: FormRelay}
+	return ICEServer{Key: RelayKey, Services: r.Services(), SharedSecret: shared, PseudonymKey: pseudonymKey, TTL: r.TTL, Choice: r.Choice, UsernameForm: FormRelay, NAT: r.NAT}
 }
 
 const (
@@ -311,6 +312,14 @@ func checkRelayAddresses(t *table, r *Relay) {
 	if err != nil {
 		t.fault("public_ip", "%s", strings.TrimPrefix(err.Error(), "public_ip: "))
 		return
+	}
+	for _, p := range places {
+		if p.Public != p.Local {
+			if r.NAT == nil {
+				r.NAT = map[netip.Addr]netip.Addr{}
+			}
+			r.NAT[p.Public] = p.Local
+		}
 	}
 	if r.Host == "" && !t.has("host") {
 		r.Host = places[0].Public.String()

@@ -122,13 +122,12 @@ func monitorTargets(servers []config.ICEServer) []probe.Target {
 	var targets []probe.Target
 	for _, s := range servers {
 		for _, service := range s.Services {
-			server, ok := source.ProbeServer(service)
+			server, ok := source.ConfiguredServer(s, service)
 			if !ok {
 				continue
 			}
 			t := probe.Target{ID: server.URI(), Where: s.Key, Server: server}
 			if xep0215.NeedsCredentials(service.Type) {
-				t.Server.Sign, t.Server.SignPrevious = source.Signers(s)
 				t.Secret = s.SharedSecret
 				t.Credential = func(now time.Time) (username string, password secret.Secret, err error) {
 					c, err := source.IssueTo(s, source.ProbeUser, now, s.TTL)

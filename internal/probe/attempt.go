@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -17,6 +18,7 @@ type attempt struct {
 	options Options
 	result  AddressResult
 	mapped  netip.AddrPort // ours, as the server sees it
+	inside  bool           // behind its NAT
 }
 
 // Notes on what is no fault and still worth knowing.
@@ -28,6 +30,7 @@ const (
 	noteLoopback   = "only this machine can reach this address; clients need one that they can reach (if the name has another address elsewhere, look in /etc/hosts)"
 	notePrivate    = "only this network can reach this address; clients elsewhere need a public one"
 	noteHidden     = "the server sees this machine at a private address: if that is a container's gateway or a load balancer, clients do not learn their own addresses (docker: use the host's network)"
+	noteInside     = "from this machine the relay cannot be reached at %s, but at %s, where all is well: either the NAT does not send packets of this machine back to it (no hairpin), which harms nobody else, or it does not forward the port; a try from another network tells which"
 	notePeerSilent = "the server relays to the peer, which did not answer a STUN binding request; a video bridge answers those of its own calls only"
 )
 
@@ -35,9 +38,35 @@ const (
 // addresses of a name are mostly one server's, and share a quota: turns lets one of
 // them make an allocation at a time.
 func tryAddress(ctx context.Context, s Server, address netip.AddrPort, o Options, turns chan struct{}) AddressResult {
-	start := time.Now()
 	a := &attempt{server: s, options: o, result: AddressResult{Address: address}}
 	a.noteReach()
+	return a.try(ctx, turns)
+}
+
+// tryOutside is tryAddress for a server that may be behind a NAT on this machine. Where
+// its public address cannot be reached from here, the one behind the NAT tells whether
+// that is the server's fault.
+func tryOutside(ctx context.Context, s Server, address netip.AddrPort, o Options, turns chan struct{}) AddressResult {
+	outside := tryAddress(ctx, s, address, o, turns)
+	local, mapped := s.NAT[address.Addr()]
+	if !mapped || outside.Failure == nil || outside.Failure.depth() > Binding {
+		return outside
+	}
+	a := &attempt{server: s, options: o, result: AddressResult{Address: netip.AddrPortFrom(local, address.Port())}, inside: true}
+	result := a.try(ctx, turns)
+	result.Address = address
+	if result.Failure == nil {
+		result.Notes = append(result.Notes, fmt.Sprintf(noteInside, address.Addr(), local))
+	} else {
+		result.Failure.detail += ", at " + local.String() + " behind the NAT"
+	}
+	return result
+}
+
+// try tries the address.
+func (a *attempt) try(ctx context.Context, turns chan struct{}) AddressResult {
+	start, s, o := time.Now(), a.server, a.options
+	defer func() { s.cure(a.result.Failure) }()
 	messages, ok := a.greet(ctx)
 	if messages == nil {
 		return a.result
@@ -60,6 +89,16 @@ func tryAddress(ctx context.Context, s Server, address netip.AddrPort, o Options
 	defer unwatch()
 	a.allocate(ctx, messages)
 	return a.result
+}
+
+// cure has the cure of a failure name the keys of [relay], if the server is ours.
+func (s Server) cure(f *Failure) {
+	if f == nil || !s.Ours {
+		return
+	}
+	if cure, known := ourCures[f.Kind]; known {
+		f.cure = cure
+	}
 }
 
 // noteReach notes that not everybody can reach the address.

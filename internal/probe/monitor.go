@@ -296,6 +296,7 @@ func (h *Health) measure(r Result, now time.Time) *Failure {
 		h.NotAfter = a.Certificate.NotAfter
 		if failure == nil && a.Certificate.EndsSoon(now) {
 			failure = &Failure{Step: StepTLS, Kind: KindCertSoon, Err: errEndsSoon}
+			h.Server.cure(failure)
 		}
 	}
 	return failure

@@ -46,6 +46,12 @@ type Server struct {
 	// SignPrevious is Sign for the secret that the server had before, and may still
 	// have; nil if there is none.
 	SignPrevious func(username string) secret.Secret
+	// Ours says that it is the relay of this program on this machine, so that cures name
+	// the keys of [relay].
+	Ours bool
+	// NAT has the addresses of Ours that a NAT maps to one of this machine, and that one.
+	// Such a NAT need not send this machine's packets back to it (no hairpin).
+	NAT map[netip.Addr]netip.Addr
 }
 
 // usesTLS reports whether clients connect to the server over TLS.
@@ -169,6 +175,7 @@ func Try(ctx context.Context, s Server, o Options) Result {
 	r := Result{Server: s}
 	addresses, failure := resolve(ctx, s.Host, o)
 	if failure != nil {
+		s.cure(failure)
 		r.Failure = failure
 		return r
 	}
@@ -176,7 +183,7 @@ func Try(ctx context.Context, s Server, o Options) Result {
 	turns := make(chan struct{}, 1)
 	var tries sync.WaitGroup
 	for i, ip := range addresses {
-		tries.Go(func() { r.Addresses[i] = tryAddress(ctx, s, netip.AddrPortFrom(ip, s.Port), o, turns) })
+		tries.Go(func() { r.Addresses[i] = tryOutside(ctx, s, netip.AddrPortFrom(ip, s.Port), o, turns) })
 	}
 	tries.Wait()
 	return r

@@ -114,7 +114,7 @@ func (s *session) free(ctx context.Context) {
 // the relay are open, and that others can reach its address. A server that does not
 // relay to this machine is asked to relay to itself.
 func (a *attempt) relay(ctx context.Context, s *session) {
-	if a.mapped.Addr().Is4() && a.result.Relayed.Addr().Is4() {
+	if !a.inside && a.mapped.Addr().Is4() && a.result.Relayed.Addr().Is4() {
 		if a.permit(ctx, s, a.mapped.Addr()) {
 			a.step(StepEcho, func() error { return a.roundTrip(ctx, s) })
 		}

@@ -60,6 +60,29 @@ var sayings = map[Kind]saying{
 	KindPeer:         {"the peer cannot be tried", "give a HOST:PORT with an IPv4 address, such as the video bridge's 192.0.2.10:10000"},
 }
 
+// ourCures are the cures where our own relay is the server; where there is none, the
+// usual one goes for it too.
+var ourCures = map[Kind]string{
+	KindNoName:       "correct relay.host, or add it to the DNS",
+	KindRefused:      "see that extdisco runs, and \"extdisco relay\" where that has the relay, and correct relay.listen or, for turns, relay.tls_listen",
+	KindTimeout:      "see that extdisco runs, and open the ports of relay.listen and relay.tls_listen in every firewall in between, the hosting provider's too; behind NAT, have them forwarded",
+	KindCertName:     "get a certificate for relay.host, or make relay.host a name in relay.cert_file",
+	KindCertExpired:  "renew it; relay.cert_file and relay.key_file are read again within 30 seconds",
+	KindCertUnknown:  "put the whole chain into relay.cert_file (fullchain.pem), or get a certificate from a public authority",
+	KindCertSoon:     "renew it; relay.cert_file and relay.key_file are read again within 30 seconds",
+	KindTLS:          "check that relay.tls_port leads to relay.tls_listen",
+	KindSilent:       "check that the port of relay.listen, relay.tls_listen or relay.tls_port leads to extdisco, not to something else such as a web server",
+	KindNotSTUN:      "check that the port of relay.listen, relay.tls_listen or relay.tls_port leads to extdisco: something else answers",
+	KindUnauthorized: "the relay that runs has another secret: let all of extdisco run as one user with one relay.state_dir, or reload it after a change of relay.secret_file",
+	KindQuota:        "raise relay.limits.per_user",
+	KindCapacity:     "raise relay.limits.total, or widen relay.ports",
+	KindForbidden:    "name the address in relay.allow_peers, with its port if it is this machine's",
+	KindNoIPv4:       "add an IPv4 address of this machine to relay.public_ip",
+	KindPrivateRelay: "set relay.public_ip to the address that the Internet knows this machine by",
+	KindBadRelay:     "set relay.public_ip to the address that the Internet knows this machine by",
+	KindNotRelayed:   "open relay.ports for udp in the firewalls, and behind NAT have them forwarded and check relay.public_ip",
+}
+
 // Cures of single cases.
 const (
 	cureNoTLSPort      = "start the TURN server, or correct the port in urls; coturn opens its TLS port only if cert and pkey name files that it can read (see its log), and not with no-tls"

@@ -25,6 +25,17 @@ func ProbeServer(s xep0215.Service) (probe.Server, bool) {
 	return probe.Server{Type: s.Type, Host: s.Host, Port: s.Port, Transport: s.Transport, Username: s.Username, Password: secret.New(s.Password)}, true
 }
 
+// ConfiguredServer returns what to try of a service of an [[ice_server]], without a
+// credential; false where its type is none of STUN and TURN.
+func ConfiguredServer(cfg config.ICEServer, s xep0215.Service) (probe.Server, bool) {
+	server, ok := ProbeServer(s)
+	server.Ours, server.NAT = cfg.Key == config.RelayKey, cfg.NAT
+	if xep0215.NeedsCredentials(s.Type) {
+		server.Sign, server.SignPrevious = Signers(cfg)
+	}
+	return server, ok
+}
+
 // ProbeServers returns the servers of an [[ice_server]] with credentials to try them
 // with. A provider is asked for them.
 func ProbeServers(cfg config.ICEServer, now time.Time) ([]probe.Server, error) {
@@ -45,8 +56,7 @@ func ProbeServers(cfg config.ICEServer, now time.Time) ([]probe.Server, error) {
 		if cfg.Provider == nil && xep0215.NeedsCredentials(s.Type) {
 			s.Username, s.Password = string(c.Username), string(c.Password)
 		}
-		if server, ok := ProbeServer(s); ok {
-			server.Sign, server.SignPrevious = Signers(cfg)
+		if server, ok := ConfiguredServer(cfg, s); ok {
 			servers = append(servers, server)
 		}
 	}
