@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -15,9 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
-
-	"github.com/pion/turn/v5"
 
 	"extdisco/integration/lab"
 )
@@ -52,65 +48,31 @@ level = "debug"
 `, turnJID, s.xmpp.ComponentAddr, handshakeSecret, meetHost, corpHost, access, port, tlsPort, cert, key, drain)
 }
 
-// relayCaller is a client that keeps an allocation.
-type relayCaller struct {
-	net.PacketConn // the relayed address
-	client         *turn.Client
-}
+// relayCaller is a client of a test that keeps an allocation.
+type relayCaller struct{ *lab.Caller }
 
 // call allocates with the first TURN service over udp.
-func call(t *testing.T, services []service) *relayCaller {
+func call(t *testing.T, services []service) relayCaller {
 	t.Helper()
 	for _, v := range services {
 		if v.Type != "turn" || v.Transport != "udp" {
 			continue
 		}
-		conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		c, err := lab.StartCaller(stepContext(t), lab.Allocation{Host: v.Host, Port: v.Port, Username: v.Username, Password: v.Password})
 		if err != nil {
 			t.Fatal(err)
 		}
-		address := fmt.Sprintf("%s:%d", v.Host, v.Port)
-		client, err := turn.NewClient(&turn.ClientConfig{STUNServerAddr: address, TURNServerAddr: address, Conn: conn, Username: v.Username, Password: v.Password})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := client.Listen(); err != nil {
-			t.Fatal(err)
-		}
-		relayed, err := client.AllocateWithContext(stepContext(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { relayed.Close(); client.Close(); conn.Close() })
-		return &relayCaller{relayed, client}
+		t.Cleanup(func() { _ = c.Close() }) // a test may have ended the allocation
+		return relayCaller{c}
 	}
 	t.Fatalf("no turn over udp in %+v", services)
-	return nil
+	return relayCaller{}
 }
 
 // say sends a text to another caller until it has come.
-func (c *relayCaller) say(t *testing.T, to *relayCaller, text string) {
+func (c relayCaller) say(t *testing.T, to relayCaller, text string) {
 	t.Helper()
-	for _, pair := range [][2]*relayCaller{{c, to}, {to, c}} {
-		if err := pair[0].client.CreatePermission(pair[1].LocalAddr()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	buffer := make([]byte, 1500)
-	err := lab.Poll(stepContext(t), func(context.Context) error {
-		if _, err := c.WriteTo([]byte(text), to.LocalAddr()); err != nil {
-			return err
-		}
-		if err := to.SetReadDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
-			return err
-		}
-		n, from, err := to.ReadFrom(buffer)
-		if err == nil && (string(buffer[:n]) != text || from.String() != c.LocalAddr().String()) {
-			err = fmt.Errorf("%q from %s", buffer[:n], from)
-		}
-		return err
-	})
-	if err != nil {
+	if err := c.Say(stepContext(t), to.Caller, text); err != nil {
 		t.Fatalf("nothing comes through the relay: %v", err)
 	}
 }

@@ -1,8 +1,9 @@
 // Command soak lets extdisco run for minutes between a real Prosody and a real
-// coturn, as it runs for months elsewhere: users come and go, the configuration is
-// reloaded, the servers are restarted, somebody reads metrics and the status page.
-// It fails when a request that could be answered was not, when memory or the
-// number of goroutines grows, or when more memory is held than may be.
+// coturn, as it runs for months elsewhere: users come and go, they call each other through
+// its own relay, the configuration is reloaded, the servers are restarted, somebody reads
+// metrics and the status page. It fails when a request that could be answered was not,
+// when a call does not work or a reload cuts one, when memory, the number of goroutines or
+// of open files grows, or when more memory is held than may be.
 package main
 
 import (

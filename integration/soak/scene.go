@@ -28,12 +28,15 @@ type scene struct {
 	xmpp     *lab.XMPPServer
 	extdisco *lab.Extdisco
 	http     string // address of extdisco's own pages
+	ca       *lab.CA
+	relay    int // the port of extdisco's own relay, over udp and tcp
 	servers  []server
 
 	// away is held while a server is being restarted: what is asked then need
 	// not be answered.
 	away     sync.RWMutex
 	answered atomic.Int64
+	called   atomic.Int64
 	failed   atomic.Int64
 	mu       sync.Mutex
 	failures []string // the first few
@@ -64,11 +67,20 @@ func start(ctx context.Context, dir string) (*scene, error) {
 		return s, err
 	}
 	s.servers = append(s.servers, s.xmpp)
-	port, err := lab.FreePort()
+	var ports [3]int
+	for i := range ports {
+		if ports[i], err = lab.FreePort(); err != nil {
+			return s, err
+		}
+	}
+	s.http, s.relay = net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0])), ports[1]
+	if s.ca, err = lab.NewCA(dir); err != nil {
+		return s, err
+	}
+	cert, key, err := s.ca.Issue(dir, "127.0.0.1")
 	if err != nil {
 		return s, err
 	}
-	s.http = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	s.extdisco, err = lab.StartExtdisco(ctx, lab.ExtdiscoConfig{Binary: s.binary, Dir: dir, Config: fmt.Sprintf(`
 [component]
 jid = %q
@@ -77,12 +89,21 @@ secret = %q
 [[ice_server]]
 urls = ["stun:127.0.0.1:%d", "turn:127.0.0.1:%d?transport=udp", "turn:127.0.0.1:%d?transport=tcp"]
 secret = %q
+[relay]
+host = "127.0.0.1"
+public_ip = ["127.0.0.1"]
+listen = ["127.0.0.1:%d"]
+tls_listen = ["127.0.0.1:%d"]
+ports = "36000-36999"
+cert_file = %q
+key_file = %q
 [probe]
 interval = "2s"
 allocate_interval = "10s"
+ca_file = %q
 [http]
 listen = %q
-`, component, s.xmpp.ComponentAddr, handshake, s.turn.Port, s.turn.Port, s.turn.Port, shared, s.http)})
+`, component, s.xmpp.ComponentAddr, handshake, s.turn.Port, s.turn.Port, s.turn.Port, shared, ports[1], ports[2], cert, key, s.ca.CertFile, s.http)})
 	if err != nil {
 		return s, err
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +21,7 @@ import (
 const (
 	askEvery     = 400 * time.Millisecond
 	sampleEvery  = time.Second
+	callEvery    = 100 * time.Millisecond // of one end of the line
 	reloadEvery  = 7 * time.Second
 	restartEvery = 31 * time.Second // of Prosody and of coturn in turns
 )
@@ -26,6 +29,7 @@ const (
 // sample is what extdisco says of itself.
 type sample struct {
 	goroutines int
+	files      int
 	resident   int64 // bytes
 }
 
@@ -47,7 +51,9 @@ func (s *scene) soak(ctx context.Context) []sample {
 		})
 	}
 	every(askEvery, func(int) { s.ask(ctx) })
-	every(askEvery, func(int) { s.ask(ctx) })
+	every(askEvery, func(int) { s.callBriefly(ctx, s.ask(ctx)) })
+	every(callEvery, func(int) { s.call(ctx) })
+	every(callEvery, func(int) { s.call(ctx) })
 	every(reloadEvery, func(int) { s.note(s.extdisco.Signal(syscall.SIGHUP)) })
 	every(restartEvery, func(n int) { s.restart(ctx, n) })
 	var samples []sample
@@ -66,18 +72,29 @@ func (s *scene) soak(ctx context.Context) []sample {
 	return samples
 }
 
-// ask asks as a user who logs in for it.
-func (s *scene) ask(ctx context.Context) {
+// ask asks as a user who logs in for it, and returns what the user gets of our relay.
+func (s *scene) ask(ctx context.Context) []service {
 	s.away.RLock()
 	defer s.away.RUnlock()
-	out, err := exec.CommandContext(ctx, s.binary, "query", host, "--address", s.xmpp.C2SAddr, "--tls", "none", "--insecure", "--json").CombinedOutput()
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
-		s.note(fmt.Errorf("query: %w: %s", err, out))
-	default:
-		s.answered.Add(1)
+	var got struct {
+		Answers []struct{ Services []service }
 	}
+	var stderr bytes.Buffer
+	query := exec.CommandContext(ctx, s.binary, "query", host, "--address", s.xmpp.C2SAddr, "--tls", "none", "--insecure", "--json")
+	query.Stderr = &stderr
+	out, err := query.Output()
+	if err == nil {
+		err = json.Unmarshal(out, &got)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil || len(got.Answers) == 0 {
+		s.note(fmt.Errorf("query: %w: %s%s", err, out, &stderr))
+		return nil
+	}
+	s.answered.Add(1)
+	return slices.DeleteFunc(got.Answers[0].Services, func(v service) bool { return v.Type == "stun" || v.Port == s.turn.Port })
 }
 
 // restart restarts Prosody, hard or gently, or coturn.
@@ -141,9 +158,9 @@ func (s *scene) sample(ctx context.Context) (sample, error) {
 			}
 		}
 	}
-	out := sample{goroutines: int(values["go_goroutines"]), resident: int64(values["process_resident_memory_bytes"])}
-	if out.goroutines == 0 || out.resident == 0 {
-		return out, errors.New("the metrics do not tell goroutines and memory")
+	out := sample{goroutines: int(values["go_goroutines"]), files: int(values["process_open_fds"]), resident: int64(values["process_resident_memory_bytes"])}
+	if out.goroutines == 0 || out.resident == 0 || out.files == 0 {
+		return out, errors.New("the metrics do not tell goroutines, files and memory")
 	}
 	return out, nil
 }
@@ -168,10 +185,10 @@ func (s *scene) get(ctx context.Context, path string) (string, error) {
 const (
 	mostResident = 64 << 20
 	// memoryGrowth is how much more may be held in the last third than in the
-	// second, goroutineGrowth how many more goroutines may run. What differs from
-	// moment to moment is taken out by the median.
-	memoryGrowth    = 4 << 20
-	goroutineGrowth = 2
+	// second, growth how many more goroutines may run and files be open: calls come and go.
+	// What differs from moment to moment is taken out by the median.
+	memoryGrowth = 4 << 20
+	growth       = 6
 )
 
 // judge compares the second third of the time with the last. The first one is left
@@ -182,8 +199,8 @@ func (s *scene) judge(samples []sample) error {
 		return fmt.Errorf("%d samples are too few to say anything", len(samples))
 	}
 	before, after := medians(samples[third:2*third]), medians(samples[2*third:])
-	fmt.Printf("soak: %d answers, %d failures; goroutines %d, then %d; resident %.1f MiB, then %.1f MiB\n",
-		s.answered.Load(), s.failed.Load(), before.goroutines, after.goroutines, mib(before.resident), mib(after.resident))
+	fmt.Printf("soak: %d answers, %d calls, %d failures; goroutines %d, then %d; files %d, then %d; resident %.1f MiB, then %.1f MiB\n",
+		s.answered.Load(), s.called.Load(), s.failed.Load(), before.goroutines, after.goroutines, before.files, after.files, mib(before.resident), mib(after.resident))
 	var errs []error
 	if n := s.failed.Load(); n > 0 {
 		errs = append(errs, fmt.Errorf("%d failures, the first: %s", n, strings.Join(s.failures, "; ")))
@@ -191,8 +208,14 @@ func (s *scene) judge(samples []sample) error {
 	if s.answered.Load() == 0 {
 		errs = append(errs, errors.New("nothing was answered"))
 	}
-	if after.goroutines > before.goroutines+goroutineGrowth {
+	if s.called.Load() == 0 {
+		errs = append(errs, errors.New("nobody called"))
+	}
+	if after.goroutines > before.goroutines+growth {
 		errs = append(errs, errors.New("the number of goroutines grows"))
+	}
+	if after.files > before.files+growth {
+		errs = append(errs, errors.New("the number of open files grows"))
 	}
 	if after.resident > before.resident+memoryGrowth {
 		errs = append(errs, errors.New("the memory grows"))
@@ -205,14 +228,15 @@ func (s *scene) judge(samples []sample) error {
 }
 
 func medians(samples []sample) sample {
-	var goroutines []int
+	var goroutines, files []int
 	var resident []int64
 	for _, s := range samples {
-		goroutines, resident = append(goroutines, s.goroutines), append(resident, s.resident)
+		goroutines, files, resident = append(goroutines, s.goroutines), append(files, s.files), append(resident, s.resident)
 	}
 	slices.Sort(goroutines)
+	slices.Sort(files)
 	slices.Sort(resident)
-	return sample{goroutines[len(goroutines)/2], resident[len(resident)/2]}
+	return sample{goroutines[len(goroutines)/2], files[len(files)/2], resident[len(resident)/2]}
 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
