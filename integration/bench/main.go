@@ -77,17 +77,15 @@ func run(ctx context.Context, dir string, quick bool, only string) error {
 		b.plan = quickPlan
 	}
 	start := time.Now()
-	if only != relaySection { // which needs neither
-		for binary, source := range map[string]string{b.extdisco: "extdisco", b.yardstick: "extdisco/integration/bench/yardstick"} {
-			build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, source)
-			build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
-			if out, err := build.CombinedOutput(); err != nil {
-				return fmt.Errorf("cannot build %s: %w\n%s", source, err, out)
-			}
+	for binary, source := range map[string]string{b.extdisco: "extdisco", b.yardstick: "extdisco/integration/bench/yardstick"} {
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, source)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("cannot build %s: %w\n%s", source, err, out)
 		}
-		if err := b.findMetrics(ctx); err != nil {
-			return err
-		}
+	}
+	if err := b.findMetrics(ctx); err != nil {
+		return err
 	}
 	b.noise.sample()
 	for _, section := range []struct {
@@ -99,7 +97,7 @@ func run(ctx context.Context, dir string, quick bool, only string) error {
 		{"servers", b.measureServers},
 		{"restart", b.measureRestart},
 		{"memory", b.measureMemory},
-		{relaySection, b.measureRelay},
+		{"relay", b.measureRelay},
 	} {
 		if only != "" && only != section.name {
 			continue
@@ -111,7 +109,7 @@ func run(ctx context.Context, dir string, quick bool, only string) error {
 	}
 	b.noise.sample()
 	fmt.Print(b.table.String())
-	if b.metrics == "" && only != relaySection {
+	if b.metrics == "" {
 		fmt.Print("\nWithout metrics, which this extdisco does not have.\n")
 	}
 	fmt.Printf("\n%s, %d processors, Linux %s, %s. %s All of it took %.0f s.\n",

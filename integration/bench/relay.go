@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os/exec"
@@ -10,13 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pion/stun/v4"
-
 	"extdisco/integration/lab"
 )
-
-// relaySection is the name of what is measured here.
-const relaySection = "relay"
 
 // relaySecret is the shared secret of both relays.
 const relaySecret = "bench-of-relays"
@@ -25,6 +21,7 @@ const relaySecret = "bench-of-relays"
 type relayServer struct {
 	name string
 	addr string
+	tls  string // the address for TLS
 	pid  int
 	stop func() error
 }
@@ -72,7 +69,10 @@ func (b *bench) measureRelay(ctx context.Context) error {
 	if err := b.compareAllocations(ctx, servers); err != nil {
 		return err
 	}
-	return b.flood(ctx, servers)
+	if err := b.flood(ctx, servers); err != nil {
+		return err
+	}
+	return b.answersBeside(ctx)
 }
 
 // floodRate is how many requests without a credential are sent in a second.
@@ -81,13 +81,12 @@ const floodRate = 100_000
 // flood measures what a flood of requests without a credential costs, and what
 // users notice of it.
 func (b *bench) flood(ctx context.Context, servers []*relayServer) error {
-	request, err := stun.Build(stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassRequest),
-		stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{17, 0, 0, 0}})
+	request, err := allocateRequest()
 	if err != nil {
 		return err
 	}
 	for _, s := range servers {
-		what, err := s.flood(ctx, request.Raw)
+		what, err := s.flood(ctx, request)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -152,8 +151,13 @@ func (b *bench) relayCases() []relayCase {
 			}
 		}
 	}
-	return append(cases, relayCase{"udp4", true, true, 1200, 50, 50_000}, relayCase{"udp4", true, false, 1200, 50, 50_000},
-		relayCase{"tcp4", true, true, 1200, 20, 20_000}, relayCase{"tcp4", true, false, 1200, 20, 20_000})
+	cases = append(cases, relayCase{"udp4", true, true, 1200, 50, 50_000}, relayCase{"udp4", true, false, 1200, 50, 50_000})
+	for _, network := range []string{"tcp4", "tls4"} {
+		for _, up := range []bool{true, false} {
+			cases = append(cases, relayCase{network, true, up, 172, 20, 20_000}, relayCase{network, true, up, 1200, 20, 20_000})
+		}
+	}
+	return cases
 }
 
 // compareRelays measures both under one load in turns, and takes the round with the
@@ -218,7 +222,11 @@ func (s *relayServer) users(ctx context.Context, c relayCase) ([]*relayUser, err
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			u, err := newRelayUser(c.network, s.addr, relaySecret, "user"+strconv.Itoa(i), c.channel, c.size)
+			addr := s.addr
+			if c.network == "tls4" {
+				addr = s.tls
+			}
+			u, err := newRelayUser(c.network, addr, relaySecret, "user"+strconv.Itoa(i), c.channel, c.size)
 			if err != nil {
 				errs <- err
 				return
@@ -277,24 +285,35 @@ func (b *bench) startOurRelay(ctx context.Context) (*relayServer, error) {
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "extdisco/integration/bench/relayserver").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("cannot build the relay: %w\n%s", err, out)
 	}
-	port, err := lab.FreePort()
-	if err != nil {
-		return nil, err
+	var ports [2]int
+	for i := range ports {
+		var err error
+		if ports[i], err = lab.FreePort(); err != nil {
+			return nil, err
+		}
 	}
 	dir, err := b.folder("relay")
 	if err != nil {
 		return nil, err
 	}
-	process, err := lab.StartCommand(ctx, lab.CommandConfig{Name: "relay", Dir: dir,
-		Argv: []string{binary, loopbackAddr(port), "127.0.0.1", "127.0.0.1", "40000", "49999", relaySecret}})
+	ca, err := lab.NewCA(dir)
 	if err != nil {
 		return nil, err
 	}
-	addr := loopbackAddr(port)
-	if err := lab.Poll(ctx, func(context.Context) error { return connects(addr) }); err != nil {
+	cert, key, err := ca.Issue(dir, "127.0.0.1")
+	if err != nil {
 		return nil, err
 	}
-	return &relayServer{"extdisco", addr, process.PID(), process.Stop}, nil
+	addr, tlsAddr := loopbackAddr(ports[0]), loopbackAddr(ports[1])
+	process, err := lab.StartCommand(ctx, lab.CommandConfig{Name: "relay", Dir: dir,
+		Argv: []string{binary, addr, "127.0.0.1", "127.0.0.1", "40000", "49999", relaySecret, tlsAddr, cert, key}})
+	if err != nil {
+		return nil, err
+	}
+	if err := lab.Poll(ctx, func(context.Context) error { return errors.Join(connects(addr), connects(tlsAddr)) }); err != nil {
+		return nil, err
+	}
+	return &relayServer{"extdisco", addr, tlsAddr, process.PID(), process.Stop}, nil
 }
 
 func loopbackAddr(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
@@ -312,10 +331,14 @@ func (b *bench) startCoturn(ctx context.Context) (*relayServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	coturn, err := lab.StartCoturn(ctx, lab.CoturnConfig{Dir: dir, Secrets: []string{relaySecret},
+	ca, err := lab.NewCA(dir)
+	if err != nil {
+		return nil, err
+	}
+	coturn, err := lab.StartCoturn(ctx, lab.CoturnConfig{Dir: dir, Secrets: []string{relaySecret}, CA: ca,
 		Extra: "min-port=50000\nmax-port=59999\nrelay-threads=2\n"})
 	if err != nil {
 		return nil, err
 	}
-	return &relayServer{"coturn", loopbackAddr(coturn.Port), coturn.PID(), coturn.Stop}, nil
+	return &relayServer{"coturn", loopbackAddr(coturn.Port), loopbackAddr(coturn.TLSPort), coturn.PID(), coturn.Stop}, nil
 }

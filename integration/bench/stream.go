@@ -94,7 +94,8 @@ func (s *stream) drop(n int) { s.buf = s.buf[:copy(s.buf, s.buf[n:])] }
 type traffic struct {
 	delegated bool
 	users     uint64
-	checker   *checker // nil for an echo
+	checker   *checker                            // nil for an echo
+	services  func(b []byte, now time.Time) error // in place of checker
 
 	id, user, request []byte // scratch
 }
@@ -134,7 +135,7 @@ func (t *traffic) append(dst []byte, number uint64) []byte {
 
 // check checks a whole reply.
 func (t *traffic) check(reply []byte, number uint64, now time.Time) error {
-	if t.checker == nil {
+	if t.checker == nil && t.services == nil {
 		if t.request = t.append(t.request[:0], number); !bytes.Equal(reply, t.request) {
 			return errors.New("the echo is another")
 		}
@@ -155,6 +156,9 @@ func (t *traffic) checkReply(reply []byte, now time.Time) error {
 		payload, err := outer.check(reply)
 		if err != nil {
 			return err
+		}
+		if t.services != nil {
+			return t.services(payload, now)
 		}
 		return t.checker.check(payload, now)
 	}
