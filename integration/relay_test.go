@@ -116,14 +116,24 @@ func TestRelayServesCoturnsClient(t *testing.T) {
 		"tcp, RTP and RTCP":       {relay.TCP, "-y -t"},
 		"tcp, odd sizes":          {relay.TCP, "-y -c -t -l 171"},
 		"tcp, to a peer":          {relay.TCP, "-c -t -e 127.0.0.1"},
-		"tls, channels":           {relay.TLS, "-y -c -t"},
-		"tls, indications":        {relay.TLS, "-y -c -s -t"},
-		"tls, to a peer":          {relay.TLS, "-c -t -e 127.0.0.1"},
+		// With REQUESTED-ADDRESS-FAMILY, to the relay's IPv6 address.
+		"udp6, IPv6 relayed":              {relay.UDP, "-y -c -x"},
+		"udp6, IPv6 relayed, indications": {relay.UDP, "-y -c -s -x"},
+		"udp6, IPv4 relayed":              {relay.UDP, "-y -c -X"},
+		"tcp6, IPv6 relayed":              {relay.TCP, "-y -c -t -x"},
+		"tls, channels":                   {relay.TLS, "-y -c -t"},
+		"tls, indications":                {relay.TLS, "-y -c -s -t"},
+		"tls, to a peer":                  {relay.TLS, "-c -t -e 127.0.0.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			server := "127.0.0.1"
 			r := startRelay(t, func(cfg *relay.Config) {
 				cfg.AllowPeers = []relay.Peer{{Prefix: peer.Prefix}} // it binds channels to ports of its own as well
+				if _, _, isIPv6 := strings.Cut(name, "6, "); isIPv6 {
+					server, cfg.Listen = "::1", []string{"[::1]:0"}
+					cfg.PublicIP = append(cfg.PublicIP, relay.PublicIP{Public: netip.IPv6Loopback()})
+				}
 			})
 			username, password := r.credential("juliet@example.org")
 			port := r.port(t, c.transport)
@@ -131,7 +141,7 @@ func TestRelayServesCoturnsClient(t *testing.T) {
 				port = r.encrypt(t, port)
 			}
 			args := append(strings.Fields(c.args), "-n", "20", "-m", "2", "-z", "5", "-u", username, "-w", password,
-				"-r", strconv.Itoa(int(peer.Port)), "-p", strconv.Itoa(port), "127.0.0.1")
+				"-r", strconv.Itoa(int(peer.Port)), "-p", strconv.Itoa(port), server)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			out, err := exec.CommandContext(ctx, "turnutils_uclient", args...).CombinedOutput()

@@ -118,12 +118,22 @@ func (g generator) open(where *place, c turn.AllocateListenerConfig) (*net.UDPCo
 // evenPort answers pion's search for an even port, whose relayed address it closes
 // and then asks for by number.
 func (g generator) evenPort(where *place) (net.PacketConn, net.Addr, error) {
-	port, ok := where.ports.takeEven(g.l.relay.now())
-	if !ok {
-		return nil, nil, errNoPort
+	for range portTries {
+		port, ok := where.ports.takeEven(g.l.relay.now())
+		if !ok {
+			break
+		}
+		// Another program may have it.
+		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(where.local, port)))
+		if err != nil {
+			where.ports.release(port, g.l.relay.now())
+			continue
+		}
+		found := &foundPort{PacketConn: conn, generator: g, where: where, port: port}
+		return found, net.UDPAddrFromAddrPort(netip.AddrPortFrom(where.public, port)), nil
 	}
-	found := &foundPort{generator: g, where: where, port: port}
-	return found, net.UDPAddrFromAddrPort(netip.AddrPortFrom(where.public, port)), nil
+	g.l.relay.refused.add(noPort)
+	return nil, nil, errNoPort
 }
 
 // foundPort is a port that is reserved until it is closed. No packet passes.
@@ -136,5 +146,5 @@ type foundPort struct {
 
 func (f *foundPort) Close() error {
 	f.where.ports.release(f.port, f.l.relay.now())
-	return nil
+	return f.PacketConn.Close()
 }

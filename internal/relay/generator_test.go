@@ -11,10 +11,7 @@ import (
 // EVEN-PORT, and the next port with the token that comes with it (RFC 8656 §7.2).
 func TestReservesPortsInPairs(t *testing.T) {
 	r := startRelay(t, loopback(t))
-	c := r.raw(UDP, "alice")
-	attrs := []stun.Setter{requestedTransport(17), stun.RawAttribute{Type: stun.AttrEvenPort, Value: []byte{0x80}},
-		stun.NewUsername(c.username), stun.NewRealm("relay.example.org"), c.nonce, stun.MessageIntegrity(c.key)}
-	response := c.roundtrip(c.build(stun.MethodAllocate, attrs...))
+	response := r.raw(UDP, "alice").allocateEven()
 	token, err := response.Get(stun.AttrReservationToken)
 	if err != nil {
 		t.Fatalf("%d, %v", codeOf(response), err)
@@ -34,14 +31,42 @@ func TestReservesPortsInPairs(t *testing.T) {
 	}
 }
 
+// allocateEven asks for an even port, and for the next one to be kept.
+func (c *rawClient) allocateEven() *stun.Message {
+	return c.roundtrip(c.build(stun.MethodAllocate, requestedTransport(17), stun.RawAttribute{Type: stun.AttrEvenPort, Value: []byte{0x80}},
+		stun.NewUsername(c.username), stun.NewRealm("relay.example.org"), c.nonce, stun.MessageIntegrity(c.key)))
+}
+
+// takePorts takes the ports as another program does.
+func takePorts(t *testing.T, first, last uint16) {
+	t.Helper()
+	for port := first; port <= last; port++ {
+		if conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)}); err == nil {
+			t.Cleanup(func() { _ = conn.Close() })
+		}
+	}
+}
+
+func TestPassesOverEvenPortsThatOthersUse(t *testing.T) {
+	cfg := loopback(t)
+	cfg.FirstPort, cfg.LastPort = 31100, 31139
+	takePorts(t, cfg.FirstPort, cfg.LastPort-2)
+	r := startRelay(t, cfg)
+	if response := r.raw(UDP, "alice").allocateEven(); codeOf(response) != 0 || r.allocations()[0].port != 31138 {
+		t.Errorf("%s", response)
+	}
+	if response := r.raw(UDP, "alice").allocateEven(); codeOf(response) != stun.CodeInsufficientCapacity {
+		t.Errorf("where none is left: %s", response)
+	}
+	if n := r.Snapshot().PortsInUse; n != 1 {
+		t.Errorf("%d ports are in use", n)
+	}
+}
+
 func TestPassesOverPortsThatOthersUse(t *testing.T) {
 	cfg := loopback(t)
 	cfg.FirstPort, cfg.LastPort = 31000, 31039
-	for port := cfg.FirstPort; port <= cfg.LastPort-2; port++ {
-		if conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)}); err == nil {
-			defer conn.Close()
-		}
-	}
+	takePorts(t, cfg.FirstPort, cfg.LastPort-2)
 	r := startRelay(t, cfg)
 	for i := range 3 {
 		want := stun.ErrorCode(0)
