@@ -319,7 +319,7 @@ func TestPeer(t *testing.T) {
 		{"by name", "bridge.example.org:" + strconv.Itoa(int(stunServer.Port)), "connect binding allocate permission peer", "", ""},
 	}
 	options := func(peer string) Options {
-		return Options{Depth: Echo, Timeout: time.Second, Peer: peer, Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
+		return Options{Depth: Echo, Timeout: 4 * time.Second, Peer: peer, Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
 			if host == "bridge.example.org" {
 				return []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("127.0.0.1")}, nil
 			}
