@@ -189,7 +189,7 @@ func TestPageShows(t *testing.T) {
 		{"hosts", func(s *web.Status) {
 			s.Links[0].Hosts = []web.Host{{Name: "a.example", Since: pageTime, Cure: "load the module"}, {Name: "b.example", Since: pageTime, Cure: "load the module"}, {Name: "c.example", Cure: "wait"}, {Name: "d.example", Forwards: true, Cure: "none", Since: pageTime}}
 		}, []string{"a.example no since 0 s ago", "b.example no", "c.example not known yet", "d.example yes since", "To do: load the module"}, []string{"To do: load the module To do: load", "To do: none"}},
-		{"no link", func(s *web.Status) { s.Links = nil }, []string{"none; this relay is for credentials that are made elsewhere"}, []string{"Hosts"}},
+		{"no link", func(s *web.Status) { s.Links = nil }, []string{"none; this process is a relay, for credentials that another one gives out"}, []string{"Hosts"}},
 		{"a server that works", func(*web.Status) {}, []string{"turn:one.example.org:3478 one for each user works checked 5 s ago answers in 1 ms"}, nil},
 		{"servers", func(s *web.Status) {
 			s.Checks = false
