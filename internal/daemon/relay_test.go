@@ -29,17 +29,7 @@ const relayComponent = "[component]\njid = \"turn.example.org\"\nsecret_file = \
 // relayTable is a [relay] at a port of loopback.
 func relayTable(t *testing.T, more string) string {
 	t.Helper()
-	return fmt.Sprintf("[relay]\nhost = \"127.0.0.1\"\npublic_ip = [\"127.0.0.1\"]\nlisten = [\"127.0.0.1:%d\"]\nports = \"30000-31000\"\n%s\n", freeUDPPort(t), more)
-}
-
-func freeUDPPort(t *testing.T) int {
-	t.Helper()
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	return conn.LocalAddr().(*net.UDPAddr).Port
+	return fmt.Sprintf("[relay]\nhost = \"127.0.0.1\"\npublic_ip = [\"127.0.0.1\"]\nlisten = [\"127.0.0.1:%d\"]\nports = \"30000-31000\"\n%s\n", testkit.FreePort(t), more)
 }
 
 // startTestDaemon starts a daemon, which is not connected and ends with the test.
