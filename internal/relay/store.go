@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -15,11 +14,12 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"extdisco/internal/statefile"
 )
 
 const (
 	storeName   = "relay-secrets.json"
-	copySuffix  = ".copy"
 	secretSize  = 32
 	generations = 2
 	// StoreInterval is how often [Store.RenewIfDue] should be called.
@@ -86,7 +86,7 @@ func (s *Store) lock() (io.Closer, error) {
 // what the system refuses is an error. damaged reports whether there was a file.
 func (s *Store) load() (kept storeState, damaged bool, err error) {
 	missing := 0
-	for _, file := range []string{s.file, s.file + copySuffix} {
+	for _, file := range []string{s.file, s.file + statefile.CopySuffix} {
 		state, err := readState(file)
 		switch {
 		case err == nil:
@@ -114,6 +114,10 @@ func readState(file string) (storeState, error) {
 	if err != nil {
 		return storeState{}, err
 	}
+	return parseState(text)
+}
+
+func parseState(text []byte) (storeState, error) {
 	var state storeState
 	if json.Unmarshal(text, &state) != nil || len(state.PseudonymKey) != secretSize || len(state.Secrets) == 0 {
 		return storeState{}, errBadState
@@ -131,18 +135,18 @@ type Keys struct{ Secret, PseudonymKey []byte }
 
 // ReadKeys reads the keys that the store in dir has at now, and changes nothing there.
 func ReadKeys(dir string, now time.Time) (Keys, error) {
-	var failed error
-	for _, name := range []string{storeName, storeName + copySuffix} {
-		state, err := readState(filepath.Join(dir, name))
-		if err == nil {
-			return state.keys(now), nil
-		}
-		failed = cmp.Or(failed, err)
-	}
-	if errors.Is(failed, fs.ErrNotExist) {
+	var state storeState
+	err := statefile.Read(filepath.Join(dir, storeName), func(content []byte) (err error) {
+		state, err = parseState(content)
+		return err
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return Keys{}, fmt.Errorf("the relay has no secret in %s yet; it makes one when it is started first", dir)
+	case err != nil:
+		return Keys{}, fmt.Errorf("relay secrets: %w", err)
 	}
-	return Keys{}, fmt.Errorf("relay secrets: %w", failed)
+	return state.keys(now), nil
 }
 
 // RenewIfDue reads what another process may have written, and makes a new secret if
@@ -197,47 +201,16 @@ func randomBytes() []byte {
 	return b
 }
 
-// write replaces the copy and then the file, so that one of them is whole whenever
-// the machine stops.
+// write replaces what the files hold.
 func (s *Store) write(state storeState) error {
 	text, err := json.Marshal(state)
 	if err != nil {
 		return err
 	}
-	for _, file := range []string{s.file + copySuffix, s.file} {
-		if err := replaceFile(file, text); err != nil {
-			return fmt.Errorf("relay secrets: %w", err)
-		}
+	if err := statefile.Write(s.file, text); err != nil {
+		return fmt.Errorf("relay secrets: %w", err)
 	}
 	return nil
-}
-
-// replaceFile puts a file of mode 600 in the place of another one at once.
-func replaceFile(file string, text []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*") // mode 600
-	if err != nil {
-		return err
-	}
-	_, err = temporary.Write(text)
-	if err == nil {
-		err = temporary.Sync()
-	}
-	if err = errors.Join(err, temporary.Close()); err == nil {
-		err = os.Rename(temporary.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(temporary.Name())
-		return err
-	}
-	return syncFolder(filepath.Dir(file))
-}
-
-func syncFolder(dir string) error {
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // Valid returns the secrets that credentials may be made with, the newest first.

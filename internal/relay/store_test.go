@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"extdisco/internal/statefile"
 )
 
 func TestStore(t *testing.T) {
@@ -114,7 +116,7 @@ func TestStore(t *testing.T) {
 			if third, log := open(t, dir); string(third.Keys().Secret) != string(first.Keys().Secret) || log.String() != "" {
 				t.Errorf("the file is not mended; logged %s", log)
 			}
-			for _, suffix := range []string{"", copySuffix} {
+			for _, suffix := range []string{"", statefile.CopySuffix} {
 				if err := os.WriteFile(filepath.Join(dir, storeName+suffix), []byte(damage), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -130,7 +132,7 @@ func TestStore(t *testing.T) {
 		dir := t.TempDir()
 		s, log := open(t, dir)
 		want := s.Keys()
-		for _, name := range []string{storeName, storeName + copySuffix} {
+		for _, name := range []string{storeName, storeName + statefile.CopySuffix} {
 			if err := os.Remove(filepath.Join(dir, name)); err != nil {
 				t.Fatal(err)
 			}
