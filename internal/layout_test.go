@@ -35,6 +35,7 @@ func TestImportDirections(t *testing.T) {
 	const (
 		component, xep0215, turncred, integration = "extdisco/component", "extdisco/xep0215", "extdisco/turncred", "extdisco/integration"
 		command, daemon, source, config           = "extdisco/internal/command", "extdisco/internal/daemon", "extdisco/internal/source", "extdisco/internal/config"
+		rotation, statefile                       = "extdisco/internal/rotation", "extdisco/internal/statefile"
 		migrate, query, report                    = "extdisco/internal/migrate", "extdisco/internal/query", "extdisco/internal/report"
 		xmpp, toml, kong, prometheus              = "mellium.im/", "github.com/BurntSushi/toml", "github.com/alecthomas/kong", "github.com/prometheus/"
 		everything                                = ""
@@ -46,6 +47,8 @@ func TestImportDirections(t *testing.T) {
 		turncred + "/provider":      {component, integration, config, xmpp + "xmpp/component", toml, kong},
 		xep0215:                     {component, turncred + "/", integration, toml, kong},
 		config:                      {source, daemon, command, migrate, query, report, integration, kong, prometheus},
+		rotation:                    {component, xep0215, turncred, config, source, daemon, command, integration, xmpp, toml, kong},
+		statefile:                   {"extdisco"},
 		migrate:                     {source, daemon, command, query, report, integration, kong, prometheus},
 		source:                      {daemon, command, migrate, query, report, integration, kong, prometheus},
 		daemon:                      {command, migrate, query, report, integration, kong},

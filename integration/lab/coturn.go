@@ -11,10 +11,13 @@ type CoturnConfig struct {
 	Dir string // an existing folder for everything the server reads and writes
 
 	// Secrets are the shared secrets of TURN REST credentials, in order.
+	// Database is a line that names a database which has them, such as
+	// psql-userdb="…".
 	// Users are static accounts, name to password. coturn knows one kind at a
-	// time, so that exactly one of the two must be set.
+	// time, so that exactly one of the three must be set.
 	// An open relay has neither and lets everybody in.
 	Secrets   []string
+	Database  string
 	Users     map[string]string
 	OpenRelay bool
 
@@ -49,7 +52,7 @@ type coturnSettings struct {
 // StartCoturn starts coturn 4.6 in cfg.Dir. Its log names the user of each
 // allocation.
 func StartCoturn(ctx context.Context, cfg CoturnConfig) (*Coturn, error) {
-	if !cfg.OpenRelay && (len(cfg.Secrets) == 0) == (len(cfg.Users) == 0) {
+	if !cfg.OpenRelay && (len(cfg.Secrets) == 0 && cfg.Database == "") == (len(cfg.Users) == 0) {
 		return nil, errors.New("lab: coturn needs either secrets or users")
 	}
 	if cfg.Realm == "" {

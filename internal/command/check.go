@@ -15,13 +15,14 @@ import (
 	"extdisco/internal/config"
 	"extdisco/internal/reach"
 	"extdisco/internal/report"
+	"extdisco/internal/rotation"
 	"extdisco/internal/source"
 )
 
 type checkCommand struct {
 	File  string `arg:"" optional:"" help:"The configuration, in place of --config." placeholder:"FILE"`
 	As    string `name:"as" help:"Also check that this user may read the files. Default: the service's user extdisco, where it exists, when root checks." placeholder:"USER"`
-	Fetch bool   `help:"Also ask each provider once, show what clients would get, and look up the hosts of all servers."`
+	Fetch bool   `help:"Also ask each provider once, show what clients would get, look into coturn's databases, and look up the hosts of all servers."`
 	JSON  bool   `name:"json" help:"Print JSON."`
 }
 
@@ -119,6 +120,10 @@ func (c checkCommand) fetch(checked *report.Checked) {
 				fetched.Services, fetched.Notes, services = set.Services, set.Notes, set.Services
 			}
 			checked.Fetched = append(checked.Fetched, fetched)
+		}
+		if s.Rotation != nil {
+			status, err := rotation.Peek(context.Background(), *s.Rotation, time.Now())
+			checked.Rotated = append(checked.Rotated, report.Rotated{Key: s.Key, Made: status.Rotated, Note: status.Note, Err: err})
 		}
 		for _, service := range services {
 			if _, known := hosts[service.Host]; !known {

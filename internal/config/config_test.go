@@ -95,7 +95,7 @@ func TestEveryFaultHasABrokenConfig(t *testing.T) {
 	for _, want := range brokenFiles(t) {
 		wants = append(wants, want)
 	}
-	for _, file := range []string{"component.go", "access.go", "table.go", "iceserver.go", "offer.go", "provider.go", "vendor.go", "http.go", "relay.go", "cafile.go", "secretfile.go", "../iceuri/iceuri.go"} {
+	for _, file := range []string{"component.go", "access.go", "table.go", "iceserver.go", "offer.go", "provider.go", "vendor.go", "http.go", "relay.go", "cafile.go", "secretfile.go", "rotation.go", "../iceuri/iceuri.go", "../rotation/url.go"} {
 		for _, m := range faultMessages(t, file) {
 			t.Run(fmt.Sprintf("%s:%d", filepath.Base(file), m.line), func(t *testing.T) {
 				if !slices.ContainsFunc(wants, m.pattern.MatchString) {
@@ -329,6 +329,9 @@ func describe(cfg *Config) string {
 		}
 		if s.UsernameForm != "" {
 			fmt.Fprintf(&b, "  username form %q, realm %q\n", s.UsernameForm, s.Realm)
+		}
+		if r := s.Rotation; r != nil {
+			fmt.Fprintf(&b, "  rotates every %v in %q, realm %q, ttl %v, state %t\n", r.Every, r.Database.Reveal(), r.Realm, r.TTL, filepath.IsAbs(r.StateDir))
 		}
 		if !s.PreviousSecret.IsEmpty() {
 			fmt.Fprintf(&b, "  previous secret %q\n", s.PreviousSecret.Reveal())

@@ -49,6 +49,7 @@ func loadExample(t *testing.T, content string) *Config {
 			testkit.WriteFile(t, filepath.Join(dir, m[1]), "secret-in-"+m[1]+"\n")
 		}
 	}
+	testkit.WriteFile(t, filepath.Join(dir, "coturn-db.url"), "postgres://turn:password@db.example.org/coturn\n")
 	return mustLoad(t, file)
 }
 
@@ -59,13 +60,13 @@ func TestExampleConfig(t *testing.T) {
 	if len(plain.Warnings) > 0 {
 		t.Errorf("the example is warned about: %s", plain.Warnings)
 	}
-	if len(plain.ICEServers) != 1 || len(full.ICEServers) != 4+len(presets) {
+	if len(plain.ICEServers) != 1 || len(full.ICEServers) != 5+len(presets) {
 		t.Fatalf("%d servers, and %d when activated", len(plain.ICEServers), len(full.ICEServers))
 	}
-	if full.ICEServers[0].PseudonymKey.Reveal() != testkit.PseudonymKey || full.ICEServers[3].Password.Reveal() != testkit.Password {
+	if full.ICEServers[0].PseudonymKey.Reveal() != testkit.PseudonymKey || full.ICEServers[4].Password.Reveal() != testkit.Password {
 		t.Error("a secret file of the example was not read")
 	}
-	for _, s := range full.ICEServers[4:] {
+	for _, s := range full.ICEServers[5:] {
 		if s.Provider == nil || s.Provider.RootCAs == nil != (s.Provider.Name != "cloudflare") {
 			t.Errorf("a provider of the example was read as %+v", s.Provider)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"extdisco/internal/reach"
+	"extdisco/internal/rotation"
 	"extdisco/internal/secret"
 	"extdisco/internal/xmltext"
 	"extdisco/turncred"
@@ -17,7 +18,7 @@ import (
 )
 
 // ICEServer is one [[ice_server]]: services that share a credential. At most one of
-// SharedSecret, Username and Provider is set; with none of them, the services need
+// SharedSecret, Rotation, Username and Provider is set; with none of them, the services need
 // no credential.
 type ICEServer struct {
 	Key          string            // where it stands: "ice_server[0]"
@@ -26,14 +27,18 @@ type ICEServer struct {
 	// PreviousSecret is the SharedSecret that the TURN server had before, and may still
 	// have; empty for none.
 	PreviousSecret secret.Secret
-	PseudonymKey   secret.Secret // keys the user part of usernames; default: derived from SharedSecret
-	TTL            time.Duration // how long a credential lives; default: [DefaultTTL]
-	Username       string        // of a fixed account
-	Password       secret.Secret // of a fixed account
-	Provider       *Provider     // gives services and credentials; nil for none
+	// Rotation says where shared secrets that rotate come from; nil for none. Package source fills
+	// SharedSecret, PreviousSecret and OldSecrets in, which package config leaves empty.
+	Rotation     *rotation.Config
+	OldSecrets   []secret.Secret // that were in use before, and whose credentials may be about
+	PseudonymKey secret.Secret   // keys the user part of usernames; default: derived from SharedSecret
+	TTL          time.Duration   // how long a credential lives; default: [DefaultTTL]
+	Username     string          // of a fixed account
+	Password     secret.Secret   // of a fixed account
+	Provider     *Provider       // gives services and credentials; nil for none
 
 	UsernameForm string                    // "" for EXPIRES:PSEUDONYM, [FormEjabberd], [FormRelay]
-	Realm        string                    // with FormEjabberd: the host of ejabberd whose hash stands in usernames
+	Realm        string                    // with FormEjabberd: the host of ejabberd whose hash stands in usernames; with Rotation: coturn's
 	NAT          map[netip.Addr]netip.Addr // of our own relay, see [Relay]
 	Name         Name
 	Info         []xep0215.Field // extended information about each of the services
@@ -76,6 +81,11 @@ func readICEServers(root *table, own Relay) []ICEServer {
 		}
 		servers = append(servers, s)
 	}
+	dir := own.StateDir
+	if dir == "" {
+		dir = root.r.stateDir("")
+	}
+	shareRotations(servers, dir)
 	return servers
 }
 
@@ -106,13 +116,20 @@ func readICEServer(t *table, known map[xep0215.Key]string) ICEServer {
 		Password:       t.secret("password"),
 		PseudonymKey:   t.secret("pseudonym_key"),
 		UsernameForm:   readUsernameForm(t),
-		Realm:          strings.ToLower(t.string("realm")),
+		Realm:          t.string("realm"),
 	}
-	mints, fixed := t.hasSecret("secret"), t.has("username") || t.hasSecret("password")
+	if s.Rotation = readRotation(t, s.Realm, s.TTL); s.Rotation == nil {
+		s.Realm = strings.ToLower(s.Realm)
+	}
+	mints, fixed := t.hasSecret("secret") || s.Rotation != nil, t.has("username") || t.hasSecret("password")
 	needsCredentials := slices.ContainsFunc(s.Services, func(s xep0215.Service) bool { return s.Restricted })
 	switch {
 	case mints && fixed:
-		t.fault(t.secretKey("secret"), "cannot be combined with username or password; a server has either a shared secret or a fixed account, remove the other")
+		key := t.secretKey("secret")
+		if s.Rotation != nil {
+			key = t.secretKey("coturn_db")
+		}
+		t.fault(key, "cannot be combined with username or password; a server has either a shared secret or a fixed account, remove the other")
 	case mints:
 		checkMinted(t, s)
 	case fixed:
@@ -139,8 +156,8 @@ func readUsernameForm(t *table) string {
 		t.fault("username_form", "is not known; the forms besides the usual one are %q and, for the relay of [relay] on another machine, %q", FormEjabberd, FormRelay)
 	case form == FormEjabberd && !t.has("realm"):
 		t.missing("realm", ", and username_form requires it; write the virtual host of ejabberd whose users are served")
-	case form != FormEjabberd && t.has("realm"):
-		t.fault("realm", "requires username_form = %q, which is not set; coturn and others need no realm here, remove it", FormEjabberd)
+	case form != FormEjabberd && t.has("realm") && !t.has("rotate") && !t.hasSecret("coturn_db"):
+		t.fault("realm", "requires username_form = %q or coturn_db, neither of which is set; coturn and others need no realm here, remove it", FormEjabberd)
 	}
 	return form
 }

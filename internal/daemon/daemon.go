@@ -43,6 +43,7 @@ type daemon struct {
 	handle  handlers
 	relay   *relayServer
 	links   *links
+	rotated *rotators
 }
 
 // Run runs the component, the relay or both until a signal other than SIGHUP arrives. SIGHUP reads the
@@ -64,6 +65,8 @@ func Run(options Options, signals <-chan os.Signal) error {
 			if d.relay.renew(now) {
 				d.use(d.cfg, now)
 			}
+		case <-d.rotated.changed:
+			d.use(d.cfg, time.Now())
 		case now := <-watchdog.C:
 			d.manager.alive(d.links.lastTurn(now), now)
 		case s := <-signals:
@@ -120,15 +123,22 @@ func (o Options) narrow(cfg *config.Config) *config.Config {
 // newDaemon puts the parts together. Nothing is connected yet.
 func newDaemon(options Options, log *slog.Logger, problems *problemLog, own *relayServer, now time.Time) *daemon {
 	cfg := options.Config
-	d := &daemon{options: options, log: log, cfg: cfg, relay: own, links: new(links), manager: openServiceManager(log)}
-	d.offers = newOffers(newOffer(cfg, source.WithRelay(cfg, own.keys), nil, log, now))
-	d.state = newState(options.Version, d.offers, d.links, problems, own, now)
+	d := &daemon{options: options, log: log, cfg: cfg, relay: own, links: new(links), rotated: newRotators(log), manager: openServiceManager(log)}
+	d.rotated.use(cfg)
+	d.offers = newOffers(newOffer(cfg, d.servers(cfg), nil, log, now))
+	d.state = newState(options.Version, d.offers, d.links, problems, own, d.rotated, now)
 	d.handle = newHandlers(d.offers, d.state, log)
 	d.site = &webServer{
 		backend: webBackend{d.state, d.offers, d.handle.gate, d.handle.audits}, metrics: d.state.metrics.Handler(),
 		log: log, notice: options.Terminal,
 	}
 	return d
+}
+
+// servers returns the servers of a configuration in the order of the answer, with the secrets that are
+// not in it.
+func (d *daemon) servers(cfg *config.Config) []config.ICEServer {
+	return source.WithRotation(source.WithRelay(cfg, d.relay.keys), cfg.Probe.On, d.rotated.keys)
 }
 
 // close ends what runs.
@@ -141,6 +151,7 @@ func (d *daemon) drain(signals <-chan os.Signal, ticks <-chan time.Time) {
 	d.relay.close(signals, ticks, d.manager.draining)
 	d.site.close()
 	d.offers.close()
+	d.rotated.close()
 	d.manager.close()
 }
 

@@ -19,7 +19,8 @@ var markTime = time.Unix(1, 0)
 // lifetimes, who is served, for whom servers are chosen, and which of them are hidden, down
 // or missing at present. It is
 // the same after a restart with the same configuration. Credentials that a provider
-// renews do not change it, nor does a renewed secret of the relay. It is keyed by the
+// renews do not change it, nor does a renewed secret of the relay. A secret that has rotated does: open
+// sessions are given credentials of the new one long before the old one is removed. It is keyed by the
 // secrets that go into it, so that it tells nothing about them that a credential does not.
 func (o *offer) mark(host []byte, now time.Time) string {
 	h := hmac.New(sha256.New, []byte(nsFeed))

@@ -22,7 +22,7 @@ type health struct{ monitor *probe.Monitor }
 // checked too, what it knew is kept; its own checks end, so that no server is tried by both
 // at once.
 func startHealth(o, previous *offer, log *slog.Logger) *health {
-	var rotation *rotation
+	var change *secretChange
 	cfg, said := o.cfg, map[string]healthSaid{}
 	var known *probe.Monitor
 	if previous != nil && previous.health != nil {
@@ -30,7 +30,7 @@ func startHealth(o, previous *offer, log *slog.Logger) *health {
 		known.Close()
 	}
 	changed := func(all []probe.Health) {
-		rotation.follow(all)
+		change.follow(all)
 		o.follow(all)
 	}
 	h := &health{probe.NewMonitor(probe.MonitorConfig{
@@ -39,14 +39,14 @@ func startHealth(o, previous *offer, log *slog.Logger) *health {
 		Changed: func(one probe.Health, all []probe.Health) {
 			changed(all)
 			now := healthSaid{one.State, one.Impaired}
-			if one.State != probe.Undecided && said[one.ID] != now && !rotation.explains(one, all) {
+			if one.State != probe.Undecided && said[one.ID] != now && !change.explains(one, all) {
 				said[one.ID] = now
 				logHealth(log, one)
 			}
 		},
 	}, monitorTargets(o.servers), known)}
 	kept := h.monitor.Snapshot()
-	rotation = newRotation(o, log, kept)
+	change = newSecretChange(o, log, kept)
 	for _, one := range kept {
 		said[one.ID] = healthSaid{one.State, one.Impaired}
 	}
@@ -123,7 +123,7 @@ func monitorTargets(servers []config.ICEServer) []probe.Target {
 	for _, s := range servers {
 		for _, service := range s.Services {
 			server, ok := source.ConfiguredServer(s, service)
-			if !ok {
+			if !ok || xep0215.NeedsCredentials(service.Type) && s.Rotation != nil && s.SharedSecret.IsEmpty() {
 				continue
 			}
 			t := probe.Target{ID: server.URI(), Where: s.Key, Server: server}

@@ -20,7 +20,7 @@ func loggedKeys(t *testing.T) map[string]string {
 	t.Helper()
 	keys := map[string]string{}
 	fset := token.NewFileSet()
-	for _, folder := range []string{"component", "turncred/provider", "internal/daemon", "internal/relay", "internal/source", "internal/web", "internal/metrics", "internal/probe", "internal/notify", "internal/command"} {
+	for _, folder := range []string{"component", "turncred/provider", "internal/daemon", "internal/relay", "internal/rotation", "internal/source", "internal/web", "internal/metrics", "internal/probe", "internal/notify", "internal/command"} {
 		files, err := filepath.Glob(filepath.Join("../..", folder, "*.go"))
 		if err != nil {
 			t.Fatal(err)

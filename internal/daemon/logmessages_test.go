@@ -89,7 +89,7 @@ func TestLogMessagesAreDocumented(t *testing.T) {
 			documented = append(documented, message[1])
 		}
 	}
-	messages, texts := loggedMessages(t, []string{"component", "internal/command", "internal/daemon", "internal/relay", "internal/source", "internal/web"})
+	messages, texts := loggedMessages(t, []string{"component", "internal/command", "internal/daemon", "internal/relay", "internal/rotation", "internal/source", "internal/web"})
 	for message, where := range messages {
 		isDocumented := func(d string) bool {
 			beginning, _, _ := strings.Cut(d, "…")

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"extdisco/internal/config"
-	"extdisco/internal/source"
 	"extdisco/internal/web"
 )
 
@@ -24,6 +23,7 @@ func (d *daemon) reload() {
 		d.log.Error("cannot reload the configuration; the previous one stays in force", "config", before.File)
 		return
 	}
+	d.rotated.look()
 	d.use(next, now)
 	if d.options.Level != nil {
 		d.options.Level.Set(next.Log.Level)
@@ -49,8 +49,9 @@ func (d *daemon) reload() {
 // use applies a configuration, except to the links and the HTTP server.
 func (d *daemon) use(cfg *config.Config, now time.Time) {
 	d.cfg = cfg
+	d.rotated.use(cfg)
 	d.offers.replace(func(previous *offer) *offer {
-		return newOffer(cfg, source.WithRelay(cfg, d.relay.keys), previous, d.log, now)
+		return newOffer(cfg, d.servers(cfg), previous, d.log, now)
 	})
 }
 

@@ -7,20 +7,20 @@ import (
 	"extdisco/internal/source"
 )
 
-// rotation puts the secret in force that each [[ice_server]] with a previous_secret has at
+// secretChange puts the secret in force that each [[ice_server]] with a previous_secret has at
 // present. Until a server was tried, that is the previous one, which was good until the
 // configuration was changed.
-type rotation struct {
+type secretChange struct {
 	offer *offer
 	log   *slog.Logger
 	own   []*source.Own                // those with a previous secret
 	told  map[string]probe.SecretState // by where they stand; what was logged last
 }
 
-// newRotation returns the rotation of what o offers. What known says was told by the offer
+// newSecretChange returns the change of what o offers. What known says was told by the offer
 // before.
-func newRotation(o *offer, log *slog.Logger, known []probe.Health) *rotation {
-	r := &rotation{offer: o, log: log, told: map[string]probe.SecretState{}}
+func newSecretChange(o *offer, log *slog.Logger, known []probe.Health) *secretChange {
+	r := &secretChange{offer: o, log: log, told: map[string]probe.SecretState{}}
 	for _, own := range o.own {
 		if own.Rotates() {
 			r.own = append(r.own, own)
@@ -32,11 +32,11 @@ func newRotation(o *offer, log *slog.Logger, known []probe.Health) *rotation {
 
 // follow puts the secrets in force that the servers are known to accept. It is called by one
 // goroutine at a time.
-func (r *rotation) follow(all []probe.Health) {
+func (r *secretChange) follow(all []probe.Health) {
 	for _, own := range r.own {
 		accepted := acceptedAt(own.Key(), all)
 		own.UsePrevious(accepted == probe.SecretPrevious || accepted == probe.SecretUnknown)
-		r.tell(own.Key(), accepted)
+		r.tell(own, accepted)
 	}
 	if len(r.own) > 0 {
 		r.offer.fix()
@@ -61,12 +61,21 @@ func acceptedAt(key string, all []probe.Health) probe.SecretState {
 }
 
 // tell logs which secret is in force, when it is known and another one than before.
-func (r *rotation) tell(key string, accepted probe.SecretState) {
+func (r *secretChange) tell(own *source.Own, accepted probe.SecretState) {
+	key := own.Key()
 	if accepted == r.told[key] || accepted != probe.SecretNew && accepted != probe.SecretPrevious {
 		return
 	}
 	r.told[key] = accepted
-	if accepted == probe.SecretPrevious {
+	switch {
+	case accepted == probe.SecretPrevious && own.ByItself():
+		r.log.Warn("credentials are made with the previous secret: the TURN server refuses the new one", "config", key,
+			"do", "see that coturn reads the database of coturn_db, and that its realm is that of the configuration")
+		return
+	case own.ByItself():
+		r.log.Info("credentials are made with the new secret: the TURN server accepts it", "config", key)
+		return
+	case accepted == probe.SecretPrevious:
 		r.log.Warn("credentials are made with the previous secret: the TURN server refuses the new one", "config", key,
 			"do", "restart the TURN server with the new secret (coturn: static-auth-secret)")
 		return
@@ -77,7 +86,7 @@ func (r *rotation) tell(key string, accepted probe.SecretState) {
 
 // explains reports whether all that is wrong with a server is its part in a rotation: it has
 // the previous secret, which is in force, or has just been stopped to be given the new one.
-func (r *rotation) explains(h probe.Health, all []probe.Health) bool {
+func (r *secretChange) explains(h probe.Health, all []probe.Health) bool {
 	switch {
 	case h.State != probe.Up:
 		return false

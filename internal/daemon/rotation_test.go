@@ -73,7 +73,7 @@ func TestRotation(t *testing.T) {
 	defer d.close()
 	o := d.offers.now()
 	o.health.monitor.Close() // the results are made here
-	r := newRotation(o, d.log, nil)
+	r := newSecretChange(o, d.log, nil)
 	marks := map[string]string{}
 	for _, tt := range steps {
 		health := o.health.monitor.Snapshot()
@@ -144,7 +144,7 @@ func TestRotationExplainsItself(t *testing.T) {
 		{"has the new one", server(probe.Up, probe.SecretNew), probe.SecretNew, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := new(rotation).explains(tt.one, []probe.Health{tt.one, server(probe.Up, tt.other)}); got != tt.want {
+			if got := new(secretChange).explains(tt.one, []probe.Health{tt.one, server(probe.Up, tt.other)}); got != tt.want {
 				t.Errorf("explained: %v", got)
 			}
 		})

@@ -18,6 +18,7 @@ type state struct {
 	problems *problemLog
 	offers   *offers
 	relay    *relayServer
+	rotated  *rotators
 	refusals refusals
 	links    *links
 
@@ -27,8 +28,8 @@ type state struct {
 	hour    hour
 }
 
-func newState(version string, offers *offers, links *links, problems *problemLog, own *relayServer, now time.Time) *state {
-	s := &state{version: version, started: now, problems: problems, offers: offers, links: links, relay: own}
+func newState(version string, offers *offers, links *links, problems *problemLog, own *relayServer, rotated *rotators, now time.Time) *state {
+	s := &state{version: version, started: now, problems: problems, offers: offers, links: links, relay: own, rotated: rotated}
 	s.metrics = metrics.New(version, []string{xep0215.NS, xep0215.NS1, nsFeed}, func() metrics.State { return s.forMetrics(time.Now()) })
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"extdisco/component"
 	"extdisco/internal/metrics"
 	"extdisco/internal/probe"
+	"extdisco/internal/rotation"
 	"extdisco/internal/source"
 	"extdisco/internal/web"
 	"extdisco/xep0215"
@@ -25,7 +26,7 @@ func (s *state) Unready(now time.Time) string {
 		return why
 	}
 	if !s.offers.now().hasSomething(now) {
-		return "nothing to offer: no provider has given any credentials"
+		return "nothing to offer: no provider has given any credentials, and no database a secret"
 	}
 	return ""
 }
@@ -101,6 +102,9 @@ func (s *state) Status(now time.Time) web.Status {
 				OK: p.Good, Fetched: p.Fetched, Expires: p.Expires,
 			})
 		}
+		if r, rotates := s.rotation(o, status.Key); rotates {
+			out.Rotations = append(out.Rotations, webRotation(status.Key, r, now))
+		}
 		for _, service := range status.Services {
 			h := probe.Health{}
 			if status.Provider == nil {
@@ -137,6 +141,11 @@ func (s *state) forMetrics(now time.Time) metrics.State {
 			})
 		}
 	}
+	for _, server := range o.servers {
+		if r, rotates := s.rotation(o, server.Key); rotates {
+			out.Rotations = append(out.Rotations, metrics.Rotation{Config: server.Key, Rotated: r.Rotated, Due: r.Next, Up: r.Err == nil && !r.Looked.IsZero()})
+		}
+	}
 	for _, h := range o.health.snapshot() {
 		if h.Checked.IsZero() {
 			continue
@@ -145,6 +154,27 @@ func (s *state) forMetrics(now time.Time) metrics.State {
 			Server: h.Server.URI(), Config: h.Where, Up: h.State == probe.Up, Misconfigured: h.State == probe.Misconfigured, Impaired: h.Impaired,
 			Failures: h.Failures, RoundTrip: h.RoundTrip, Checked: h.Checked, NotAfter: h.NotAfter,
 		})
+	}
+	return out
+}
+
+// rotation returns how the rotation of a server is doing; false where there is none.
+func (s *state) rotation(o *offer, key string) (rotation.Status, bool) {
+	for _, server := range o.servers {
+		if server.Key == key && server.Rotation != nil {
+			return s.rotated.status(*server.Rotation)
+		}
+	}
+	return rotation.Status{}, false
+}
+
+func webRotation(key string, s rotation.Status, now time.Time) web.Rotation {
+	out := web.Rotation{Config: key, Kind: s.Kind, Realm: s.Realm, Rotated: s.Rotated, Next: s.Next, Waiting: s.Waiting, Looked: s.Looked, Note: s.Note}
+	switch {
+	case s.Err != nil:
+		out.Error, out.Cure = s.Err.Error(), rotation.Cure
+	case !s.Looked.IsZero() && !s.Next.IsZero() && now.After(s.Next.Add(time.Hour)):
+		out.Note = "the next secret is overdue"
 	}
 	return out
 }

@@ -58,6 +58,9 @@ func (o *offer) turn(now time.Time) (configured, available bool) {
 				continue
 			}
 			configured = true
+			if status.Provider == nil && !src.Good(now) {
+				continue // its secret is not known yet
+			}
 			available = available || status.Provider != nil || !broken[service.Key]
 		}
 	}

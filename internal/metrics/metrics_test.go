@@ -142,10 +142,27 @@ func TestProbes(t *testing.T) {
 	}
 }
 
+func TestRotations(t *testing.T) {
+	text := read(t, newMetrics(metrics.State{Rotations: []metrics.Rotation{
+		{Config: "ice_server[0]", Rotated: at, Due: at.Add(time.Hour), Up: true},
+		{Config: "ice_server[1]"},
+	}}))
+	wantLines(t, text,
+		`extdisco_secret_database_up{config="ice_server[0]"} 1`,
+		`extdisco_secret_database_up{config="ice_server[1]"} 0`,
+		`extdisco_secret_rotated_timestamp_seconds{config="ice_server[0]"} 1.8e+09`,
+		`extdisco_secret_rotation_due_timestamp_seconds{config="ice_server[0]"} 1.8000036e+09`,
+	)
+	if strings.Contains(text, `seconds{config="ice_server[1]"}`) {
+		t.Error("a secret that is not known has a time")
+	}
+}
+
 var full = metrics.State{
 	Links: []metrics.Link{{Name: "shard-1", Up: true, Since: at, Counts: new(metrics.LinkCounts)}, {Name: "shard-2", Counts: new(metrics.LinkCounts)}},
 	Hosts: []metrics.Host{{Name: "example.org", Link: "shard-1", Forwards: true}, {Name: "two.example.org", Link: "shard-1"}}, LostTURN: true,
 	Providers: []metrics.Provider{{Name: "http", Config: "ice_server[0]", At: at, Expires: at}, {Name: "http", Config: "ice_server[1]"}},
+	Rotations: []metrics.Rotation{{Config: "ice_server[2]", Rotated: at, Due: at, Up: true}, {Config: "ice_server[3]"}},
 	Probes:    []metrics.Probe{{Server: "s", Config: "c", RoundTrip: 1, Checked: at, NotAfter: at}, {Server: "t", Config: "c", Checked: at}},
 }
 

@@ -15,8 +15,9 @@ import (
 func TestNamesElsewhere(t *testing.T) {
 	m := newMetrics(metrics.State{
 		Links: []metrics.Link{{Since: at, Counts: new(metrics.LinkCounts)}}, Hosts: []metrics.Host{{Name: "h"}}, Providers: []metrics.Provider{{Name: "http", Config: "c", At: at, Expires: at}},
-		Probes: []metrics.Probe{{Server: "s", Config: "c", RoundTrip: time.Second, Checked: at, NotAfter: at}},
-		Relay:  &metrics.Relay{Transports: []metrics.RelayTransport{{Name: "udp"}}, Refused: map[string]uint64{"total": 1}, CertificateExpires: at},
+		Probes:    []metrics.Probe{{Server: "s", Config: "c", RoundTrip: time.Second, Checked: at, NotAfter: at}},
+		Rotations: []metrics.Rotation{{Config: "c", Rotated: at, Due: at}},
+		Relay:     &metrics.Relay{Transports: []metrics.RelayTransport{{Name: "udp"}}, Refused: map[string]uint64{"total": 1}, CertificateExpires: at},
 	})
 	exists := map[string]bool{}
 	for _, name := range regexp.MustCompile(`(?m)^# TYPE (extdisco_\w+)`).FindAllStringSubmatch(read(t, m), -1) {

@@ -10,6 +10,7 @@ type State struct {
 	Hosts     []Host
 	Providers []Provider
 	Probes    []Probe
+	Rotations []Rotation
 	Relay     *Relay // nil where no relay is meant to run in this process
 }
 
@@ -49,6 +50,14 @@ type Provider struct {
 	NearExpiry bool
 }
 
+// Rotation is the state of a shared secret that rotates by itself.
+type Rotation struct {
+	Config  string    // where it stands in the configuration
+	Rotated time.Time // when the newest secret was made; zero while none is known
+	Due     time.Time // when the next one is due; zero while none is known
+	Up      bool      // the database answered last
+}
+
 func (s State) write(t *text) {
 	writeLinks(t, s.Links)
 	t.single(prefix+"ready", gauge, "Whether requests can be answered: connected, asked by the XMPP server, and with something to offer. Without a link, whether the relay runs.", number(s.Ready))
@@ -56,6 +65,9 @@ func (s State) write(t *text) {
 	each(t, s.Hosts, "host_forwarding", gauge, "Whether a host forwards the requests of its users.", func(h Host) (float64, bool) { return number(h.Forwards), true })
 	s.writeProviders(t)
 	s.writeProbes(t)
+	each(t, s.Rotations, "secret_database_up", gauge, "Whether coturn's database, where the shared secret rotates, answered when it was last asked.", func(r Rotation) (float64, bool) { return number(r.Up), true })
+	each(t, s.Rotations, "secret_rotated_timestamp_seconds", gauge, "When the newest shared secret was made.", func(r Rotation) (float64, bool) { return unixSeconds(r.Rotated), !r.Rotated.IsZero() })
+	each(t, s.Rotations, "secret_rotation_due_timestamp_seconds", gauge, "When the next shared secret is due.", func(r Rotation) (float64, bool) { return unixSeconds(r.Due), !r.Due.IsZero() })
 	if s.Relay != nil {
 		s.Relay.write(t)
 	}
@@ -80,6 +92,7 @@ func each[T labelled](t *text, list []T, name, kind, help string, value func(T) 
 	}
 }
 
+func (r Rotation) labels() []string { return []string{"config", r.Config} }
 func (h Host) labels() []string     { return []string{"host", h.Name, "link", h.Link} }
 func (p Provider) labels() []string { return []string{"config", p.Config, "provider", p.Name} }
 func (p Probe) labels() []string    { return []string{"config", p.Config, "server", p.Server} }

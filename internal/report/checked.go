@@ -20,6 +20,7 @@ type Checked struct {
 	Err      error          // [*config.Invalid], or why it could not be read
 	Config   *config.Config // nil with Err
 	Fetched  []Fetched      // what the providers gave, where they were asked
+	Rotated  []Rotated      // what coturn's databases have, where they were asked
 	Warnings config.Faults  // beside those of the configuration
 }
 
@@ -30,6 +31,14 @@ type Fetched struct {
 	Services []xep0215.Service
 	Notes    []string // what of the answer was repaired or left out, and why
 	Err      error
+}
+
+// Rotated is what a database has, in which a shared secret rotates.
+type Rotated struct {
+	Key  string    // where it stands: "ice_server[0]"
+	Made time.Time // when the newest secret was made; zero for none
+	Note string    // what needs attention
+	Err  error
 }
 
 // faults and warnings return all that was found.
@@ -61,6 +70,11 @@ func (c Checked) Failure() error {
 	for _, f := range c.Fetched {
 		if f.Err != nil {
 			failures = append(failures, fmt.Errorf("%s: %s: %w", f.Key, f.Provider, f.Err))
+		}
+	}
+	for _, r := range c.Rotated {
+		if r.Err != nil {
+			failures = append(failures, fmt.Errorf("%s: coturn's database: %w", r.Key, r.Err))
 		}
 	}
 	return errors.Join(failures...)
@@ -96,6 +110,11 @@ func Check(stdout, stderr io.Writer, c Checked, now time.Time) error {
 	}
 	if n := cfg.Offer.Servers; n > 0 {
 		rows = append(rows, [2]string{"gives", "each user at most " + count(n, "server") + " with TURN"})
+	}
+	for _, s := range cfg.ICEServers {
+		if s.Rotation != nil {
+			rows = append(rows, [2]string{"rotates", c.rotates(s)})
+		}
 	}
 	if c.As != "" {
 		rows = append(rows, [2]string{"read by", c.As})
@@ -140,6 +159,24 @@ func components(cfg *config.Config) (rows [][2]string) {
 	return append(rows, [2]string{"serves", strings.Join(cfg.Access.Allow, ", ")})
 }
 
+// rotates says how the secret of a server rotates.
+func (c Checked) rotates(s config.ICEServer) string {
+	text := fmt.Sprintf("the secret of realm %s every %s (%s)", s.Rotation.Realm, config.FormatDuration(s.Rotation.Every), s.Key)
+	for _, r := range c.Rotated {
+		switch {
+		case r.Key != s.Key || r.Err != nil: // errors are told with the failures
+		case r.Made.IsZero():
+			text += "; the database has none of ours yet"
+		default:
+			text += "; the newest is of " + r.Made.UTC().Format(time.RFC3339)
+		}
+		if r.Key == s.Key && r.Note != "" {
+			text += "; " + r.Note
+		}
+	}
+	return text
+}
+
 // offers returns what stands in answers, in their order.
 func offers(cfg *config.Config) []string {
 	var offers []string
@@ -173,6 +210,7 @@ type checkedJSON struct {
 	Offers     []string        `json:"offers,omitempty"`
 	Servers    int             `json:"servers,omitempty"` // with TURN that each user is given at most; 0 for all
 	Fetched    []fetchedJSON   `json:"fetched,omitempty"`
+	Rotates    []rotatedJSON   `json:"rotates,omitempty"`
 }
 
 type componentJSON struct {
@@ -180,6 +218,15 @@ type componentJSON struct {
 	JID    string   `json:"jid"`
 	Server string   `json:"server"`
 	Hosts  []string `json:"hosts"`
+}
+
+type rotatedJSON struct {
+	Key   string     `json:"key"`
+	Realm string     `json:"realm"`
+	Every string     `json:"every"`
+	Made  *time.Time `json:"made,omitempty"` // when the newest secret was made, where the database was asked
+	Note  string     `json:"note,omitempty"`
+	Error string     `json:"error,omitempty"`
 }
 
 type fetchedJSON struct {
@@ -213,7 +260,33 @@ func CheckedJSON(w io.Writer, c Checked) error {
 		}
 		out.Fetched = append(out.Fetched, j)
 	}
+	if c.Config != nil {
+		out.Rotates = c.rotatesJSON()
+	}
 	return JSON(w, out)
+}
+
+func (c Checked) rotatesJSON() []rotatedJSON {
+	var list []rotatedJSON
+	for _, s := range c.Config.ICEServers {
+		if s.Rotation == nil {
+			continue
+		}
+		j := rotatedJSON{Key: s.Key, Realm: s.Rotation.Realm, Every: config.FormatDuration(s.Rotation.Every)}
+		for _, r := range c.Rotated {
+			if r.Key != s.Key {
+				continue
+			}
+			if j.Note = r.Note; r.Err != nil {
+				j.Error = r.Err.Error()
+			} else if !r.Made.IsZero() {
+				made := r.Made.UTC()
+				j.Made = &made
+			}
+		}
+		list = append(list, j)
+	}
+	return list
 }
 
 // count returns a number with its noun: 1 fault, 2 faults.

@@ -19,6 +19,8 @@ func checked(t *testing.T, content string) (Checked, string) {
 	return Checked{File: file, Err: err, Config: cfg}, filepath.Dir(file)
 }
 
+const rotatingServer = "[[ice_server]]\nurls = [\"turn:rotates.example.org\"]\nrotate = \"720h\"\nrealm = \"example.org\"\ncoturn_db = \"sqlite:/var/lib/turn/turndb\"\n"
+
 func TestCheck(t *testing.T) {
 	const local = `urls = ["stun:localhost", "turn:turn.example.org"]`
 	usual := `urls = ["stun:turn.example.org", "turn:turn.example.org"]`
@@ -59,6 +61,17 @@ func TestCheck(t *testing.T) {
 		{"what a provider gave", testkit.MinimalConfig, func(c *Checked) { c.Fetched = []Fetched{provided} },
 			"DIR/config.toml is valid." + summary + offers + "\nice_server[1]: http gives:\n" +
 				"TYPE  HOST              PORT  TRANSPORT  USERNAME  PASSWORD  EXPIRES\nstun  stun.example.org  3478  udp        -         -         -\n", "", "", `"uri": "stun:stun.example.org:3478"`},
+		{"a secret that rotates", testkit.MinimalConfig + rotatingServer, nil,
+			"DIR/config.toml is valid." + summary + offers + "             turn:rotates.example.org:3478?transport=udp\n  rotates    the secret of realm example.org every 720h (ice_server[1])\n", "", "", `"every": "720h"`},
+		{"a secret that was rotated", testkit.MinimalConfig + rotatingServer, func(c *Checked) {
+			c.Rotated = []Rotated{{Key: "ice_server[1]", Made: testkit.Time, Note: "a note"}}
+		}, "DIR/config.toml is valid." + summary + offers + "             turn:rotates.example.org:3478?transport=udp\n  rotates    the secret of realm example.org every 720h (ice_server[1]); the newest is of 2026-11-21T04:00:00Z; a note\n", "", "", `"made": "2026-11-21T04:00:00Z"`},
+		{"a database without secrets", testkit.MinimalConfig + rotatingServer, func(c *Checked) {
+			c.Rotated = []Rotated{{Key: "ice_server[1]"}}
+		}, "DIR/config.toml is valid." + summary + offers + "             turn:rotates.example.org:3478?transport=udp\n  rotates    the secret of realm example.org every 720h (ice_server[1]); the database has none of ours yet\n", "", "", `"realm": "example.org"`},
+		{"a database that failed", testkit.MinimalConfig + rotatingServer, func(c *Checked) {
+			c.Rotated = []Rotated{{Key: "ice_server[1]", Err: errors.New("refused")}}
+		}, "DIR/config.toml is valid." + summary + offers + "             turn:rotates.example.org:3478?transport=udp\n  rotates    the secret of realm example.org every 720h (ice_server[1])\n", "", "ice_server[1]: coturn's database: refused", `"error": "refused"`},
 		{"a provider that failed", testkit.MinimalConfig, func(c *Checked) {
 			c.Fetched = []Fetched{{Key: "ice_server[1]", Provider: "http", Err: errors.New("refused")}}
 		}, "DIR/config.toml is valid." + summary + offers, "", "ice_server[1]: http: refused", `"error": "refused"`},

@@ -75,6 +75,9 @@ func (o *Own) Key() string { return o.cfg.Key }
 // Rotates reports whether there is a previous secret.
 func (o *Own) Rotates() bool { return o.previous != nil }
 
+// ByItself reports whether the secret rotates by itself.
+func (o *Own) ByItself() bool { return o.cfg.Rotation != nil }
+
 // show puts the group in force. The caller holds mu.
 func (o *Own) show() {
 	group := o.group
@@ -95,7 +98,7 @@ func (o *Own) Part([]byte, time.Time) *Part { return o.shown.Load() }
 func (o *Own) Prepare([]byte, time.Time) <-chan struct{} { return nil }
 
 // Good implements [Source].
-func (o *Own) Good(time.Time) bool { return true }
+func (o *Own) Good(time.Time) bool { return !isPending(o.cfg) }
 
 // ForTrial implements [Source].
 func (o *Own) ForTrial() Source {
@@ -123,10 +126,14 @@ func (o *Own) credentialKind(service xep0215.Service) string {
 	switch {
 	case !service.Restricted:
 		return "none needed"
+	case isPending(o.cfg):
+		return "none yet: coturn's database has not answered"
 	case o.cfg.SharedSecret.IsEmpty():
 		return "a fixed account"
 	case o.UsesPrevious():
 		how = " with the previous secret"
+	case o.cfg.Rotation != nil:
+		how = " with a secret that rotates"
 	}
 	return "one for each user" + how + ", valid for " + config.FormatDuration(o.cfg.TTL)
 }
@@ -134,6 +141,8 @@ func (o *Own) credentialKind(service xep0215.Service) string {
 // newIssuer returns what makes the credentials of a server, or nil.
 func newIssuer(cfg config.ICEServer) xep0215.Issuer {
 	switch {
+	case isPending(cfg):
+		return expiredCredential{}
 	case !cfg.SharedSecret.IsEmpty():
 		return newSharedSecret(cfg)
 	case cfg.Username != "":

@@ -44,6 +44,9 @@ func AllPseudonyms(cfg *config.Config, servers []config.ICEServer) []*turncred.P
 		if before, ok := withPrevious(s); ok {
 			add(before)
 		}
+		for _, s.SharedSecret = range s.OldSecrets {
+			add(s)
+		}
 	}
 	return all
 }

@@ -15,20 +15,25 @@ func RelayServer(cfg config.Relay, keys relay.Keys) config.ICEServer {
 }
 
 // Servers returns the servers of a configuration in the order of the answer: the relay,
-// with the keys that it keeps in its folder, and each [[ice_server]]. The keys are read
-// for every call.
+// with the keys that it keeps in its folder, and each [[ice_server]], with the secrets that are kept
+// where they rotate. All of them are read for every call.
 func Servers(cfg *config.Config, now time.Time) ([]config.ICEServer, error) {
+	rotated, err := readRotated(cfg.ICEServers, now)
+	if err != nil {
+		return nil, err
+	}
+	known := *cfg
+	known.ICEServers = rotated
 	if !cfg.Relay.On {
-		return cfg.ICEServers, nil
+		return rotated, nil
 	}
 	keys := relay.Keys{Secret: []byte(cfg.Relay.Secret.Reveal())}
 	if len(keys.Secret) == 0 {
-		var err error
 		if keys, err = relay.ReadKeys(cfg.Relay.StateDir, now); err != nil {
 			return nil, err
 		}
 	}
-	return WithRelay(cfg, keys), nil
+	return WithRelay(&known, keys), nil
 }
 
 // WithRelay returns the servers of a configuration in the order of the answer, with

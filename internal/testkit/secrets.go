@@ -13,12 +13,14 @@ const (
 	RESTKey = "KeyOfTheTests9876543210"
 	// PreviousSecret is the shared secret that a server had before.
 	PreviousSecret = "ElderCorrectHorseBattery7654321"
+	// DatabasePassword stands in the URL of coturn's database.
+	DatabasePassword = "DatabasePasswordOfTheTests"
 	// HTTPTable is [http] on a free port, with the token.
 	HTTPTable = "[http]\nlisten = \"127.0.0.1:0\"\ntoken = \"" + Token + "\"\n"
 )
 
 // Secrets are all that configurations of the tests have.
-var Secrets = []string{Handshake, SharedSecret, SharedSecretTwo, PreviousSecret, Password, PseudonymKey, Token, RESTKey}
+var Secrets = []string{Handshake, SharedSecret, SharedSecretTwo, PreviousSecret, Password, PseudonymKey, Token, RESTKey, DatabasePassword}
 
 // WantNoSecrets checks that none of the secrets is in the text, also not in hex
 // or base64.
@@ -54,6 +56,11 @@ pseudonym_key_file = "pseudonym.key"
 urls = ["turn:static.example.org"]
 username = "alice"
 password = "` + Password + `"
+[[ice_server]]
+urls = ["turn:rotates.example.org"]
+rotate = "720h"
+realm = "example.org"
+coturn_db = "postgres://turn:` + DatabasePassword + `@127.0.0.1:1/coturn?sslmode=disable"
 ` + HTTPTable + `[[rest_client]]
 name = "janus"
 key = "` + RESTKey + `"
@@ -97,6 +104,15 @@ func BrokenWithSecrets(content string) map[string]string {
 		{"token without an address", `listen = "127.0.0.1:0"`, ``},
 		{"key of a client in a list", `key = "` + RESTKey + `"`, `key = ["` + RESTKey + `"]`},
 		{"key of two clients", `key = "` + RESTKey + `"`, `key = "` + RESTKey + "\"\n[[rest_client]]\nname = \"b\"\nkey = \"" + RESTKey + "\""},
+		{"database without quotes", `coturn_db = "postgres://turn:` + DatabasePassword + `@127.0.0.1:1/coturn?sslmode=disable"`, `coturn_db = postgres://turn:` + DatabasePassword + `@127.0.0.1:1/coturn`},
+		{"database of an unknown kind", `coturn_db = "postgres://`, `coturn_db = "mongodb://`},
+		{"database that is no URL", DatabasePassword + `@127.0.0.1:1/coturn`, DatabasePassword + `%@127.0.0.1:1/coturn`},
+		{"database with a port that is none", DatabasePassword + `@127.0.0.1:1/coturn`, DatabasePassword + `@127.0.0.1:port/coturn`},
+		{"database with unknown parameters", `?sslmode=disable`, `?sslmode=perhaps`},
+		{"database without a name", `@127.0.0.1:1/coturn`, `@127.0.0.1:1`},
+		{"database given as a file", `coturn_db = "postgres`, `coturn_db_file = "postgres`},
+		{"rotation without a realm", "realm = \"example.org\"\n", ""},
+		{"rotation and a secret", "realm = \"example.org\"\n", "realm = \"example.org\"\nsecret_file = \"turn.secret\"\n"},
 		{"pseudonym key without quotes", `pseudonym_key = "` + PseudonymKey + `"`, `pseudonym_key = ` + PseudonymKey},
 	} {
 		broken[tt.name] = strings.Replace(content, tt.right, tt.wrong, 1)

@@ -18,6 +18,7 @@ type Status struct {
 	Relay     *OwnRelay // nil where no relay is meant to run in this process
 	Checks    bool      // whether the relays are checked continuously
 	Providers []Provider
+	Rotations []Rotation
 	Hour      []Minute  // the last hour, oldest first
 	Refused   []Refusal // requesters that were not served, latest first
 	Problems  []Problem // latest first
@@ -116,6 +117,20 @@ type Provider struct {
 
 	Fetched, Expires time.Time // of what is given out; zero when there is nothing
 	Error            string    // of the last request, if that failed
+}
+
+// Rotation is a shared secret that rotates by itself.
+type Rotation struct {
+	Config  string    // the place in the configuration
+	Kind    string    // of database: "postgres"
+	Realm   string    // of the TURN server
+	Rotated time.Time // when the newest secret was made; zero while none is known
+	Next    time.Time // when the next one is due; zero while none is known
+	Waiting bool      // the newest secret is not in use yet
+	Looked  time.Time // when the database answered last; zero for never
+
+	Error, Cure string // why it does not answer, and what to do
+	Note        string // what needs attention although it does
 }
 
 // Minute is how many requests there were in a minute.
