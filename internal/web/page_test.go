@@ -177,6 +177,12 @@ func TestPageShows(t *testing.T) {
 	}{
 		{"facts", func(*web.Status) {}, []string{"Version 1.2.3, started 1 h 30 min ago", "up, connected 30 s ago", "turn.example.org at 127.0.0.1:5347", "in force, read 3 days ago", "config.toml", "As of 2026-11-21 04:00:00 UTC"},
 			[]string{"To do", "Recent problems", "Providers", "Refused requesters", "These are not checked"}},
+		{"secret that rotates", func(s *web.Status) {
+			s.Rotations = []web.Rotation{{Config: "ice_server[1]", Kind: "postgres", Realm: "turn.example.org", Rotated: pageTime.Add(-3 * time.Minute), Next: pageTime.Add(30 * 24 * time.Hour), Waiting: true, Looked: pageTime.Add(-20 * time.Second), Note: "its clock is wrong"}}
+		}, []string{"Secrets that rotate", "turn.example.org ice_server[1]", "changed 3 min ago", "the one before is in use", "postgres: answered 20 s ago", "its clock is wrong"}, []string{"postgres: does not answer", "To do"}},
+		{"database of secrets away", func(s *web.Status) {
+			s.Rotations = []web.Rotation{{Kind: "redis", Realm: "turn.example.org", Error: "connection refused", Cure: "start it"}}
+		}, []string{"Secret Database", "none", "redis: does not answer connection refused To do: start it"}, []string{"changed", "redis: answered"}},
 		{"never connected", func(s *web.Status) {
 			s.Links[0] = web.Link{Problem: "refused", Cure: "start it", Error: "ECONNREFUSED"}
 		}, []string{"down at", "refused (ECONNREFUSED) To do: start it"}, []string{"lost", "never"}},
