@@ -117,7 +117,7 @@ lua:
 	cd prosody && lua5.4 /usr/bin/busted --lpath='/usr/lib/prosody/?.lua;./?.lua' --cpath='/usr/lib/prosody/?.so' spec
 
 integration: integration/clients/node_modules integration/.prosody13/prosody
-	$(GO) test -tags integration -timeout 15m -parallel 3 $$($(GO) list -tags integration ./integration/... | grep -v /packages$$)
+	$(GO) test -tags integration -timeout 25m -parallel 3 $$($(GO) list -tags integration ./integration/... | grep -v /packages$$)
 	$(GO) test -tags integration -timeout 15m ./integration/packages # alone: it installs extdisco on this machine
 
 integration/clients/node_modules: integration/clients/package-lock.json
