@@ -45,6 +45,11 @@ func exposed(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer turn.Stop()
+	secrets, err := lab.StartDatabase(t.Context(), "sqlite", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer secrets.Stop()
 	port, relayPort, relayTLSPort := freePort(t), freePort(t), freePort(t)
 	cert, key, err := ca.Issue(t.TempDir(), "127.0.0.1")
 	if err != nil {
@@ -53,8 +58,9 @@ func exposed(t *testing.T) string {
 	config := filepath.Join(t.TempDir(), "config.toml")
 	writeFile(t, config, fmt.Sprintf("[component]\njid = %q\nserver = %q\nsecret = %q\n[[ice_server]]\nprovider = \"http\"\nurl = %q\n[http]\nlisten = \"127.0.0.1:%d\"\n"+
 		"[[ice_server]]\nurls = [\"turns:127.0.0.1:%d\"]\nsecret = %q\n[probe]\nca_file = %q\n"+
+		"[[ice_server]]\nurls = [\"turn:rotates.example.org\"]\nrotate = \"720h\"\ncoturn_db = %q\nrealm = \"rotates.example.org\"\n"+
 		"[relay]\nhost = \"127.0.0.1\"\npublic_ip = [\"127.0.0.1\"]\nlisten = [\"127.0.0.1:%d\"]\ntls_listen = [\"127.0.0.1:%d\"]\ncert_file = %q\nkey_file = %q\n",
-		jid, prosody.ComponentAddr, handshakeSecret, provider.URL, port, turn.TLSPort, sharedSecret, ca.CertFile, relayPort, relayTLSPort, cert, key), 0o600)
+		jid, prosody.ComponentAddr, handshakeSecret, provider.URL, port, turn.TLSPort, sharedSecret, ca.CertFile, secrets.URL, relayPort, relayTLSPort, cert, key), 0o600)
 	log := new(output)
 	serve := exec.CommandContext(t.Context(), command, "serve", "--config", config)
 	serve.Stdout, serve.Stderr = log, log
@@ -81,7 +87,7 @@ func exposed(t *testing.T) string {
 		defer response.Body.Close()
 		body, err := io.ReadAll(response.Body)
 		text = string(body)
-		for _, name := range []string{"extdisco_provider_credential_expiry_timestamp_seconds", "extdisco_probe_certificate_expiry_timestamp_seconds", "extdisco_probe_round_trip_seconds", "extdisco_host_forwarding"} {
+		for _, name := range []string{"extdisco_provider_credential_expiry_timestamp_seconds", "extdisco_probe_certificate_expiry_timestamp_seconds", "extdisco_probe_round_trip_seconds", "extdisco_host_forwarding", "extdisco_secret_rotation_due_timestamp_seconds"} {
 			if !strings.Contains(text, name) {
 				return errors.New("there is no " + name + " yet")
 			}
