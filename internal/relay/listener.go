@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"io"
 	"maps"
 	"net"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/logging"
 	"github.com/pion/turn/v5"
 )
 
@@ -47,10 +49,11 @@ func newListener(r *Relay, addr netip.AddrPort, transport Transport) *listener {
 // open binds the address and lets pion read from it.
 func (l *listener) open() error {
 	c := turn.ServerConfig{
-		Realm:         l.relay.cfg.realm(),
-		AuthHandler:   l.authorize,
-		QuotaHandler:  l.relay.hasQuota,
-		LoggerFactory: silent{},
+		Realm:        l.relay.cfg.realm(),
+		AuthHandler:  l.authorize,
+		QuotaHandler: l.relay.hasQuota,
+		// What matters is logged here, where it is known who can cause it.
+		LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled},
 		EventHandler: turn.EventHandler{
 			OnAllocationCreated: l.created,
 			OnPermissionCreated: func(_, _ net.Addr, _, _, _ string, relayed net.Addr, peer net.IP) {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/logging"
 	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 	"go.uber.org/goleak"
@@ -228,7 +229,7 @@ func (r *testRelay) clientWith(transport Transport, username, password string) *
 	conn := r.dial(transport)
 	c, err := turn.NewClient(&turn.ClientConfig{
 		STUNServerAddr: r.at(transport), TURNServerAddr: r.at(transport), Conn: conn,
-		Username: username, Password: password, LoggerFactory: silent{},
+		Username: username, Password: password, LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled},
 	})
 	if err != nil {
 		r.t.Fatal(err)
