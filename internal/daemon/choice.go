@@ -89,7 +89,7 @@ func newChoice(cfg *config.Config, servers []config.ICEServer, users *turncred.P
 			name += "#" + strconv.Itoa(seen[name])
 		}
 		relays := s.Provider != nil || slices.ContainsFunc(s.Services, func(v xep0215.Service) bool { return v.Restricted })
-		c.servers = append(c.servers, candidate{rendezvous.Hash(name), relays, s.Provider != nil, s.Choice})
+		c.servers = append(c.servers, candidate{rendezvous.Hash([]byte(name)), relays, s.Provider != nil, s.Choice})
 	}
 	if !c.limited && len(domains) == 0 {
 		return nil

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,7 +33,7 @@ type linkPlan struct {
 
 // planLinks plans the links of the components. One whose settings did not change goes on.
 func (d *daemon) planLinks(components []config.Component) (*linkPlan, error) {
-	p := &linkPlan{components: components, gone: append([]*link(nil), d.links.all()...)}
+	p := &linkPlan{components: components, gone: slices.Clone(d.links.all())}
 	for _, c := range components {
 		if l := p.keep(c); l != nil {
 			p.next = append(p.next, l)
@@ -58,7 +59,7 @@ func (d *daemon) planLinks(components []config.Component) (*linkPlan, error) {
 func (p *linkPlan) keep(c config.Component) *link {
 	for i, l := range p.gone {
 		if cfg, _, _ := l.now(); cfg.SameLink(c) {
-			p.gone = append(p.gone[:i], p.gone[i+1:]...)
+			p.gone = slices.Delete(p.gone, i, i+1)
 			return l
 		}
 	}
@@ -71,13 +72,9 @@ func (p *linkPlan) changes() bool { return len(p.fresh)+len(p.gone) > 0 }
 // changed returns the names of the links that begin or end.
 func (p *linkPlan) changed() []string {
 	var names []string
-	seen := map[string]bool{}
-	for _, list := range [][]*link{p.gone, p.fresh} {
-		for _, l := range list {
-			if name := l.name(); !seen[name] {
-				seen[name] = true
-				names = append(names, name)
-			}
+	for _, l := range slices.Concat(p.gone, p.fresh) {
+		if name := l.name(); !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	return names

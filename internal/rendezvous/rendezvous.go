@@ -4,16 +4,17 @@
 // servers as long as they are there, and a server that goes moves nobody but its own users.
 package rendezvous
 
-import "math"
+import (
+	"hash/fnv"
+	"math"
+)
 
 // Hash returns a 64-bit hash of a name: FNV-1a, and a finalizer that lets each bit of the name
 // change each bit of the hash. Users should be given by names that they cannot choose.
-func Hash[T ~string | ~[]byte](name T) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(name) {
-		h = (h ^ uint64(name[i])) * 1099511628211
-	}
-	return mix(h)
+func Hash(name []byte) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write(name) // never fails
+	return mix(h.Sum64())
 }
 
 // mix is the finalizer of SplitMix64.

@@ -36,7 +36,7 @@ func best(dst []int, user uint64, servers []uint64, rates []float64, there func(
 
 func named(count int) (servers []uint64) {
 	for i := range count {
-		servers = append(servers, Hash("turn"+strconv.Itoa(i)+".example.org:3478"))
+		servers = append(servers, Hash([]byte("turn"+strconv.Itoa(i)+".example.org:3478")))
 	}
 	return servers
 }
@@ -67,7 +67,7 @@ func TestMillionUsers(t *testing.T) {
 			counts := make([]float64, len(servers))
 			var chosen []int
 			for i := range million {
-				chosen = best(chosen, Hash("user"+strconv.Itoa(i)), servers, rates, everybody, tt.n)
+				chosen = best(chosen, Hash([]byte("user"+strconv.Itoa(i))), servers, rates, everybody, tt.n)
 				for _, c := range chosen {
 					counts[c]++
 				}
@@ -88,7 +88,7 @@ func TestPairsAreSpread(t *testing.T) {
 	pairs := map[string]int{}
 	var chosen []int
 	for i := range million {
-		chosen = best(chosen, Hash("user"+strconv.Itoa(i)), servers, rates, everybody, 2)
+		chosen = best(chosen, Hash([]byte("user"+strconv.Itoa(i))), servers, rates, everybody, 2)
 		pairs[fmt.Sprint(min(chosen[0], chosen[1]), max(chosen[0], chosen[1]))]++
 	}
 	for pair, count := range pairs {
@@ -107,7 +107,7 @@ func TestDeathMovesOwnUsers(t *testing.T) {
 	moved, users := make([]float64, 4), 0.
 	var before, after []int
 	for i := range million {
-		user := Hash("user" + strconv.Itoa(i))
+		user := Hash([]byte("user" + strconv.Itoa(i)))
 		before = best(before, user, servers, rates, everybody, 1)
 		after = best(after, user, servers, rates, func(i int) bool { return i != dead }, 1)
 		if before[0] != dead {
@@ -144,7 +144,7 @@ func TestHundredServers(t *testing.T) {
 
 // TestStable pins scores: users must not move because extdisco was updated.
 func TestStable(t *testing.T) {
-	if got := Hash("juliet"); got != 0x3d844feca702e2c7 {
+	if got := Hash([]byte("juliet")); got != 0x3d844feca702e2c7 {
 		t.Errorf("Hash = %#x", got)
 	}
 	if got := Score(1, 2, 2); math.Abs(got-1.06659149) > 1e-8 {
