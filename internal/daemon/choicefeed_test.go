@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"encoding/xml"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	"extdisco/internal/source"
 	"extdisco/internal/testkit"
 	"extdisco/xep0215"
+
+	"mellium.im/xmpp/stanza"
 )
 
 // fedSets returns the feed of a host as text, and its sets.
@@ -136,9 +139,15 @@ func TestRESTClientsAreChosenFor(t *testing.T) {
 // providerChoice is a daemon that gives each user one of a provider and three relays, and what is asked.
 func providerChoice(t *testing.T, perUser bool, weight int) (*daemon, *testkit.Vendor) {
 	t.Helper()
+	return withProvider(t, fleetConfig(1), perUser, weight)
+}
+
+// withProvider is a daemon with a provider in place of its second [[ice_server]], and what is asked.
+func withProvider(t *testing.T, content string, perUser bool, weight int) (*daemon, *testkit.Vendor) {
+	t.Helper()
 	v := new(testkit.Vendor)
 	v.Status.Store(http.StatusCreated)
-	d := quietDaemon(t, fleetConfig(1))
+	d := quietDaemon(t, content)
 	o := d.offers.now()
 	cfg := cloudflareConfig(perUser)
 	o.sources[1] = source.StartProvider(cfg, &http.Client{Transport: v}, d.log, time.Now())
@@ -210,4 +219,31 @@ func TestProviderThatIsDown(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOnlyProviderIsDown has users who ask for TURN ask again, rather than told that there is none.
+func TestOnlyProviderIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		head, _, _ := strings.Cut(fleetConfig(1), "[[ice_server]]")
+		d, v := withProvider(t, head+"[[ice_server]]\nurls = [\"stun:stun.example.org\"]\n[[ice_server]]\nurls = [\"stun:stun.example.net\"]\n", false, 1)
+		defer d.close()
+		if given := ofProvider(t, d); given != 60 {
+			t.Fatalf("%d of 60 users are given the only server", given)
+		}
+		v.Status.Store(http.StatusBadGateway)
+		time.Sleep(2 * time.Hour) // its credential ends
+		ask := func(payload string) (string, error) {
+			r := &component.Request{NS: xep0215.NS, Requester: []byte(user(1)), Now: time.Now(), Payload: xml.NewDecoder(strings.NewReader(payload))}
+			reply, err := answer(d, d.handle.discovery, nil, r)
+			return string(reply), err
+		}
+		reply, err := ask("<services xmlns='urn:xmpp:extdisco:2' type='turn'/>")
+		var e stanza.Error
+		if !errors.As(err, &e) || e.Condition != stanza.RemoteServerTimeout {
+			t.Errorf("asked for TURN: %s, %v", reply, err)
+		}
+		if reply, err := ask("<services xmlns='urn:xmpp:extdisco:2'/>"); err != nil || !strings.Contains(reply, "stun.example.org") || strings.Contains(reply, "'turn'") {
+			t.Errorf("asked for all: %s, %v", reply, err)
+		}
+	})
 }
