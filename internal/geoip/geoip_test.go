@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"extdisco/internal/testkit"
+
+	"github.com/oschwald/maxminddb-golang/v2"
 )
 
 func TestCountry(t *testing.T) {
@@ -46,6 +48,26 @@ func TestNotADatabase(t *testing.T) {
 		if _, err := New([]byte(tt.content)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Where both branches of each node lead to the next one, there are more networks than anybody can
+// look at, and none has a country.
+func TestDamagedTree(t *testing.T) {
+	content := []byte(testkit.Countries(t, map[string]string{"192.0.2.0/24": "DE"}))
+	r, err := maxminddb.OpenBytes(content)
+	if err != nil || r.Metadata.RecordSize != 28 || r.Metadata.NodeCount > 255 {
+		t.Fatalf("%v, %+v", err, r.Metadata)
+	}
+	for i := range r.Metadata.NodeCount {
+		next := byte(r.Metadata.NodeCount) // nothing
+		if i < 60 {
+			next = byte(i + 1)
+		}
+		copy(content[i*7:], []byte{0, 0, next, 0, 0, 0, next})
+	}
+	if _, err := New(content); err == nil || err.Error() != "names no countries" {
+		t.Error(err)
 	}
 }
 

@@ -297,6 +297,24 @@ func TestRepeat(t *testing.T) {
 	}
 }
 
+// At the end of its time the connection is closed under the probe: that says nothing of the peer.
+func TestPeerIsSilentUntilTheEnd(t *testing.T) {
+	conn, err := net.Dial("udp4", "127.0.0.1:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	ended, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	s := &session{messages: newMessageReader(conn, true)}
+	if answered, err := s.askPeer(ended, netip.MustParseAddrPort("192.0.2.1:10000")); answered || err != nil {
+		t.Errorf("answered %t, %v", answered, err)
+	}
+	if answered, err := s.askPeer(t.Context(), netip.MustParseAddrPort("192.0.2.1:10000")); answered || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("with time left: answered %t, %v", answered, err)
+	}
+}
+
 func TestPeer(t *testing.T) {
 	t.Parallel()
 	stunServer := answering(t, func(_ int, r []byte) [][]byte { return [][]byte{success(r)} })
